@@ -1,0 +1,103 @@
+"""Fill a registry: the shipped plugins, installed packages, then the user's folders.
+
+All three come through one door. A plugin that does not import stops the command and names file and
+line, because a study without one of its components would mislead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import traceback
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from .. import paths
+from ..errors import AblateError, ComponentError
+from .registry import Registry, marked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+ENTRY_POINTS = "ablate.plugins"
+
+
+def discover(study: Path | None = None, named: Sequence[Path] = ()) -> Registry:
+    """Return a registry of everything a study can name.
+
+    study: the study file, beside which a `plugins` folder may stand.
+    named: files or folders that the study names itself.
+    Raises ComponentError for a taken name or a plugin that does not import.
+    """
+    registry = Registry()
+    for file in _files([paths.shipped("plugins")]):
+        _load(registry, file)
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda p: p.name):
+        place = f"{ENTRY_POINTS} entry point '{point.name}' ({point.value})"
+        try:
+            module = point.load()
+        except AblateError:
+            raise
+        except Exception as error:
+            raise ComponentError(f"{place}: does not import: {type(error).__name__}: {error}") from error
+        if not isinstance(module, ModuleType) or module.__file__ is None:
+            raise ComponentError(f"{place}: names no module; write 'package.module' without a colon")
+        _collect(registry, module, Path(module.__file__))
+    for file in _files([*paths.of_user("plugins", study), *named]):
+        if file not in registry.files:
+            _load(registry, file)
+    return registry
+
+
+def _files(places: Iterable[Path]) -> list[Path]:
+    """Return the plugin files of these folders (or the files themselves); a leading underscore marks a helper."""
+    files: list[Path] = []
+    for place in places:
+        found = sorted(place.glob("*.py")) if place.is_dir() else [place]
+        files += [f.resolve() for f in found if not f.name.startswith("_")]
+    return list(dict.fromkeys(files))
+
+
+def _load(registry: Registry, file: Path) -> None:
+    name = f"ablate_plugin_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}_{file.stem.replace('-', '_')}"
+    module = sys.modules.get(name) or _import(name, file)
+    _collect(registry, module, file)
+
+
+def _import(name: str, file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None or not file.is_file():
+        raise ComponentError(f"{paths.shown(file)}: not a Python file that can be loaded")
+    # Appended, not put first: a plugin can import its helpers, and never hides an installed package.
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]
+        if isinstance(error, AblateError) or not isinstance(error, (Exception, SystemExit)):
+            raise
+        line = _line_in(error, file)
+        raise ComponentError(
+            f"{paths.shown(file)}:{line}: this plugin does not import: {type(error).__name__}: {error}\n"
+            "  mend the file, or move it out of the plugins folder"
+        ) from error
+    return module
+
+
+def _line_in(error: BaseException, file: Path) -> int:
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename) == file:
+        return error.lineno or 1
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == file]
+    return (lines[-1] if lines else None) or 1
+
+
+def _collect(registry: Registry, module: ModuleType, file: Path) -> None:
+    for found in marked(module, file):
+        registry.add(found)
+    registry.files.append(file)
