@@ -1,0 +1,129 @@
+"""A settled study to runs in order, each with its key and with what is known of it.
+
+Order: by seed first, so that an interrupted study has every variant equally often.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..components.contracts import KINDS, Kind
+from .spec import Choice, Recipe, RunSpec
+
+if TYPE_CHECKING:
+    from .settle import Settled
+
+RESULTS_VERSION = 1
+"""Raised whenever the engine's own code changes what a run computes."""
+
+State = Literal["new", "stored", "failed", "unfinished"]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a plan: what it is, where it stands, and why."""
+
+    spec: RunSpec
+    state: State
+    why: str = ""
+
+
+def run_specs(settled: Settled, seeds: Sequence[int]) -> list[RunSpec]:
+    """Return the runs of a study, all variants of the first seed before any of the second."""
+    return [_spec(settled, variant.name, variant.recipe, seed) for seed in seeds for variant in settled.study.variants]
+
+
+def explain(spec: RunSpec, before: Mapping[str, Any] | None, places: Mapping[tuple[Kind, str], str]) -> str:
+    """Say why a run is new: what differs from the run that last stood for this variant and seed."""
+    if before is None:
+        return "not run yet"
+    old, new = dict(_flat(before)), dict(_flat(spec.identity))
+    reasons: list[str] = []
+    for path in [*new, *(p for p in old if p not in new)]:
+        if old.get(path) == new.get(path):
+            continue
+        owner, _, leaf = path.rpartition(".")
+        use = new.get(f"{owner}.use")
+        if leaf == "source" and use == old.get(f"{owner}.use"):
+            kind: Kind = next(k for k in KINDS if owner.startswith(k))
+            reasons.append(f"source of {kind} {use} changed ({places.get((kind, str(use)), 'its plugin')})")
+        elif leaf == "fingerprint":
+            reasons.append("the data changed")
+        elif path == "engine":
+            reasons.append("this version of ablate computes results differently")
+        elif leaf != "source":
+            reasons.append(f"{path.replace('.settings.', '.')} {_text(old.get(path))} → {_text(new.get(path))}")
+    return "; ".join(reasons) or "not run yet"
+
+
+def cost_key(identity: Mapping[str, Any]) -> str:
+    """Return a hash of what decides a training step's time: everything but seed, length, schedule and sizes."""
+    cost = {name: identity[name] for name in ("batch_size", "model", "augmentation", "optimizer")}
+    return _digest({**cost, "shape": identity["dataset"]["shape"]})
+
+
+def _spec(settled: Settled, name: str, recipe: Recipe, seed: int) -> RunSpec:
+    facts = settled.facts[name]
+
+    def part(kind: Kind, choice: Choice) -> dict[str, Any]:
+        return {"use": choice.use, "settings": dict(choice.settings), "source": settled.sources[kind, choice.use]}
+
+    identity = {
+        "engine": RESULTS_VERSION,
+        "seed": seed,
+        "epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
+        "dataset": {
+            **part("dataset", recipe.dataset),
+            "splits": vars(recipe.splits),
+            "shape": list(facts.shape),
+            "classes": facts.classes,
+            "fingerprint": facts.fingerprint,
+        },
+        "model": part("model", recipe.model),
+        "augmentation": [part("augmentation", choice) for choice in recipe.augmentation],
+        "optimizer": part("optimizer", recipe.optimizer),
+        "scheduler": part("scheduler", recipe.scheduler),
+    }
+    return RunSpec(name, seed, _digest(identity), recipe, identity)
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:20]
+
+
+def _flat(document: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every leaf with its dotted path; augmentations are named by what they use."""
+    if isinstance(document, Mapping):
+        for key, value in document.items():
+            yield from _flat(value, f"{path}.{key}" if path else key)
+    elif isinstance(document, list) and document and all(isinstance(item, Mapping) for item in document):
+        for item in document:
+            yield from _flat(item, f"{path}.{item['use']}")
+    else:
+        yield path, document
+
+
+def _text(value: Any) -> str:
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def plan_runs(
+    specs: Sequence[RunSpec],
+    state: Callable[[str], State],
+    before: Callable[[RunSpec], Mapping[str, Any] | None],
+    places: Mapping[tuple[Kind, str], str],
+) -> list[PlannedRun]:
+    """Look up each run's state, and say why where it is new.
+
+    state: a key's state in the store; before: the identity that a variant and seed last ran with, if any.
+    """
+    planned: list[PlannedRun] = []
+    for spec in specs:
+        found = state(spec.key)
+        planned.append(PlannedRun(spec, found, explain(spec, before(spec), places) if found == "new" else ""))
+    return planned

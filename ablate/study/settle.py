@@ -1,0 +1,197 @@
+"""A read study settled: every component found, every setting checked and filled in, every split counted.
+
+After this nothing about the study can be wrong any more that can be known without training.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ..components.contracts import KINDS, DataFacts, Kind
+from ..components.schema import value_text
+from ..errors import AblateError, InputError
+from .spec import Choice, Place, Recipe, Splits, Study, Variant
+from .splits import count_splits
+from .toml import PILOT_IMAGES, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ..components.registry import Registry
+
+Part = tuple[Kind, str]
+"""A component by kind and name."""
+
+
+@dataclass
+class Settled:
+    """A study whose recipes are complete, with what a run's key needs beside them.
+
+    facts: each variant's dataset; sources: the digest of each component's source; places: where it stands.
+    """
+
+    study: Study
+    facts: dict[str, DataFacts] = field(default_factory=dict)
+    sources: dict[Part, str] = field(default_factory=dict)
+    places: dict[Part, str] = field(default_factory=dict)
+
+
+Known = dict[str, dict[str, Any]]
+"""Checked settings of library components by digest: checking one again would import the whole library."""
+
+
+def settle(reading: Reading, registry: Registry, data_dir: Path, known: Known) -> Settled:
+    """Check what a study names, or raise StudyError with all problems of the file.
+
+    known: library components that passed before; those that pass now are added.
+    """
+    settler = _Settler(reading, registry, data_dir, known)
+    variants = tuple(settler.variant(v) for v in reading.study.variants)
+    settled = replace(settler.settled, study=replace(reading.study, variants=variants))
+    if not reading.problems:
+        _check_metric(reading, settled.study)
+        _check_twins(reading, settled)
+    reading.done()
+    return settled
+
+
+def parts(recipe: Recipe) -> Iterator[tuple[Kind, Choice]]:
+    """Yield every component of a recipe with its kind."""
+    for kind in KINDS:
+        chosen = getattr(recipe, kind)
+        for choice in chosen if isinstance(chosen, tuple) else (chosen,):
+            yield kind, choice
+
+
+class _Settler:
+    def __init__(self, reading: Reading, registry: Registry, data_dir: Path, known: Known) -> None:
+        self.settled = Settled(reading.study)
+        self._reading, self._registry, self._data_dir, self._known = reading, registry, data_dir, known
+        self._done: dict[tuple[Place, Kind, str], Choice] = {}
+        self._facts: dict[str, DataFacts | None] = {}
+
+    def variant(self, variant: Variant) -> Variant:
+        recipe = variant.recipe
+        choices: dict[str, Any] = {}
+        for kind in KINDS:
+            chosen = getattr(recipe, kind)
+            many = isinstance(chosen, tuple)
+            settled = tuple(self._choice(kind, choice) for choice in (chosen if many else (chosen,)))
+            choices[kind] = settled if many else settled[0]
+        recipe = replace(recipe, **choices)
+        facts = self._data_facts(recipe.dataset)
+        if facts is not None:
+            self.settled.facts[variant.name] = facts
+            recipe = replace(recipe, splits=self._splits(facts, variant))
+        if self._reading.study.pilot:
+            recipe = replace(recipe, epochs=1)
+        return replace(variant, recipe=recipe)
+
+    def _choice(self, kind: Kind, choice: Choice) -> Choice:
+        """Check one choice where it is written, once, however many variants inherit it."""
+        written = (choice.place, kind, json.dumps([choice.use, choice.settings], sort_keys=True, default=str))
+        if written not in self._done:
+            self._done[written] = self._check(kind, choice)
+        return self._done[written]
+
+    def _check(self, kind: Kind, choice: Choice) -> Choice:
+        library = self._registry.library(kind, choice.use)
+        digest = hashlib.sha256(
+            json.dumps(
+                [kind, choice.use, choice.settings, library and library.source], sort_keys=True, default=str
+            ).encode()
+        ).hexdigest()[:24]
+        if library is not None and digest in self._known:
+            self._note(kind, choice.use, library.source, library.place)
+            return replace(choice, settings=self._known[digest])
+        try:
+            entry = self._registry.get(kind, choice.use)
+        except InputError as error:
+            self._problem((*choice.place, "use"), kind, choice, ".use", str(error))
+            return choice
+        self._note(kind, choice.use, entry.source, entry.place)
+        checked = entry.check(choice.settings)
+        for name, what in checked.problems:
+            self._problem(
+                (*choice.place, name), kind, choice, f".{name}", f"{what}\naccepts {entry.signature}   ({entry.place})"
+            )
+        if library is not None and not checked.problems:
+            self._known[digest] = dict(checked.settings)
+        return replace(choice, settings=checked.settings)
+
+    def _note(self, kind: Kind, use: str, source: str, place: str) -> None:
+        self.settled.sources[kind, use] = source
+        self.settled.places[kind, use] = place
+
+    def _data_facts(self, choice: Choice) -> DataFacts | None:
+        written = json.dumps([choice.use, choice.settings], sort_keys=True, default=str)
+        if written not in self._facts:
+            self._facts[written] = None
+            if not self._reading.problems:
+                try:
+                    entry = self._registry.get("dataset", choice.use)
+                    self._facts[written] = entry.build(self._data_dir, settings=choice.settings).facts()
+                except AblateError as error:
+                    self._problem(choice.place, "dataset", choice, "", str(error))
+        return self._facts[written]
+
+    def _splits(self, facts: DataFacts, variant: Variant) -> Splits:
+        splits = variant.recipe.splits
+        try:
+            counted = count_splits(facts, splits)
+        except InputError as error:
+            self._problem(variant.recipe.dataset.place, "dataset", variant.recipe.dataset, "", str(error))
+            return splits
+        if self._reading.study.pilot:
+            most = {k: min(getattr(counted, k) or 0, PILOT_IMAGES) for k in ("train", "validation", "test")}
+            return Splits(**most)
+        return counted
+
+    def _problem(self, place: Place, kind: Kind, choice: Choice, tail: str, text: str) -> None:
+        where, inner = self._where(choice.place, kind)
+        self._reading.problem(place, f"{where}{inner}{tail}", text)
+
+    def _where(self, place: Place, kind: Kind) -> tuple[str, str]:
+        match place:
+            case ("baseline", _, *rest):
+                where = "baseline: "
+            case ("variant", int(index), _, _, *rest):
+                named = [v for v in self._reading.study.variants if v.place == place[:2]]
+                where = f'variant "{named[0].name}": ' if named else f"variant {index + 1}: "
+            case _:
+                return "", str(place[-1]).rpartition(".")[0] if place else kind
+        return where, kind + "".join(f"[{part}]" for part in rest)
+
+
+def _check_metric(reading: Reading, study: Study) -> None:
+    for variant in study.variants:
+        split = study.metric.split("/")[0]
+        if not getattr(variant.recipe.splits, split):
+            text = f"{value_text(study.metric)} needs a {split} split, and '{variant.name}' has none"
+            reading.problem(
+                ("study", "metric"),
+                "study: metric",
+                f"{text}\nset dataset = {{ ..., {split} = 0.1 }}, or compare on test/accuracy",
+            )
+
+
+def _check_twins(reading: Reading, settled: Settled) -> None:
+    """Two variants that train the same runs would be compared with themselves."""
+    first: dict[str, str] = {}
+    for variant in settled.study.variants:
+        recipe = variant.recipe
+        same = json.dumps(
+            [[k, c.use, c.settings] for k, c in parts(recipe)] + [recipe.epochs, recipe.batch_size, vars(recipe.splits)],
+            sort_keys=True, default=str,
+        )  # fmt: skip
+        if same in first and not settled.study.pilot:
+            reading.problem(
+                variant.place,
+                f'variant "{variant.name}"',
+                f"resolves to the same runs as '{first[same]}'\nchange something in it, or take it out",
+            )
+        first.setdefault(same, variant.name)

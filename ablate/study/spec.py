@@ -1,0 +1,182 @@
+"""The records of a study: frozen, plain, and free of files and components."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Place = tuple[str | int, ...]
+"""Where something stands in a study file: keys and list indices from the top; empty for the command line."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A component as a study names it: `use` and its settings (plain TOML values)."""
+
+    use: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    place: Place = field(default=(), compare=False)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """How a dataset is cut; a whole number counts images, a fraction is a share.
+
+    train: images to train on, of those that validation (and test) leave; None for all.
+    validation: images taken from the training images; None for the source's own or none.
+    test: images of the test set; where the source has no test set they are taken from the training images.
+    """
+
+    train: int | float | None = None
+    validation: int | float | None = None
+    test: int | float | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides how a variant trains, whatever it is called."""
+
+    epochs: int
+    batch_size: int
+    dataset: Choice
+    model: Choice
+    optimizer: Choice
+    scheduler: Choice = Choice("constant")
+    augmentation: tuple[Choice, ...] = ()
+    splits: Splits = Splits()
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The baseline (`parent` is None) or a named difference from another variant.
+
+    enhancements: the author's words for what is new, for the table; empty to have them derived.
+    reported: a paper's own numbers by metric (`accuracy` as a fraction, `loss`).
+    note: why, in the author's words.
+    """
+
+    name: str
+    recipe: Recipe
+    parent: str | None = None
+    model_label: str = ""
+    enhancements: tuple[str, ...] = ()
+    reported: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+    place: Place = field(default=(), compare=False)
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study file, read and resolved.
+
+    label: what the table calls a variant, such as "Phase".
+    metric: what is compared, one of METRICS.
+    ladder: each variant builds on the one before it unless its `from` says otherwise.
+    pilot: a short trial run of everything, whose numbers mean nothing.
+    """
+
+    name: str
+    title: str
+    variants: tuple[Variant, ...]
+    seeds: tuple[int, ...]
+    label: str = "Variant"
+    metric: str = "test/accuracy"
+    ladder: bool = False
+    note: str = ""
+    plugins: tuple[Path, ...] = ()
+    pilot: bool = False
+
+    def variant(self, name: str) -> Variant:
+        """Return the variant of this name; KeyError where there is none."""
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run: a variant's recipe with one seed.
+
+    `identity` is the plain document of all that decides the result, and `key` its hash.
+    """
+
+    variant: str
+    seed: int
+    key: str
+    recipe: Recipe
+    identity: Mapping[str, Any]
+
+
+def differences(old: Recipe, new: Recipe) -> list[tuple[str, str, str]]:
+    """List what changed from one recipe to another as (factor, before, after), in reading order.
+
+    Factors are `epochs`, `batch_size`, `dataset`, `model`, `augmentation`, `optimizer` and `scheduler`;
+    a component that only changes a setting is named with that setting, as in `optimizer.lr`.
+    """
+    found: list[tuple[str, str, str]] = []
+    for factor in ("dataset", "model", "optimizer", "scheduler"):
+        found += _choice_differences(factor, getattr(old, factor), getattr(new, factor))
+    before, after = _numbered(old.augmentation), _numbered(new.augmentation)
+    for use in [*before, *(u for u in after if u not in before)]:
+        if use not in after:
+            found.append((f"augmentation.{use}", text_of(before[use]), "none"))
+        elif use not in before:
+            found.append((f"augmentation.{use}", "none", text_of(after[use])))
+        else:
+            found += _choice_differences(f"augmentation.{use}", before[use], after[use])
+    if list(before) != list(after) and set(before) == set(after):
+        found.append(("augmentation", ", ".join(before), ", ".join(after)))
+    for part in ("train", "validation", "test"):
+        a, b = getattr(old.splits, part), getattr(new.splits, part)
+        if a != b:
+            found.append((f"dataset.{part}", _value(a), _value(b)))
+    for number in ("epochs", "batch_size"):
+        a, b = getattr(old, number), getattr(new, number)
+        if a != b:
+            found.append((number, str(a), str(b)))
+    return found
+
+
+def text_of(choice: Choice) -> str:
+    """Write a choice on one line, as in `sgd (lr 0.1, momentum 0.9)`."""
+    inside = ", ".join(f"{name} {_value(value)}" for name, value in choice.settings.items() if value is not None)
+    return f"{choice.use} ({inside})" if inside else choice.use
+
+
+def _numbered(choices: tuple[Choice, ...]) -> dict[str, Choice]:
+    """Name each augmentation; the second of a kind is `cutout#2`."""
+    named: dict[str, Choice] = {}
+    for choice in choices:
+        again = sum(other.use == choice.use for other in named.values())
+        named[f"{choice.use}#{again + 1}" if again else choice.use] = choice
+    return named
+
+
+def _choice_differences(factor: str, old: Choice, new: Choice) -> list[tuple[str, str, str]]:
+    if old.use != new.use:
+        return [(factor, text_of(old), text_of(new))]
+    names = [*old.settings, *(n for n in new.settings if n not in old.settings)]
+    return [
+        (f"{factor}.{name}", _value(old.settings.get(name)), _value(new.settings.get(name)))
+        for name in names
+        if old.settings.get(name) != new.settings.get(name)
+    ]
+
+
+def _value(value: Any) -> str:
+    match value:
+        case None:
+            return "default"
+        case bool():
+            return str(value).lower()
+        case float():
+            return f"{value:g}"
+        case list() | tuple():
+            return "[" + ", ".join(_value(v) for v in value) + "]"
+        case _:
+            return str(value)

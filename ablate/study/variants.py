@@ -1,0 +1,251 @@
+"""Variants resolved: `from`, `set`, `add` and `remove` (and `--set`) become a whole recipe each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..components.contracts import Count
+from ..components.schema import value_text
+from ..errors import did_you_mean, listing
+from .spec import Choice, Place, Recipe, Splits, Variant
+
+Report = Callable[[Place, str, str], None]
+COMMAND_LINE: Place = ("--set",)
+COMPONENTS = ("dataset", "model", "optimizer", "scheduler")
+SPLITS = tuple(f.name for f in fields(Splits))
+
+
+@dataclass(frozen=True)
+class Override:
+    """One `--set`: the variant's name, the keys below it, the value, and the text left of the `=`."""
+
+    variant: str
+    keys: tuple[str, ...]
+    value: Any
+    text: str
+
+
+class Told(Protocol):
+    """What the tables of the baseline and of a variant have in common."""
+
+    name: str
+    model_label: str
+    enhancements: list[str]
+    reported: dict[Any, float]
+    note: str
+
+
+@dataclass(frozen=True)
+class Written:
+    """A variant as the file has it. `recipe` holds raw values by key; the baseline's is complete."""
+
+    name: str
+    place: Place
+    recipe: Mapping[str, Any]
+    parent: str | None
+    add: Sequence[dict[str, Any]]
+    remove: Sequence[str]
+    told: Told
+
+    @classmethod
+    def of(cls, table: Any, place: Place, recipe: Mapping[str, Any], parent: str | None) -> Written:
+        """Take a validated table apart."""
+        add = table.add.augmentation if hasattr(table, "add") else []
+        return cls(table.name, place, recipe, parent, add, getattr(table, "remove", []), table)
+
+    @property
+    def reported(self) -> Mapping[str, float]:
+        """Return the numbers that a paper reported."""
+        return dict(self.told.reported)
+
+    @property
+    def where(self) -> str:
+        """Return what a message calls it."""
+        return "baseline" if self.place == ("baseline",) else f'variant "{self.name}"'
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """A variant's values after reading: the good ones, and whether all were."""
+
+    written: Written
+    values: Mapping[str, Any]
+    added: tuple[Choice, ...]
+    good: bool
+
+
+class Builder:
+    """Resolves written variants to whole ones; problems go to `report(place, where, text)`."""
+
+    def __init__(self, report: Report, ladder: bool, overrides: Sequence[Override]) -> None:
+        self._report, self._ladder, self._overrides = report, ladder, overrides
+        self._recipes: dict[str, Recipe | None] = {}
+
+    def build(self, written: Sequence[Written]) -> tuple[Variant, ...]:
+        """Return the variants in the order of the file, without those that have problems."""
+        if not written or written[0].place != ("baseline",):
+            return ()
+        base = written[0].name
+        named: dict[str, Written] = {}
+        for one in written:
+            if one.name in named:
+                self._report(
+                    (*one.place, "name"), f"{one.where}: name", f"the name '{one.name}' is taken by another variant"
+                )
+            named.setdefault(one.name, one)
+        parents = {base: None} | self._parents(list(named.values())[1:], base, named)
+        pieces = {name: self._pieces(one) for name, one in named.items()}
+        made = [(one, parents[name], self._resolve(name, parents, pieces)) for name, one in named.items()]
+        return tuple(_variant(one, recipe, parent) for one, parent, recipe in made if recipe)
+
+    def _parents(self, variants: Sequence[Written], base: str, named: Mapping[str, Written]) -> dict[str, str | None]:
+        """Return the variant that each comes from, with loops and unknown names reported."""
+        parents: dict[str, str | None] = {}
+        before = base
+        for one in variants:
+            default = before if self._ladder else base
+            parent = base if one.parent == "baseline" and "baseline" not in named else one.parent or default
+            if parent not in named:
+                text = f"there is no variant '{parent}'{did_you_mean(parent, named)}\naccepts {listing(named)}"
+                self._report((*one.place, "from"), f"{one.where}: from", text)
+                parent = base
+            parents[one.name] = parent
+            before = one.name
+        for one in variants:
+            chain: list[str] = [one.name]
+            while (up := parents.get(chain[-1])) is not None and up not in chain:
+                chain.append(up)
+            if up is not None:
+                chain = [*chain[chain.index(up) :], up]
+                text = f"comes from itself: {' from '.join(chain)}\none of them has to come from '{base}'"
+                self._report((*one.place, "from"), f"{one.where}: from", text)
+                parents[one.name] = base
+        return parents
+
+    def _resolve(self, name: str, parents: Mapping[str, str | None], pieces: dict[str, _Pieces]) -> Recipe | None:
+        """Lay what a variant writes over the recipe it comes from; None where either has problems."""
+        if name not in self._recipes:
+            one, parent = pieces[name], parents[name]
+            below = self._resolve(parent, parents, pieces) if parent else None
+            recipe: Recipe | None = None
+            if parent is None and one.good:
+                recipe = Recipe(**one.values)
+            elif below is not None:
+                recipe = self._remove(one.written, replace(below, **one.values))
+                recipe = replace(recipe, augmentation=recipe.augmentation + one.added) if one.good else None
+            for override in self._overrides:
+                if recipe and override.variant in (name, "baseline" if parent is None else name):
+                    recipe = self._override(recipe, override)
+            self._recipes[name] = recipe
+        return self._recipes[name]
+
+    def _pieces(self, one: Written) -> _Pieces:
+        """Read the raw values of a variant, reporting those that are wrong."""
+        place = one.place if one.place == ("baseline",) else (*one.place, "set")
+        values: dict[str, Any] = {}
+        for key, raw in one.recipe.items():
+            at = (*place, key)
+            if key == "augmentation":
+                values[key] = self._choices(one, raw or [], at)
+            elif key in COMPONENTS:
+                table = dict(raw or {})
+                if key == "dataset":
+                    values["splits"] = self._splits(one.where, {k: table.pop(k) for k in SPLITS if k in table}, at)
+                values[key] = self._choice(one.where, table, at, key)
+            else:
+                values[key] = raw
+        added = self._choices(one, one.add, (*one.place, "add", "augmentation"))
+        good = {key: value for key, value in values.items() if value is not None}
+        return _Pieces(one, good, added or (), len(good) == len(values) and added is not None)
+
+    def _remove(self, one: Written, recipe: Recipe) -> Recipe:
+        for index, target in enumerate(one.remove):
+            uses = [c.use for c in recipe.augmentation]
+            _, _, use = target.partition("augmentation.")
+            if target == "scheduler" and recipe.scheduler.use != "constant":
+                recipe = replace(recipe, scheduler=Choice("constant"))
+            elif use in uses:
+                recipe = replace(recipe, augmentation=tuple(c for c in recipe.augmentation if c.use != use))
+            else:
+                there = [f"augmentation.{u}" for u in uses] + ["scheduler"] * (recipe.scheduler.use != "constant")
+                text = f"'{target}' is not there to remove{did_you_mean(target, there)}\naccepts {listing(there) or 'nothing'}"
+                self._report((*one.place, "remove", index), f"{one.where}: remove", text)
+        return recipe
+
+    def _choices(self, one: Written, raw: Sequence[Any], place: Place) -> tuple[Choice, ...] | None:
+        made = [self._choice(one.where, t, (*place, i), f"augmentation[{i}]") for i, t in enumerate(raw)]
+        return tuple(c for c in made if c) if all(made) else None
+
+    def _choice(self, where: str, table: Mapping[str, Any], place: Place, name: str) -> Choice | None:
+        use = table.get("use")
+        if isinstance(use, str) and use:
+            return Choice(use, {k: v for k, v in table.items() if k != "use"}, place)
+        what = "'use' is missing" if use is None else f"{value_text(use)} is not the name of a component"
+        hint = (
+            "a table is replaced whole, never merged: name the component and all settings that differ from its defaults"
+        )
+        self._report(place, f"{where}: {name}.use", f"{what}\n{hint}")
+        return None
+
+    def _splits(self, where: str, table: Mapping[str, Any], place: Place) -> Splits | None:
+        good: dict[str, int | float | None] = {}
+        for name, value in table.items():
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+            share = isinstance(value, float) and 0 < value < 1
+            if whole or share or (name == "validation" and value == 0):
+                good[name] = value or None
+            else:
+                text = f"{value_text(value)} is neither a number of images nor a share between 0 and 1"
+                self._report((*place, name), f"{where}: dataset.{name}", text)
+        return Splits(**good) if len(good) == len(table) else None
+
+    def _override(self, recipe: Recipe, override: Override) -> Recipe:
+        """Apply one `--set` to a resolved recipe."""
+        head, *rest = override.keys
+        place = (*COMMAND_LINE, override.text)
+        key = ".".join(rest)
+        if head in ("epochs", "batch_size") and not rest:
+            try:
+                number = TypeAdapter(Count).validate_python(override.value, strict=True)
+            except ValidationError:
+                self._report(place, override.text, f"{value_text(override.value)} is not int > 0")
+                return recipe
+            numbers: dict[str, Any] = {head: number}
+            return replace(recipe, **numbers)
+        if head == "dataset" and key in SPLITS:
+            splits = self._splits(override.text, {key: override.value}, place)
+            return replace(recipe, splits=replace(recipe.splits, **{key: getattr(splits, key)})) if splits else recipe
+        if head in COMPONENTS and rest:
+            changes: dict[str, Any] = {head: _set(getattr(recipe, head), key, override.value, place)}
+            return replace(recipe, **changes)
+        if head == "augmentation" and len(rest) > 1 and rest[0] in [c.use for c in recipe.augmentation]:
+            changed = [
+                _set(c, ".".join(rest[1:]), override.value, place) if c.use == rest[0] else c
+                for c in recipe.augmentation
+            ]
+            return replace(recipe, augmentation=tuple(changed))
+        known = ["epochs", "batch_size", *(f"{c}.use" for c in COMPONENTS), *(f"dataset.{s}" for s in SPLITS)]
+        known += [f"{c}.{s}" for c in COMPONENTS for s in getattr(recipe, c).settings]
+        known += [f"augmentation.{c.use}.{s}" for c in recipe.augmentation for s in c.settings]
+        target = ".".join(override.keys)
+        self._report(
+            place, override.text, f"there is no '{target}'{did_you_mean(target, known)}\naccepts {listing(known, 20)}"
+        )
+        return recipe
+
+
+def _set(choice: Choice, key: str, value: Any, place: Place) -> Choice:
+    if key == "use":
+        return Choice(str(value), {}, place)
+    return Choice(choice.use, {**choice.settings, key: value}, place)
+
+
+def _variant(one: Written, recipe: Recipe, parent: str | None) -> Variant:
+    told = one.told
+    return Variant(
+        one.name, recipe, parent, told.model_label, tuple(told.enhancements), one.reported, told.note, one.place
+    )  # fmt: skip
