@@ -1,0 +1,74 @@
+"""What an executor is given and what it tells: jobs, events, and the protocol between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..study.spec import RunSpec
+    from ..training.machine import Machine
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to make, with all that another process needs for it. Plain data: it can be sent anywhere.
+
+    study and plugins say where the run's plugins are found again; store is the folder to record in.
+    """
+
+    spec: RunSpec
+    store: Path
+    machine: Machine
+    study: Path | None = None
+    plugins: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run's process has begun."""
+
+    spec: RunSpec
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """A run finished an epoch; `record` is its line of the history."""
+
+    spec: RunSpec
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run's result is stored."""
+
+    spec: RunSpec
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A run ended without a result, for a reason that is recorded in its folder."""
+
+    spec: RunSpec
+    reason: str
+
+
+Event = Started | EpochDone | Finished | Failed
+Tell = Callable[[Event], None]
+
+
+class Executor(Protocol):
+    """Somewhere to run jobs. Every job ends in one `Finished` or `Failed`, in any order."""
+
+    def rehearse(self, jobs: Sequence[Job]) -> dict[str, str]:
+        """Build each job's run and take one step; return what failed, by variant."""
+        ...
+
+    def run(self, jobs: Sequence[Job], tell: Tell) -> None:
+        """Make all runs, telling of each as it goes."""
+        ...

@@ -1,0 +1,99 @@
+"""The worker: joins one job's training to the store. The same for every executor."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from ..components.discover import discover
+from ..errors import AblateError, RunError, StoreError
+from ..store.store import RunFolder, Store
+from ..study.settle import parts
+from ..training.run import rehearse, train_run
+from .jobs import EpochDone, Failed, Finished, Job, Started, Tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ..components.registry import Registry
+
+
+def work(job: Job, tell: Tell) -> None:
+    """Make one run: train it, record it, tell of it. Never raises for what the run itself does wrong."""
+    folder = Store(job.store).run(job.spec.key)
+    tell(Started(job.spec))
+    try:
+        registry = _registry(job)
+        result = train_run(job.spec, registry, job.machine, _Recorder(job, folder, tell))
+        folder.finish(result)
+    except Exception as error:  # whatever a plugin raises is this run's failure, and no other's
+        reason = reason_of(error)
+        with contextlib.suppress(StoreError):
+            folder.fail(reason, traceback.format_exc())
+        tell(Failed(job.spec, reason))
+    else:
+        tell(Finished(job.spec, result))
+
+
+def rehearse_all(jobs: Sequence[Job], tell: Callable[[tuple[str, str | None]], None]) -> None:
+    """Rehearse jobs one by one, telling (variant, None) before each and (variant, reason) after one that fails."""
+    for job in jobs:
+        tell((job.spec.variant, None))
+        try:
+            rehearse(job.spec, _registry(job))
+        except Exception as error:  # a plugin may raise anything
+            tell((job.spec.variant, reason_of(error, _plugin_line(error))))
+
+
+def reason_of(error: BaseException, place: str = "") -> str:
+    """Say in one line why a run failed."""
+    text = str(error).strip() or "no message"
+    if isinstance(error, AblateError):
+        return text
+    first = text.splitlines()[0]
+    return f"{type(error).__name__}: {first}" + (f" ({place})" if place else "")
+
+
+def _plugin_line(error: BaseException) -> str:
+    """Return file:line of the last frame of a plugin, where one is in the traceback."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "plugins" in f.filename]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+def _registry(job: Job) -> Registry:
+    """Load the job's plugins; RunError where one has changed since the run was planned."""
+    registry = discover(job.study, job.plugins)
+    for kind, choice in parts(job.spec.recipe):
+        written = job.spec.identity[kind]
+        sources = [w["source"] for w in (written if isinstance(written, list) else [written]) if w["use"] == choice.use]
+        library = registry.library(kind, choice.use)
+        found = library.source if library else registry.get(kind, choice.use).source
+        if found not in sources:
+            raise RunError(
+                f"the source of {kind} '{choice.use}' changed after this run was planned; run the study again"
+            )
+    return registry
+
+
+class _Recorder:
+    """Writes a run's folder and tells its driver."""
+
+    def __init__(self, job: Job, folder: RunFolder, tell: Tell) -> None:
+        self._job, self._folder, self._tell = job, folder, tell
+
+    def started(self, environment: Mapping[str, Any]) -> None:
+        spec = self._job.spec
+        self._folder.start(
+            {
+                "key": spec.key,
+                "variant": spec.variant,
+                "seed": spec.seed,
+                "identity": spec.identity,
+                "environment": environment,
+            }
+        )
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        self._folder.epoch(record)
+        self._tell(EpochDone(self._job.spec, record))

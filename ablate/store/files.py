@@ -1,0 +1,97 @@
+"""Files that are whole or not there: written beside, flushed to disk, then renamed or linked into place."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..errors import StoreError
+from ..paths import shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Document = dict[str, Any]
+
+
+def write_document(path: Path, document: Mapping[str, Any]) -> None:
+    """Put a JSON document in place in one step, over an older one."""
+    with _beside(path, document) as temporary:
+        temporary.replace(path)
+
+
+def commit_document(path: Path, body: Mapping[str, Any]) -> bool:
+    """Put a document with a checksum in place unless one stands there; tell whether this call did."""
+    with _beside(path, {"checksum": _checksum(body), "body": body}) as temporary:
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            return False
+    return True
+
+
+def read_document(path: Path) -> Document | None:
+    """Return a document, or None where there is none or it cannot be read as one."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def read_committed(path: Path) -> Document | None:
+    """Return the body of a committed document, or None where it is absent or its checksum does not fit."""
+    found = read_document(path)
+    body = found.get("body") if found else None
+    return body if isinstance(body, dict) and found is not None and found.get("checksum") == _checksum(body) else None
+
+
+def plain(value: Any) -> Any:
+    """Return a value that strict JSON holds: numbers that are not finite become null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def dumps(document: Mapping[str, Any], indent: int | None = None) -> str:
+    """Write a document as strict JSON."""
+    return json.dumps(plain(document), ensure_ascii=False, allow_nan=False, indent=indent, default=str)
+
+
+@contextlib.contextmanager
+def store_errors(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses into one StoreError that names the place and the next step."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{shown(path)}: {error.strerror or error}\n"
+            "  what is stored stays readable; once the store can be written, the same command goes on\n"
+            "  another place: --store DIR or ABLATE_STORE"
+        ) from error
+
+
+def _checksum(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plain(body), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def _beside(path: Path, document: Mapping[str, Any]) -> Iterator[Path]:
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    with store_errors(path):
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(dumps(document, indent=1))
+                file.flush()
+                os.fsync(file.fileno())
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)

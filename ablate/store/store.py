@@ -1,0 +1,158 @@
+"""The store: one folder for each run, by key. This module alone names its paths.
+
+STORE/runs/KEY/run.json        spec and environment, written when the run starts
+history.jsonl   a line for each epoch
+result.json     committed last: a run is done when it stands
+failure.json    why the last try ended without a result
+STORE/studies/NAME.json        what was run under a study's name (see `studies`)
+STORE/last.json                the study run last
+STORE/known.json               library components that were checked before
+STORE/pilot/                   a store of its own for pilot runs
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..errors import StoreError
+from ..paths import shown
+from .files import (
+    Document,
+    commit_document,
+    dumps,
+    read_committed,
+    read_document,
+    store_errors,
+    write_document,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+State = Literal["new", "stored", "failed", "unfinished"]
+
+
+class Store:
+    """A folder of runs. Reading never fails on what one run's folder holds; writing raises StoreError."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def pilot(self) -> Store:
+        """Return the store of pilot runs, which no real result is ever mixed with."""
+        return Store(self.root / "pilot")
+
+    @property
+    def last_file(self) -> Path:
+        """Return the file that names the study run last."""
+        return self.root / "last.json"
+
+    @property
+    def known_file(self) -> Path:
+        """Return the file of library components that were checked before."""
+        return self.root / "known.json"
+
+    @property
+    def studies_folder(self) -> Path:
+        """Return the folder of study records."""
+        return self.root / "studies"
+
+    def run(self, key: str) -> RunFolder:
+        """Return the folder of one run, which may not exist yet."""
+        return RunFolder(self.root / "runs" / key)
+
+    def state(self, key: str) -> State:
+        """Tell where a run stands."""
+        return self.run(key).state()
+
+    def make_writable(self) -> None:
+        """Create the store where it is missing and prove that it can be written; raises StoreError."""
+        if self.root.exists() and not self.root.is_dir():
+            raise StoreError(
+                f"{shown(self.root)}: is a file, and the store has to be a folder\n  name another: --store DIR"
+            )
+        with store_errors(self.root):
+            for folder in (self.root / "runs", self.studies_folder):
+                folder.mkdir(parents=True, exist_ok=True)
+        write_document(self.root / "store.json", {"format": 1})
+
+
+class RunFolder:
+    """One run's folder: its reader, and the recorder that its one writer uses."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._run = path / "run.json"
+        self._history = path / "history.jsonl"
+        self._result = path / "result.json"
+        self._failure = path / "failure.json"
+
+    def state(self) -> State:
+        """Tell where the run stands; a result whose checksum does not fit does not count."""
+        if self.result() is not None:
+            return "stored"
+        if self._failure.exists():
+            return "failed"
+        return "unfinished" if self._run.exists() else "new"
+
+    def result(self) -> Document | None:
+        """Return the committed result, or None."""
+        return read_committed(self._result)
+
+    def spec(self) -> Document | None:
+        """Return what was written when the run started: `identity`, `variant`, `seed`, `environment`."""
+        return read_document(self._run)
+
+    def failure(self) -> Document | None:
+        """Return why the last try failed (`reason`, `traceback`), or None."""
+        return read_document(self._failure)
+
+    def history(self) -> list[Document]:
+        """Return the epochs recorded so far; a last line that was cut off is left out."""
+        try:
+            lines = self._history.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            return []
+        records: list[Document] = []
+        for line in lines:
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                break
+        return records
+
+    def start(self, spec: Mapping[str, Any]) -> None:
+        """Begin a run, or begin it again: earlier epochs and failures of this key are dropped."""
+        with store_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._failure.unlink(missing_ok=True)
+            self._history.write_text("", encoding="utf-8")
+        write_document(self._run, spec)
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """Append an epoch."""
+        with store_errors(self._history), self._history.open("a", encoding="utf-8") as file:
+            file.write(dumps(record) + "\n")
+
+    def finish(self, result: Mapping[str, Any]) -> bool:
+        """Commit the result; False where another process had already done so."""
+        return commit_document(self._result, {**result, "finished": _now()})
+
+    def fail(self, reason: str, traceback: str = "") -> None:
+        """Record why a try ended without a result."""
+        with store_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        write_document(self._failure, {"reason": reason, "traceback": traceback, "time": _now()})
+
+    def forget_failure(self) -> None:
+        """Let a failed run be tried again."""
+        with store_errors(self.path):
+            self._failure.unlink(missing_ok=True)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")

@@ -1,0 +1,87 @@
+"""The machine a run trains on: device, threads, and what is recorded of both."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a run trains: the data folder, a device by name, and the number of CPU threads."""
+
+    data_dir: Path
+    device: str = "auto"
+    threads: int = 1
+
+
+RECORDED = ("torch", "torchvision", "timm", "numpy", "scikit-learn", "ablate-studies")
+
+
+def cores() -> int:
+    """Return the CPU cores that this process may use, with a container's quota taken into account."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        count = min(count, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):  # no cgroup here, or its quota is "max"
+        pass
+    return count
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device for a name; `auto` is CUDA, then Apple's MPS, then the CPU."""
+    import torch
+
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device '{name}' cannot be used: {reason}\naccepts auto, cpu, cuda, cuda:N, mps") from None
+    return device
+
+
+def environment(device: torch.device, threads: int) -> dict[str, Any]:
+    """Describe what a run trained on; recorded with it, and not part of its key."""
+    import torch
+
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
+    return {
+        "device": device.type,
+        "device_name": name,
+        "threads": threads,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {package: found for package in RECORDED if (found := _version(package))},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
