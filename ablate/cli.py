@@ -1,0 +1,215 @@
+"""The command line: each command parses and calls one function."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from .errors import AblateError, InputError
+
+app = typer.Typer(
+    name="ablate",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Ablation studies for image classification: which change helped, by how much, and is it real?",
+)
+new = typer.Typer(no_args_is_help=True, help="Write a commented file to start from, that runs as it is.")
+app.add_typer(new, name="new")
+
+
+class KindName(str, Enum):
+    """The kinds of component, as the command line takes them."""
+
+    dataset = "dataset"
+    model = "model"
+    augmentation = "augmentation"
+    optimizer = "optimizer"
+    scheduler = "scheduler"
+
+
+StudyFile = Annotated[Path, typer.Argument(help="The study file.", show_default=False)]
+SetOption = Annotated[
+    list[str], typer.Option("--set", metavar="NAME.KEY=VALUE", help="Change the study, as in baseline.epochs=2.")
+]
+OnlyOption = Annotated[list[str], typer.Option("--only", metavar="VARIANT", help="Only this variant; may be repeated.")]
+SeedsOption = Annotated[str, typer.Option("--seeds", metavar="N|A,B", help="A number of seeds, or the seeds.")]
+PilotOption = Annotated[
+    bool, typer.Option("--pilot", help="Try everything out: one seed, one epoch, 2,000 images, kept apart from results.")
+]
+StoreOption = Annotated[
+    Path | None, typer.Option("--store", metavar="DIR", help="Where runs are kept. [ABLATE_STORE, ./ablate-store]")
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data-dir", metavar="DIR", help="Where datasets are. [ABLATE_DATA_DIR, the user's cache]")
+]
+JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Runs at a time.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def _command(function: Callable[..., int]) -> Callable[..., None]:
+    """Turn a command's return value and errors into an exit code and a message."""
+
+    @functools.wraps(function)
+    def command(*args: Any, **kwargs: Any) -> None:
+        try:
+            code = function(*args, **kwargs)
+        except AblateError as error:
+            _stop(f"error: {error}", error.exit_code)
+        except KeyboardInterrupt:
+            _stop("\nstopped; what is finished is stored, and the same command goes on", 130)
+        except BrokenPipeError:
+            # The reader of our output (head, a pager) is gone; Python would complain again at its exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 141
+        raise typer.Exit(code)
+
+    return command
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    sys.stderr.write(message + "\n")
+    raise typer.Exit(code)
+
+
+@app.command()
+@_command
+def run(
+    study: StudyFile,
+    set_: SetOption = [],  # noqa: B006  # typer copies it
+    only: OnlyOption = [],  # noqa: B006
+    seeds: SeedsOption = "",
+    pilot: PilotOption = False,
+    jobs: JobsOption = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try runs again that failed before.")] = False,
+    store: StoreOption = None,
+    data_dir: DataOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Train every run of a study that is not stored yet, and summarise them."""
+    from .commands.run import RunOptions, run_study
+
+    how = RunOptions(jobs, device, retry_failed, json)
+    return run_study(_options(study, set_, only, seeds, pilot, store, data_dir), how)
+
+
+@app.command()
+@_command
+def plan(
+    study: StudyFile,
+    set_: SetOption = [],  # noqa: B006
+    only: OnlyOption = [],  # noqa: B006
+    seeds: SeedsOption = "",
+    pilot: PilotOption = False,
+    jobs: JobsOption = 1,
+    store: StoreOption = None,
+    data_dir: DataOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Show what would run, what is stored and how long it would take; train nothing."""
+    from .commands.plan import show_plan
+
+    return show_plan(_options(study, set_, only, seeds, pilot, store, data_dir), jobs, json)
+
+
+@app.command()
+@_command
+def report(
+    study: Annotated[str | None, typer.Argument(help="A study file or name. [the study run last]", show_default=False)] = None,
+    formats: Annotated[str, typer.Option("--format", metavar="A,B", help="html, md or both.")] = "html,md",
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to. [reports/STUDY]")] = None,
+    pilot: Annotated[bool, typer.Option("--pilot", help="Report the pilot.")] = False,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Write the comparison table and the figures of a study."""
+    from .commands.report import ReportOptions, write_report
+    from .paths import store_dir
+
+    kinds = [part.strip() for part in formats.split(",") if part.strip()]
+    return write_report(ReportOptions(study, store_dir(store), kinds, out, True if pilot else None, json))
+
+
+@app.command()
+@_command
+def status(
+    study: Annotated[str | None, typer.Argument(help="A study file or name. [all studies]", show_default=False)] = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Show the studies in a store, or the runs of one: done, failed, missing."""
+    from .commands.status import show_status
+    from .paths import store_dir
+
+    return show_status(store_dir(store), study, json)
+
+
+@app.command()
+@_command
+def components(
+    kind: Annotated[str | None, typer.Argument(help="dataset, model, augmentation, optimizer or scheduler.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One component, or PREFIX: for a library.")] = None,
+    json: JsonOption = False,
+) -> int:
+    """Show what a study can name: summaries, settings with types and defaults, source files."""
+    from .commands.components import show_components
+
+    return show_components(kind, name, json)
+
+
+@new.command("study")
+@_command
+def new_study(name: Annotated[str, typer.Argument(help="The study's name.", show_default=False)]) -> int:
+    """Write studies/NAME.toml."""
+    from .commands.new import new_study as write
+
+    return write(name)
+
+
+@new.command("component")
+@_command
+def new_component(
+    name: Annotated[str, typer.Argument(help="The component's name.", show_default=False)],
+    kind: Annotated[KindName, typer.Option(help="What it is.")] = KindName.augmentation,
+) -> int:
+    """Write plugins/NAME.py."""
+    from .commands.new import new_component as write
+
+    return write(kind.value, name)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _options(
+    study: Path, settings: list[str], only: list[str], seeds: str, pilot: bool, store: Path | None, data_dir: Path | None
+) -> Any:
+    from . import paths
+    from .commands.prepare import Options
+    from .study.toml import Changes
+
+    changes = Changes(tuple(settings), _seeds(seeds), pilot)
+    return Options(study, paths.store_dir(store), paths.data_dir(data_dir), changes, tuple(only))
+
+
+def _seeds(text: str) -> tuple[int, ...] | None:
+    """Read `5` as seeds 0 to 4, and `0,3` as these two."""
+    if not text:
+        return None
+    try:
+        numbers = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 0 or len(set(numbers)) != len(numbers) or ("," not in text and numbers[0] == 0):
+        raise InputError(f"--seeds {text}: is neither a number of seeds nor a list of different seeds\n  as in --seeds 5 or --seeds 0,3")
+    return tuple(numbers) if "," in text else tuple(range(numbers[0]))

@@ -1,0 +1,64 @@
+"""`ablate plan`: what would run, what is stored, how long it would take. Trains nothing."""
+
+from __future__ import annotations
+
+from ..console import text
+from ..paths import shown
+from ..study.check import findings
+from .prepare import Options, Prepared, expected_seconds, prepare, total_seconds
+
+
+def show_plan(options: Options, jobs: int = 1, as_json: bool = False) -> int:
+    """Print the plan of a study and return the exit code."""
+    prepared = prepare(options)
+    expected = expected_seconds(prepared)
+    pending = [line for source in prepared.sources(prepared.todo) if (line := source.pending())]
+    if as_json:
+        _say_json(prepared, expected, jobs)
+        return 0
+    _say_runs(prepared, expected)
+    total = total_seconds(expected, jobs)
+    count = len(prepared.todo)
+    text.say(f"\n{count} of {len(prepared.planned)} runs to make" + (f", {text.about(total)}" if count else ""))
+    for line in pending:
+        text.say(f"data: {line}")
+    text.say(f"store: {shown(prepared.home.root)}")
+    text.say(f"plugin files: {', '.join(shown(file) for file in prepared.registry.files)}")
+    for finding in findings(prepared.settled.study):
+        text.say(f"\ndoubtful  {finding.where}: {finding.reason}  [{finding.code}]\n          {finding.remedy}")
+    return 0
+
+
+def _say_runs(prepared: Prepared, expected: dict[str, float | None]) -> None:
+    from ..report.numbers import duration
+
+    rows = []
+    for run in prepared.planned:
+        seconds = expected.get(run.spec.key)
+        rows.append(
+            [run.spec.variant, str(run.spec.seed), run.state, duration(seconds) if seconds else "", run.spec.key[:10], run.why]
+        )
+    text.say(text.table([prepared.written.label, "seed", "state", "time", "key", "why"], rows, right=(1, 3)))
+
+
+def _say_json(prepared: Prepared, expected: dict[str, float | None], jobs: int) -> None:
+    text.say_json(
+        {
+            "study": prepared.written.name,
+            "store": str(prepared.home.root),
+            "seconds": total_seconds(expected, jobs),
+            "plugins": [str(file) for file in prepared.registry.files],
+            "findings": [vars(finding) for finding in findings(prepared.settled.study)],
+            "runs": [
+                {
+                    "variant": run.spec.variant,
+                    "seed": run.spec.seed,
+                    "key": run.spec.key,
+                    "state": run.state,
+                    "why": run.why,
+                    "seconds": expected.get(run.spec.key),
+                }
+                for run in prepared.planned
+            ],
+        }
+    )

@@ -1,0 +1,140 @@
+"""From a study's file and the command line to its planned runs: what `run` and `plan` have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..components.discover import discover
+from ..errors import InputError, did_you_mean, listing
+from ..store.files import read_document
+from ..store.frame import step_times
+from ..store.store import Store
+from ..store.studies import StudyRecord, load_study
+from ..study.plan import PlannedRun, cost_key, plan_runs, run_specs
+from ..study.settle import Known, Settled, settle
+from ..study.spec import Choice, RunSpec, Study
+from ..study.toml import Changes, read_study
+
+if TYPE_CHECKING:
+    from ..components.contracts import Source
+    from ..components.registry import Registry
+
+# What a run costs beside its steps: its process, its data and its model.
+START_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a command was asked for.
+
+    only: names of the variants to run; empty for all. store: the folder of the real store, also for a pilot.
+    """
+
+    study: Path
+    store: Path
+    data_dir: Path
+    changes: Changes = Changes()
+    only: tuple[str, ...] = ()
+
+
+@dataclass
+class Prepared:
+    """A study ready to run: read, settled, and each of its runs looked up in the store.
+
+    written is the study as read, settled the same with every setting filled in; home is the store that its
+    runs belong in; record is what was run under its name before, if anything.
+    """
+
+    options: Options
+    registry: Registry
+    written: Study
+    settled: Settled
+    planned: list[PlannedRun]
+    home: Store
+    record: StudyRecord | None
+    known: Known
+
+    @property
+    def todo(self) -> list[RunSpec]:
+        """Return the runs that are to be made: new ones and unfinished ones."""
+        return [p.spec for p in self.planned if p.state in ("new", "unfinished")]
+
+    @property
+    def failed(self) -> list[RunSpec]:
+        """Return the runs whose last try failed."""
+        return [p.spec for p in self.planned if p.state == "failed"]
+
+    def source(self, choice: Choice) -> Source:
+        """Build a dataset's source."""
+        built: Source = self.registry.get("dataset", choice.use).build(self.options.data_dir, settings=choice.settings)
+        return built
+
+    def sources(self, specs: Sequence[RunSpec]) -> list[Source]:
+        """Return the sources of the datasets that runs need, each once."""
+        chosen: list[Choice] = []
+        for spec in specs:
+            if spec.recipe.dataset not in chosen:
+                chosen.append(spec.recipe.dataset)
+        return [self.source(choice) for choice in chosen]
+
+
+def prepare(options: Options) -> Prepared:
+    """Read, check and plan a study. Raises InputError for whatever is wrong, before anything runs."""
+    reading = read_study(options.study, options.changes)
+    store = Store(options.store)
+    home = store.pilot if options.changes.pilot else store
+    known: Known = read_document(store.known_file) or {}
+    written = reading.study
+    registry = discover(options.study, written.plugins)
+    settled = settle(reading, registry, options.data_dir, known)
+    specs = _only(options.only, run_specs(settled, settled.study.seeds), settled.study)
+    record = load_study(home, written.name)
+
+    def before(spec: RunSpec) -> dict[str, object] | None:
+        key = record.last_key(spec.variant, spec.seed) if record else None
+        return (home.run(key).spec() or {}).get("identity") if key else None
+
+    planned = plan_runs(specs, home.state, before, settled.places)
+    return Prepared(options, registry, written, settled, planned, home, record, known)
+
+
+def expected_seconds(prepared: Prepared) -> dict[str, float | None]:
+    """Return the expected seconds of each run to be made, by key, from runs and pilots measured before.
+
+    None where no run with the same model, augmentation, optimizer, batch size and image shape was measured.
+    """
+    times: dict[str, tuple[float, float]] = {}
+    store = Store(prepared.options.store)
+    for home in (store.pilot, store):
+        record = load_study(home, prepared.written.name)
+        times |= step_times(home, list(dict.fromkeys(row.key for row in record.rows))) if record else {}
+    expected: dict[str, float | None] = {}
+    for spec in prepared.todo:
+        measured, splits = times.get(cost_key(spec.identity)), spec.recipe.splits
+        if measured is None:
+            expected[spec.key] = None
+            continue
+        evaluated = (splits.validation or 0) + (splits.test or 0)
+        expected[spec.key] = START_SECONDS + spec.recipe.epochs * (
+            measured[0] * (splits.train or 0) + measured[1] * evaluated
+        )
+    return expected
+
+
+def total_seconds(expected: dict[str, float | None], jobs: int = 1) -> float | None:
+    """Return how long all runs together are expected to take, or None where one of them is not known."""
+    known = [seconds for seconds in expected.values() if seconds is not None]
+    return sum(known) / jobs if len(known) == len(expected) else None
+
+
+def _only(names: Sequence[str], specs: list[RunSpec], study: Study) -> list[RunSpec]:
+    there = [v.name for v in study.variants]
+    unknown = [name for name in names if name not in there]
+    if unknown:
+        raise InputError(
+            f"--only: there is no variant '{unknown[0]}'{did_you_mean(unknown[0], there)}\n  accepts {listing(there, 20)}"
+        )
+    return [spec for spec in specs if not names or spec.variant in names]

@@ -1,0 +1,67 @@
+"""`ablate report`: the comparison table and the figures of a study, from what is stored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..console import text
+from ..paths import shown
+from ..report.content import Records
+from ..report.render import render
+from ..store.frame import environment_lines, read_frames
+from ..store.store import Store
+from ..store.studies import StudyRecord, find_study
+from ..study.check import findings
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What to report and where to: study (file, name, or None for the one run last), formats, folder."""
+
+    study: str | None
+    store: Path
+    formats: Sequence[str] = ("html", "md")
+    out: Path | None = None
+    pilot: bool | None = None
+    json: bool = False
+
+
+def write_report(options: ReportOptions) -> int:
+    """Write a study's report, name its files, and return the exit code."""
+    home, record = find_study(Store(options.store), options.study, options.pilot)
+    records = read_records(home, record)
+    out = options.out or Path("reports") / _slug(record)
+    files = render(records, options.formats, out)
+    if options.json:
+        text.say_json({"study": record.name, "files": [str(f.resolve()) for f in files]})
+        return 0
+    done = int((records.runs["state"] == "done").sum())
+    text.note(f"{record.name}{' (pilot)' if record.changes.pilot else ''}: {done} of {len(records.runs)} runs done")
+    for file in files:
+        text.say(shown(file))
+    return 0
+
+
+def read_records(home: Store, record: StudyRecord) -> Records:
+    """Gather what a report is made of, without loading a plugin."""
+    study = record.reading().done()
+    keys = record.keys(study)
+    wanted = {(variant.name, seed): keys.get((variant.name, seed)) for seed in study.seeds for variant in study.variants}
+    runs, history = read_frames(home, wanted)
+    return Records(
+        study=study,
+        runs=runs,
+        history=history,
+        findings=findings(study),
+        environments=environment_lines(home, list(keys.values())),
+        made=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        command=f"ablate report {shown(record.path)}" + (" --pilot" if study.pilot else ""),
+    )
+
+
+def _slug(record: StudyRecord) -> str:
+    slug = "".join(c if c.isalnum() or c in "-_." else "-" for c in record.name).strip(".") or "study"
+    return slug + ("-pilot" if record.changes.pilot else "")

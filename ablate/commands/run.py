@@ -1,0 +1,159 @@
+"""`ablate run`: make every run of a study that is not stored yet."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..console import text
+from ..console.progress import progress
+from ..errors import AblateError, InputError, StoreError
+from ..execute.jobs import Executor, Failed, Job, Tell
+from ..execute.local import LocalProcesses
+from ..paths import shown
+from ..report.numbers import NAMES, duration
+from ..stats.summary import estimate
+from ..store.files import write_document
+from ..store.frame import read_frames
+from ..store.store import Store
+from ..store.studies import StudyRecord, save_study, set_last
+from ..study.check import findings
+from ..study.spec import RunSpec
+from ..training.machine import Machine, cores
+from .prepare import Options, Prepared, expected_seconds, prepare, total_seconds
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How runs are made: processes at a time, device, and whether failed ones are tried again."""
+
+    jobs: int = 1
+    device: str = "auto"
+    retry_failed: bool = False
+    json: bool = False
+
+
+def run_study(options: Options, how: RunOptions, executor: Executor | None = None) -> int:
+    """Run a study and return the exit code: 0, or 1 where a run of it has failed."""
+    prepared = prepare(options)
+    announce(prepared, how)
+    _open_store(prepared)
+    todo = _todo(prepared, how)
+    if todo:
+        executor = executor or _local(how)
+        fetch_data(prepared, todo)
+        rehearse(prepared, executor, todo, how)
+        make_runs(prepared, executor, todo, how)
+    return summarize(prepared, how)
+
+
+def announce(prepared: Prepared, how: RunOptions) -> None:
+    """Say what is going to happen, and what is doubtful about it."""
+    study = prepared.settled.study
+    stored = sum(p.state == "stored" for p in prepared.planned)
+    expected = total_seconds(expected_seconds(prepared), how.jobs)
+    head = f"{study.name}{' (pilot)' if study.pilot else ''}: {len(prepared.planned)} runs"
+    todo = len(prepared.todo) + (len(prepared.failed) if how.retry_failed else 0)
+    rest = f"{todo} to make ({text.about(expected)})" if todo else "nothing to make"
+    text.note(f"{head}, {stored} stored, {rest}")
+    if todo and not study.pilot:
+        for finding in findings(study):
+            text.note(f"  doubtful  {finding.where}: {finding.reason}  [{finding.code}]")
+
+
+def fetch_data(prepared: Prepared, specs: Sequence[RunSpec]) -> None:
+    """Make the datasets of these runs ready, before any run waits for them."""
+    for source in prepared.sources(specs):
+        source.prepare()
+
+
+def rehearse(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], how: RunOptions) -> None:
+    """Build each variant once and take one step; raise InputError with all that fails."""
+    first: dict[str, RunSpec] = {}
+    for spec in todo:
+        first.setdefault(spec.variant, spec)
+    failed = executor.rehearse(_jobs(prepared, list(first.values()), how))
+    if failed:
+        lines = [f"  {variant}: {reason}" for variant, reason in failed.items()]
+        count = f"{len(failed)} variant{'s' if len(failed) > 1 else ''}"
+        raise InputError(
+            "\n".join([f"{shown(prepared.options.study)}: {count} cannot be trained; nothing was started", *lines])
+        )
+
+
+def make_runs(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], how: RunOptions) -> None:
+    """Make the runs, showing how they go."""
+    expected = expected_seconds(prepared)
+    with progress(todo, lambda spec: expected.get(spec.key)) as shown_progress:
+        tell: Tell = shown_progress.tell
+        executor.run(_jobs(prepared, todo, how), tell)
+
+
+def summarize(prepared: Prepared, how: RunOptions) -> int:
+    """Show what all planned runs gave, and what to do next; return the exit code."""
+    study, home = prepared.settled.study, prepared.home
+    runs, _ = read_frames(home, {(p.spec.variant, p.spec.seed): p.spec.key for p in prepared.planned})
+    failed = runs[runs["state"] == "failed"]
+    if how.json:
+        text.say_json({"study": study.name, "pilot": study.pilot, "store": str(home.root), "runs": _records(runs)})
+        return 1 if len(failed) else 0
+    name = NAMES[study.metric]
+    scale = 100.0 if study.metric.endswith("accuracy") else 1.0
+    rows = []
+    for variant in dict.fromkeys(runs["variant"]):
+        mine = runs[(runs["variant"] == variant) & (runs["state"] == "done")]
+        found = estimate(mine[study.metric] * scale)
+        interval = f"{found.low:.2f} to {found.high:.2f}" if found.low is not None and found.high is not None else "–"
+        took = f"{duration(float(mine['seconds'].mean()))}" if len(mine) else "–"
+        rows.append([variant, str(len(mine)), f"{found.mean:.2f}" if len(mine) else "–", interval, took])
+    unit = " %" if scale > 1 else ""
+    text.say(text.table([study.label, "runs", name + unit, "95 % interval", "time each"], rows, right=(1, 2, 3, 4)))
+    for row in failed.to_dict("records"):
+        text.note(f"failed: {row['variant']}, seed {row['seed']}: {row['reason']}")
+    if len(failed):
+        text.note(f"  tracebacks: {shown(home.root / 'runs')}/KEY/failure.json; --retry-failed tries them again")
+    text.note("next: ablate report" + _same_store(prepared.options))
+    return 1 if len(failed) else 0
+
+
+def _local(how: RunOptions) -> LocalProcesses:
+    executor = LocalProcesses(how.jobs)
+    executor.warm_up()
+    return executor
+
+
+def _open_store(prepared: Prepared) -> None:
+    """Prove that the store can be written, and record what is about to run."""
+    options, store = prepared.options, Store(prepared.options.store)
+    try:
+        for home in {store.root: store, prepared.home.root: prepared.home}.values():
+            home.make_writable()
+    except StoreError as error:
+        raise InputError(str(error)) from error
+    write_document(store.known_file, prepared.known)
+    text_now = options.study.read_text(encoding="utf-8")
+    record = StudyRecord(prepared.written.name, options.study.resolve(), text_now, options.changes)
+    save_study(prepared.home, record, prepared.written, [p.spec for p in prepared.planned])
+    set_last(store, prepared.written.name, prepared.written.pilot)
+
+
+def _todo(prepared: Prepared, how: RunOptions) -> list[RunSpec]:
+    retried = {spec.key for spec in prepared.failed} if how.retry_failed else set()
+    return [p.spec for p in prepared.planned if p.state in ("new", "unfinished") or p.spec.key in retried]
+
+
+def _jobs(prepared: Prepared, specs: Sequence[RunSpec], how: RunOptions) -> list[Job]:
+    options = prepared.options
+    machine = Machine(options.data_dir, how.device, max(1, cores() // how.jobs))
+    return [Job(s, prepared.home.root, machine, options.study.resolve(), prepared.written.plugins) for s in specs]
+
+
+def _records(runs: Any) -> list[dict[str, Any]]:
+    return [{k: None if v != v else v for k, v in row.items()} for row in runs.to_dict("records")]  # noqa: PLR0124
+
+
+def _same_store(options: Options) -> str:
+    return "" if options.store == Path("ablate-store").resolve() else f" --store {shown(options.store)}"

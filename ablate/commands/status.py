@@ -1,0 +1,71 @@
+"""`ablate status`: the studies in a store, and how their runs stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..console import text
+from ..errors import AblateError
+from ..paths import shown
+from ..store.store import Store
+from ..store.studies import StudyRecord, find_study, list_studies
+
+
+def show_status(store_dir: Path, named: str | None, as_json: bool = False) -> int:
+    """Print the state of every study, or of every run of one, and return the exit code."""
+    store = Store(store_dir)
+    if named is not None:
+        return _one(*find_study(store, named, None), as_json)
+    found = [(home, record) for home in (store, store.pilot) for record in list_studies(home)]
+    counted = [(record, _count(home, record)) for home, record in found]
+    if as_json:
+        text.say_json(
+            {"store": str(store.root), "studies": [{**_names(record), "runs": counts} for record, counts in counted]}
+        )
+        return 0
+    if not found:
+        text.say(f"{shown(store.root)}: no study has been run here yet; 'ablate run STUDY' runs one")
+        return 0
+    rows = []
+    for record, counts in counted:
+        cells = [str(counts[state]) for state in ("stored", "failed", "unfinished", "new")]
+        rows.append([record.name + (" (pilot)" if record.changes.pilot else ""), *cells, record.time, shown(record.path)])
+    text.say(text.table(["study", "done", "failed", "unfinished", "missing", "run last", "file"], rows, right=(1, 2, 3, 4)))
+    return 0
+
+
+def _one(home: Store, record: StudyRecord, as_json: bool) -> int:
+    study = record.reading().done()
+    keys = record.keys(study)
+    rows = []
+    for seed in study.seeds:
+        for variant in study.variants:
+            key = keys.get((variant.name, seed), "")
+            state = home.state(key) if key else "new"
+            reason = str((home.run(key).failure() or {}).get("reason", "")) if state == "failed" else ""
+            rows.append([variant.name, str(seed), {"stored": "done", "new": "missing"}.get(state, state), key, reason])
+    head = ["variant", "seed", "state", "key", "reason"]
+    if as_json:
+        text.say_json({**_names(record), "runs": [dict(zip(head, row, strict=True)) for row in rows]})
+    else:
+        text.say(text.table(head, rows, right=(1,)))
+    return 0
+
+
+def _count(home: Store, record: StudyRecord) -> dict[str, int]:
+    """Count the runs of a study by state; one whose file no longer reads counts the runs planned last."""
+    try:
+        study = record.reading().done()
+        keys = record.keys(study)
+        wanted = [keys.get((v.name, s)) for v in study.variants for s in study.seeds]
+    except AblateError:
+        wanted = [row.key for row in record.rows]
+    counts = dict.fromkeys(("stored", "failed", "unfinished", "new"), 0)
+    for key in wanted:
+        counts[home.state(key) if key else "new"] += 1
+    return counts
+
+
+def _names(record: StudyRecord) -> dict[str, Any]:
+    return {"study": record.name, "pilot": record.changes.pilot, "file": str(record.path), "time": record.time}

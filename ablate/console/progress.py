@@ -1,0 +1,163 @@
+"""Progress of runs: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..execute.jobs import EpochDone, Event, Failed, Finished, Started
+from ..report.numbers import duration, percent
+from .text import epoch_text, note
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.table import Table
+
+    from ..study.spec import RunSpec
+
+QUIET_SECONDS = 10.0
+"""On plain output, epochs are told at most this often."""
+
+
+class Progress(Protocol):
+    """Tells a person how runs are going; used as a context manager around them."""
+
+    def __enter__(self) -> Progress:
+        """Begin."""
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        """End, and leave the terminal as it was."""
+        ...
+
+    def tell(self, event: Event) -> None:
+        """Take note of an event."""
+        ...
+
+
+def progress(specs: Sequence[RunSpec], seconds: Callable[[RunSpec], float | None]) -> Progress:
+    """Return the progress that fits standard error: live on a terminal, lines elsewhere.
+
+    seconds: what a run is expected to take, or None.
+    """
+    return Live(specs, seconds) if sys.stderr.isatty() else Lines(specs)
+
+
+class Lines:
+    """One line when a run starts, ends or fails, and epochs now and then."""
+
+    def __init__(self, specs: Sequence[RunSpec]) -> None:
+        self._total, self._ended = len(specs), 0
+        self._began: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def tell(self, event: Event) -> None:
+        """Write the event's line, if it is worth one."""
+        now, spec = time.monotonic(), event.spec
+        name = f"{spec.variant}, seed {spec.seed}"
+        match event:
+            case Started():
+                self._began[spec.key] = now
+                note(f"start   {name}: {spec.recipe.epochs} epochs")
+                self._last = now
+            case EpochDone(record=record) if now - self._last >= QUIET_SECONDS:
+                self._last = now
+                note(f"epoch   {name}: {record['epoch']}/{spec.recipe.epochs}  {epoch_text(record)}")
+            case Finished() | Failed():
+                self._ended += 1
+                self._last = now
+                note(f"[{self._ended}/{self._total}] {ending(event, now - self._began.get(spec.key, now))}")
+            case _:
+                pass
+
+
+class Live:
+    """A table of the runs under way beneath the lines of those that ended."""
+
+    def __init__(self, specs: Sequence[RunSpec], seconds: Callable[[RunSpec], float | None]) -> None:
+        from rich.console import Console
+        from rich.live import Live as RichLive
+
+        self._specs = list(specs)
+        self._expected = seconds
+        self._open = {spec.key for spec in specs}
+        self._running: dict[str, tuple[RunSpec, float, Mapping[str, Any]]] = {}
+        self._failed = 0
+        self._began = time.monotonic()
+        self._console = Console(stderr=True)
+        self._live = RichLive(console=self._console, get_renderable=self._table, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> Live:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._live.__exit__(*error)
+
+    def tell(self, event: Event) -> None:
+        """Change the table; an ended run leaves a line above it."""
+        spec, now = event.spec, time.monotonic()
+        match event:
+            case Started():
+                self._running[spec.key] = (spec, now, {})
+            case EpochDone(record=record):
+                began = self._running[spec.key][1] if spec.key in self._running else now
+                self._running[spec.key] = (spec, began, record)
+            case Finished() | Failed():
+                began = self._running.pop(spec.key, (spec, now, {}))[1]
+                self._open.discard(spec.key)
+                self._failed += isinstance(event, Failed)
+                self._console.print(ending(event, now - began), markup=False, highlight=False, soft_wrap=True)
+
+    def _table(self) -> Table:
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+        from rich.text import Text
+
+        ended = len(self._specs) - len(self._open)
+        failed = f", {self._failed} failed" if self._failed else ""
+        title = f"{ended}/{len(self._specs)} runs{failed}, {duration(time.monotonic() - self._began)} so far{self._left()}"
+        table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+        for column in ("run", "epoch", "train loss", "test accuracy", "images/s"):
+            table.add_column(column, justify="left" if column == "run" else "right")
+        for spec, _, record in self._running.values():
+            table.add_row(
+                Text(f"{spec.variant}, seed {spec.seed}"),
+                f"{record.get('epoch', 0)}/{spec.recipe.epochs}",
+                f"{record['train/loss']:.3f}" if record else "–",
+                percent(record["test/accuracy"]) if record else "–",
+                f"{record['images_per_second']:,.0f}" if record else "–",
+            )
+        return table
+
+    def _left(self) -> str:
+        """Say how long is left, from what runs are expected to take and how far those under way are."""
+        total = 0.0
+        for spec in self._specs:
+            expected = self._expected(spec)
+            if spec.key not in self._open:
+                continue
+            if expected is None:
+                return ""
+            _, began, record = self._running.get(spec.key, (spec, 0.0, {}))
+            total += expected * (1 - record.get("epoch", 0) / spec.recipe.epochs)
+        return f", about {duration(total)} left" if total else ""
+
+
+def ending(event: Finished | Failed, seconds: float) -> str:
+    """Write how a run ended on one line."""
+    name = f"{event.spec.variant}, seed {event.spec.seed}"
+    if isinstance(event, Failed):
+        return f"failed  {name}: {event.reason}"
+    loss = event.result.get("test/loss")
+    text = f"done    {name}: test {percent(event.result.get('test/accuracy'))}"
+    return f"{text}, loss {loss:.3f}  ({duration(seconds)})" if loss is not None else f"{text}  ({duration(seconds)})"
