@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+
+from ablate.report import drawing, figures
+from ablate.report.content import Records
+from ablate.study.spec import Choice, Recipe, Study, Variant
+
+RECIPE = Recipe(5, 32, Choice("digits"), Choice("mlp"), Choice("sgd", {"lr": 0.1}))
+EPOCHS = {"Phase 1": 5, "Phase 2": 12}
+
+
+def records(epochs: dict[str, int] = EPOCHS, seeds: int = 2, failed: tuple[tuple[str, int], ...] = ()) -> Records:
+    """Runs with a loss of 1/epoch and an accuracy of 0.1 plus a hundredth for each epoch and seed."""
+    variants = tuple(
+        Variant(name, dataclasses.replace(RECIPE, epochs=count), reported={"accuracy": 0.362})
+        for name, count in epochs.items()
+    )
+    history = [
+        {
+            "variant": name,
+            "seed": seed,
+            "epoch": epoch,
+            "lr": 0.1,
+            "train/loss": 1 / epoch,
+            "test/loss": 1.1 / epoch,
+            "test/accuracy": 0.1 + 0.01 * (epoch + seed),
+        }
+        for name, count in epochs.items()
+        for seed in range(seeds)
+        for epoch in range(1, count + 1)
+    ]
+    runs = [
+        {"variant": name, "seed": seed, "state": "failed" if (name, seed) in failed else "done"}
+        for name in epochs
+        for seed in range(seeds)
+    ]
+    study = Study("tiny", "Tiny", variants, tuple(range(seeds)))
+    columns = ["variant", "seed", "epoch", "lr", "train/loss", "test/loss", "test/accuracy"]
+    return Records(study, pd.DataFrame(runs), pd.DataFrame(history, columns=columns), (), (), "2026-01-01")
+
+
+def test_every_variant_has_a_training_and_a_test_curve_of_its_own_length() -> None:
+    data = figures.loss_data(records())
+    assert [(c.variant, c.part, c.epochs[-1]) for c in data.curves] == [
+        ("Phase 1", "train", 5),
+        ("Phase 2", "train", 12),
+        ("Phase 1", "test", 5),
+        ("Phase 2", "test", 12),
+    ]
+    assert data.absent == ""
+
+
+def test_accuracy_is_in_percent_with_mean_and_range_over_seeds() -> None:
+    curve = figures.accuracy_data(records(seeds=3)).curves[0]
+    assert curve.mean[0] == pytest.approx(12.0)
+    assert (curve.low[0], curve.high[0]) == pytest.approx((11.0, 13.0))
+    assert [seed[0] for seed in curve.seeds] == pytest.approx([11.0, 12.0, 13.0])
+
+
+def test_runs_that_are_not_done_are_not_drawn_and_the_caption_says_so() -> None:
+    data = figures.accuracy_data(records(failed=(("Phase 1", 1), ("Phase 2", 0), ("Phase 2", 1))))
+    assert [(c.variant, len(c.seeds)) for c in data.curves] == [("Phase 1", 1)]
+    assert [mark.variant for mark in data.reported] == ["Phase 1"]
+    assert "Phase 2" in data.caption
+
+
+def test_without_a_finished_run_there_is_a_reason_instead_of_a_figure() -> None:
+    nothing = records(seeds=1, failed=(("Phase 1", 0), ("Phase 2", 0)))
+    for data in (figures.loss_data(nothing), figures.accuracy_data(nothing)):
+        assert data.curves == ()
+        assert data.absent.startswith("No run is done yet")
+
+
+def test_epochs_without_a_measurement_are_left_out_of_a_curve() -> None:
+    made = records(seeds=1)
+    made.history.loc[made.history["epoch"] % 2 == 1, "test/accuracy"] = math.nan
+    assert figures.accuracy_data(made).curves[0].epochs == (2, 4)
+
+
+def test_a_reported_accuracy_stands_at_the_last_epoch() -> None:
+    marks = figures.accuracy_data(records()).reported
+    assert [(m.variant, m.epoch) for m in marks] == [("Phase 1", 5), ("Phase 2", 12)]
+    assert [m.value for m in marks] == pytest.approx([36.2, 36.2])
+
+
+def test_a_pilot_shows_no_reported_accuracy() -> None:
+    made = records()
+    made = dataclasses.replace(made, study=dataclasses.replace(made.study, pilot=True))
+    assert figures.accuracy_data(made).reported == ()
+
+
+@pytest.mark.parametrize(("lowest", "log"), [(0.1, False), (0.006, False), (0.004, True), (0.0, False)])
+def test_the_learning_rate_needs_a_log_scale_only_where_it_spans_far(lowest: float, log: bool) -> None:
+    made = records(seeds=1)
+    made.history.loc[made.history["epoch"] == 5, "lr"] = lowest
+    data = figures.accuracy_data(made)
+    assert data.log_rate is log
+    assert ("log scale" in data.caption) is log
+
+
+def test_the_caption_says_what_the_shade_is() -> None:
+    assert "lowest seed to the highest" in figures.loss_data(records()).caption
+    assert "One seed each" in figures.loss_data(records(seeds=1)).caption
+
+
+def test_the_text_instead_of_a_figure_gives_its_last_values() -> None:
+    assert "Phase 1 15.50 after epoch 5" in figures.accuracy_data(records()).alt
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_the_same_records_give_the_same_bytes(kind: str) -> None:
+    files = [drawing.encoded(figures.draw_accuracy(figures.accuracy_data(records())), kind) for _ in range(2)]
+    assert files[0] == files[1]
+    if kind == "svg":
+        assert b"<dc:date>" not in files[0]
+
+
+@pytest.mark.parametrize("epochs", [{"Phase 1": 1}, {f"variant {i}": 3 + i % 2 for i in range(12)}])
+def test_one_epoch_and_twelve_variants_can_be_drawn(epochs: dict[str, int]) -> None:
+    made = records(epochs, seeds=1)
+    loss = figures.draw_loss(figures.loss_data(made))
+    accuracy = figures.draw_accuracy(figures.accuracy_data(made))
+    assert {text.get_text() for text in loss.axes[0].texts} == set(epochs)
+    assert len(accuracy.axes) == 2
+    assert all(tick >= 1 and tick == int(tick) for tick in loss.axes[0].get_xticks() if tick > 0.5)
+
+
+def test_names_with_dollars_and_foreign_letters_are_drawn_as_they_are() -> None:
+    made = records({"$x_1$ 模型": 2}, seeds=1)
+    figure = figures.draw_loss(figures.loss_data(made))
+    assert [text.get_text() for text in figure.axes[0].texts] == ["$x_1$ 模型"]
+    assert drawing.encoded(figure, "svg").startswith(b"<?xml")
+
+
+def test_drawing_leaves_matplotlibs_settings_as_they_were() -> None:
+    before = dict(mpl.rcParams)
+    drawing.encoded(figures.draw_loss(figures.loss_data(records())), "svg")
+    assert dict(mpl.rcParams) == before
+
+
+def test_labels_move_apart_and_stay_in_order() -> None:
+    places = drawing.spread([0.0, 1.0, 2.0, 50.0], gap=10.0)
+    assert places == pytest.approx([-9.0, 1.0, 11.0, 50.0])
+    assert drawing.spread([], gap=10.0) == []

@@ -1,0 +1,440 @@
+from __future__ import annotations
+
+import base64
+import dataclasses
+import math
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from markdown_it import MarkdownIt
+
+from ablate.errors import AblateError, InputError
+from ablate.report.content import Records, Report, report
+from ablate.report.render import code_span, escape_markdown, render
+from ablate.study.check import Finding
+from ablate.study.spec import Choice, Recipe, Study, Variant
+
+METRICS = ("train/loss", "validation/loss", "validation/accuracy", "test/loss", "test/accuracy")
+CROP, CUTOUT = Choice("crop", {"padding": 4}), Choice("cutout", {"size": 16})
+FIRST = Recipe(5, 128, Choice("cifar100"), Choice("simple-cnn"), Choice("adam", {"lr": 0.001}), augmentation=(CROP,))
+THIRD = dataclasses.replace(
+    FIRST, epochs=12, model=Choice("timm:resnet18"), optimizer=Choice("sgd", {"lr": 0.05, "momentum": 0.9})
+)
+FOURTH = dataclasses.replace(
+    THIRD, model=Choice("timm:resnet34"), augmentation=(CROP, CUTOUT), optimizer=Choice("sgd", {"lr": 0.02})
+)
+HOSTILE = "<script>alert(1)</script> | **b** `c` [x](javascript:alert(1)) ](javascript:alert(1)) <img src=x> _e_ $y$"
+
+
+def phases(**changes: Any) -> Study:
+    """Three of the reference's phases with the numbers that it reports."""
+    variants = (
+        Variant("Phase 1", FIRST, None, "Simple CNN", ("Baseline",), {"accuracy": 0.362, "loss": 2.49}),
+        Variant("Phase 3", THIRD, "Phase 1", "ResNet18", (), {"accuracy": 0.5468, "loss": 1.81}, "Why\nso.\n\nMore."),
+        Variant("Phase 4", FOURTH, "Phase 3", "", (), {"accuracy": 0.4067, "loss": 2.26}),
+    )
+    study = Study("cifar100-phases", "Phases on CIFAR-100", variants, (0, 1, 2), label="Phase", ladder=True)
+    return dataclasses.replace(study, **changes)
+
+
+def records(study: Study | None = None, without: dict[tuple[str, int], tuple[str, str]] | None = None) -> Records:
+    """Runs whose accuracy is 0.1 more with each variant, plus a thousandth for each seed but the pairing's own."""
+    study = study or phases()
+    runs, history = [], []
+    for place, variant in enumerate(study.variants):
+        for seed in study.seeds:
+            accuracy = 0.3 + 0.1 * place + 0.02 * seed + 0.001 * place * seed
+            final = dict.fromkeys(METRICS, math.nan) | {"train/loss": 2.0 - 0.1 * place, "test/loss": 2.2 - 0.1 * place}
+            final["test/accuracy"] = accuracy
+            state, reason = (without or {}).get((variant.name, seed), ("done", ""))
+            facts: dict[str, Any] = {
+                "variant": variant.name,
+                "seed": seed,
+                "key": f"{place}{seed}",
+                "state": state,
+                "reason": reason,
+            }
+            if state != "done":
+                runs.append({**facts, "parameters": math.nan, "seconds": math.nan, **dict.fromkeys(METRICS, math.nan)})
+                continue
+            runs.append({**facts, "parameters": 11_220_132.0, "seconds": 90.0, **final})
+            history += [
+                {"variant": variant.name, "seed": seed, "epoch": epoch, "lr": 0.1, **final, "seconds": 9.0}
+                for epoch in range(1, variant.recipe.epochs + 1)
+            ]
+    columns = ["variant", "seed", "epoch", "lr", *METRICS, "seconds", "images_per_second"]
+    findings = (Finding("several-factors", "Phase 3", "changes 3 factors", "add a variant for each"),)
+    environment = ("torch 2.15.0, CPU, 2 threads",)
+    return Records(
+        study, pd.DataFrame(runs), pd.DataFrame(history, columns=columns), findings, environment, "2026-01-02"
+    )
+
+
+def told(made: Report) -> str:
+    """All that a report says, with ordinary spaces."""
+    return str(dataclasses.asdict(made)).replace("\\xa0", " ")
+
+
+# --- the facts ---------------------------------------------------------------------------------------------
+
+
+def test_the_table_has_ours_beside_the_reported_numbers() -> None:
+    table = report(records()).table
+    assert table.label == "Phase"
+    assert [c.title.replace("\xa0", " ") for c in table.columns] == [
+        "Test loss",
+        "Test loss, 95 % interval",
+        "Test loss, reported",
+        "Test accuracy (%)",
+        "Test accuracy (%), 95 % interval",
+        "Test accuracy (%), reported",
+    ]
+    row = table.rows[1]
+    assert (row.name, row.model, row.epochs) == ("Phase 3", "ResNet18", 12)
+    assert row.cells[3:] == ("42.1", "36.9\xa0to\xa047.3", "54.68")
+
+
+def test_a_study_without_reported_numbers_has_no_column_for_them() -> None:
+    study = phases(variants=tuple(dataclasses.replace(v, reported={}) for v in phases().variants))
+    made = report(records(study))
+    assert "reported" not in {column.kind for column in made.table.columns}
+    assert all(section.reported == () for section in made.sections)
+
+
+def test_enhancements_are_the_authors_or_derived_from_what_changed() -> None:
+    first, third, fourth = (row.enhancements for row in report(records()).table.rows)
+    assert first == "Baseline"
+    assert third == "timm:resnet18, optimizer sgd (lr 0.05, momentum 0.9), 12 epochs"
+    assert fourth == (
+        "timm:resnet34, optimizer lr 0.05 → 0.02, optimizer momentum 0.9 → default, with cutout (size 16)"
+    )
+
+
+def test_a_variant_without_a_label_shows_the_model_it_uses() -> None:
+    assert report(records()).table.rows[2].model == "timm:resnet34"
+
+
+def test_a_section_says_what_changed_and_by_how_much_seed_by_seed() -> None:
+    section = report(records()).sections[1]
+    assert section.parent == "Phase 1"
+    assert ("epochs", "5", "12") in section.changes
+    found = section.comparison
+    assert found is not None
+    assert found.difference == "+10.10\xa0points"
+    assert found.interval == "+9.85\xa0to\xa0+10.35"
+    assert found.basis == "3 seeds, paired"
+    assert [fact.value for fact in found.per_seed] == ["+10.00", "+10.10", "+10.20"]
+    assert found.cautions == ("The difference belongs to 3 changed factors together.",)
+
+
+def test_a_reported_difference_is_in_points_and_never_in_percent() -> None:
+    facts = {fact.label: fact for section in report(records()).sections[1:2] for fact in section.reported}
+    assert facts["test accuracy"].value == "+18.48\xa0points"
+    assert facts["test accuracy"].detail == "36.2 → 54.68\xa0%"
+    assert facts["test loss"].value == "−0.68"
+    assert not re.search(r"[+−][\d.]+ %", told(report(records())))
+
+
+def test_the_baseline_gives_its_settings_and_no_comparison() -> None:
+    section = report(records()).sections[0]
+    assert section.comparison is None
+    assert {fact.label: fact.value for fact in section.settings}["augmentation"] == "crop (padding 4)"
+
+
+def test_an_authors_note_keeps_its_paragraphs() -> None:
+    assert report(records()).sections[1].note == ("Why so.", "More.")
+
+
+def test_one_seed_is_said_plainly_and_has_no_interval() -> None:
+    made = report(records(phases(seeds=(0,))))
+    assert {column.kind for column in made.table.columns} == {"mean", "reported"}
+    assert made.table.notes[0].startswith("One seed each gives no interval")
+    found = made.sections[1].comparison
+    assert found is not None
+    assert (found.interval, found.basis, found.per_seed) == ("", "one seed, which gives no interval", ())
+    assert found.difference == "+10.00\xa0points"
+
+
+def test_a_metric_on_the_validation_split_is_compared_and_tabled() -> None:
+    made = records(phases(metric="validation/loss"))
+    made.runs["validation/loss"] = made.runs["test/loss"] + 0.01 * made.runs["seed"]
+    facts = report(made)
+    assert [group for group, _ in facts.table.groups] == ["Test loss", "Test accuracy (%)", "Validation loss"]
+    found = facts.sections[1].comparison
+    assert found is not None
+    assert (found.metric, found.difference) == ("validation loss", "−0.100")
+
+
+def test_what_no_run_measured_is_left_out_or_a_dash() -> None:
+    labels = [fact.label for fact in report(records()).sections[0].finals]
+    assert labels == ["training loss", "test loss", "test accuracy", "parameters", "time a run"]
+    made = report(records(phases(metric="validation/accuracy")))
+    found = made.sections[1].comparison
+    assert found is not None
+    assert (found.difference, found.basis) == ("–", "no seed has a result for both")
+
+
+def test_runs_without_a_result_are_counted_and_listed_with_their_reasons() -> None:
+    made = report(
+        records(
+            without={
+                ("Phase 3", 1): ("failed", "the loss is nan"),
+                ("Phase 4", 0): ("missing", ""),
+                ("Phase 4", 2): ("missing", ""),
+            }
+        )
+    )
+    assert [row.runs.replace("\xa0", " ") for row in made.table.rows] == [
+        "3 of 3",
+        "2 of 3, 1 failed",
+        "1 of 3, 2 missing",
+    ]
+    assert [(g.variant, g.seeds, g.state, g.reason) for g in made.gaps] == [
+        ("Phase 3", "1", "failed", "the loss is nan"),
+        ("Phase 4", "0, 2", "missing", ""),
+    ]
+    found = made.sections[1].comparison
+    assert found is not None
+    assert found.cautions[0] == "Only one of the two has a result for seed 1, which is left out."
+
+
+def test_a_complete_study_has_no_column_of_runs() -> None:
+    made = report(records())
+    assert not made.table.incomplete
+    assert made.gaps == ()
+
+
+def test_a_report_ends_with_how_it_was_made() -> None:
+    made = report(dataclasses.replace(records(), command="ablate report studies/x.toml"))
+    facts = {fact.label: fact.value.replace("\xa0", " ") for fact in made.making}
+    assert facts["seeds"] == "0, 1, 2"
+    assert facts["environment"] == "torch 2.15.0, CPU, 2 threads"
+    assert facts["training time"] == "13 min 30 s"
+    assert facts["report made"] == "2026-01-02"
+    assert made.command == "ablate report studies/x.toml"
+    assert report(records()).command == "ablate report cifar100-phases.toml"
+
+
+def test_a_pilot_has_a_banner() -> None:
+    assert report(records(phases(pilot=True))).pilot.startswith("Pilot run")
+    assert report(records()).pilot == ""
+
+
+# --- files -------------------------------------------------------------------------------------------------
+
+
+class Tags(HTMLParser):
+    """Fails at tags that are not balanced; keeps start tags and what they fetch."""
+
+    VOID = frozenset({"meta", "img", "br", "hr", "link", "input"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.fetched: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        self.fetched += [value or "" for name, value in attrs if name in {"src", "href", "srcset", "action", "data"}]
+        assert not [name for name, _ in attrs if name.startswith("on")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def parsed(page: str) -> Tags:
+    tags = Tags()
+    tags.feed(page)
+    tags.close()
+    assert tags.open == []
+    return tags
+
+
+def hostile() -> Records:
+    """Records in which all that a user or a run can write is hostile."""
+    names = [f"{i} {HOSTILE}" for i in range(3)]
+    variants = tuple(
+        dataclasses.replace(
+            variant,
+            name=names[i],
+            parent=names[i - 1] if i else None,
+            model_label=HOSTILE,
+            enhancements=(HOSTILE,),
+            note=f"# {HOSTILE}\n\n- {HOSTILE}",
+        )
+        for i, variant in enumerate(phases().variants)
+    )
+    study = phases(variants=variants, title=HOSTILE, name=HOSTILE, label=HOSTILE, note=HOSTILE)
+    made = records(study, without={(names[1], 0): ("failed", HOSTILE)})
+    finding = Finding(HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+    return dataclasses.replace(made, findings=(finding,), environments=(HOSTILE,), made=HOSTILE, command=HOSTILE)
+
+
+def test_the_page_is_well_formed_and_fetches_nothing(tmp_path: Path) -> None:
+    (page,) = render(records(), ["html"], tmp_path)
+    tags = parsed(page.read_text())
+    assert page == tmp_path / "report.html"
+    assert list(tmp_path.iterdir()) == [page]
+    assert tags.seen.count("img") == 2
+    assert all(url.startswith(("data:image/svg+xml;base64,", "#")) for url in tags.fetched)
+    assert not re.search(r"https?://|@import|url\(", page.read_text())
+
+
+def test_the_figures_in_the_page_are_pictures_that_fetch_and_run_nothing(tmp_path: Path) -> None:
+    (page,) = render(hostile(), ["html"], tmp_path)
+    pictures = [url for url in parsed(page.read_text()).fetched if url.startswith("data:")]
+    for picture in pictures:
+        svg = base64.b64decode(picture.partition(",")[2]).decode()
+        assert "<script" not in svg
+        assert not re.search(r'href="(?!#)', svg)
+
+
+def test_links_in_the_page_lead_to_sections_that_exist(tmp_path: Path) -> None:
+    (page,) = render(records(), ["html"], tmp_path)
+    text = page.read_text()
+    for anchor in re.findall(r'href="#([^"]+)"', text):
+        assert f'id="{anchor}"' in text
+
+
+def test_no_value_becomes_markup_in_the_page(tmp_path: Path) -> None:
+    (page,) = render(hostile(), ["html"], tmp_path)
+    tags = parsed(page.read_text())
+    assert "script" not in tags.seen
+    assert tags.seen.count("img") == 2
+    assert not [url for url in tags.fetched if "javascript" in url]
+    assert HOSTILE in tags.text
+
+
+def test_no_value_becomes_markup_in_markdown(tmp_path: Path) -> None:
+    (page,) = render(hostile(), ["md"], tmp_path)
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(page.read_text())
+    every = [token for block in tokens for token in [block, *(block.children or [])]]
+    kinds = {token.type for token in every}
+    assert not kinds & {"html_inline", "html_block", "link_open", "em_open", "s_open"}
+    assert [token.attrs["src"] for token in every if token.type == "image"] == [
+        "figures/loss.png",
+        "figures/accuracy.png",
+    ]
+    assert [token.tag for token in every if token.type == "heading_open"].count("h1") == 1
+    rows = re.findall(r"(?m)^\|.*\|$", page.read_text())
+    assert {row.count("|") for row in rows[:5]} == {12}
+    assert HOSTILE in "".join(token.content for token in every if token.type == "text")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [HOSTILE, "# a", "- a", "+ a", "1. a", "1) a", "---", "===", "> a", "a\n\n# b", "a\\", "a\\|b", "&lt;b&gt;",
+     "~~a~~", "![a](b)", "<javascript:alert(1)>", "[a]: javascript:alert(1)", "   a", "\ta", "``", "a  \nb"],
+)  # fmt: skip
+def test_escaped_markdown_reads_as_the_value_does(value: str) -> None:
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(escape_markdown(value))
+    assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
+    (inline,) = tokens[1:2]
+    assert {child.type for child in inline.children or []} <= {"text", "text_special"}
+    shown = "".join(child.content for child in inline.children or [])
+    assert shown.split() == value.split()
+
+
+def test_numbers_stay_readable_in_markdown() -> None:
+    assert escape_markdown("+18.68 points") == "+18.68 points"
+    assert escape_markdown("−0.67") == "−0.67"
+    assert escape_markdown(12) == "12"
+
+
+@pytest.mark.parametrize("value", ["a", "a`b", "``", "a ``` b\nc"])
+def test_a_code_span_holds_any_backticks(value: str) -> None:
+    tokens = MarkdownIt("commonmark").parse(code_span(value))
+    (span,) = tokens[1].children or []
+    assert (span.type, span.content.strip()) == ("code_inline", " ".join(value.split()))
+
+
+def test_markdown_has_its_figures_beside_it(tmp_path: Path) -> None:
+    (page,) = render(records(), ["md"], tmp_path)
+    for place in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        assert (tmp_path / place).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_study_without_results_is_reported_without_figures(tmp_path: Path) -> None:
+    states = {(v.name, s): ("missing", "") for v in phases().variants for s in (0, 1, 2)}
+    html, markdown = render(records(without=states), ["html", "md"], tmp_path)
+    assert parsed(html.read_text()).seen.count("img") == 0
+    for page in (html, markdown):
+        assert "No run is done yet" in page.read_text()
+        assert "No run has a result yet" in page.read_text()
+
+
+def test_the_same_records_give_the_same_files(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        render(records(), ["html", "md"], tmp_path / folder)
+    for path in sorted((tmp_path / "a").rglob("*.*")):
+        assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+
+
+def test_a_report_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
+    (tmp_path / "report.md").write_text("old")
+    render(records(), ["md"], tmp_path)
+    assert (tmp_path / "report.md").read_text().startswith("# Phases")
+    assert {path.name for path in tmp_path.iterdir()} == {"report.md", "figures"}
+
+
+def test_a_users_template_comes_before_the_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "report.md.jinja").write_text("mine: {{ report.title }}\n")
+    monkeypatch.chdir(tmp_path)
+    (page,) = render(records(phases(title="<b>")), ["md"], tmp_path / "out")
+    assert page.read_text() == "mine: &lt;b&gt;\n"
+
+
+@pytest.mark.parametrize("template", ["{% if %}", "{{ report.nothing }}", '{% include "none.jinja" %}'])
+def test_a_template_that_cannot_be_used_is_the_users_error(
+    template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "report.md.jinja").write_text(template)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"report\.md\.jinja|none\.jinja"):
+        render(records(), ["md"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_format_names_the_accepted_ones(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"unknown report format 'htm'; did you mean 'html'.*accepted: html, md"):
+        render(records(), ["md", "htm"], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AblateError, match=r"cannot write .*report\.html"):
+        render(records(), ["html"], tmp_path / "file")
+
+
+def test_a_report_needs_no_torch_and_no_pyplot() -> None:
+    script = "\n".join(
+        [
+            "import sys",
+            "import ablate.report.render, ablate.report.content, ablate.stats.summary",
+            "assert 'matplotlib' not in sys.modules",
+            "from test_report import records, render",
+            "import pathlib, tempfile",
+            "render(records(), ['html', 'md'], pathlib.Path(tempfile.mkdtemp()))",
+            "print(sorted({'torch', 'matplotlib.pyplot', 'scipy.stats', 'matplotlib.figure'} & set(sys.modules)))",
+        ]
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "['matplotlib.figure']\n", "")
