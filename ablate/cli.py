@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from .errors import AblateError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 app = typer.Typer(
     name="ablate",
@@ -25,7 +27,7 @@ new = typer.Typer(no_args_is_help=True, help="Write a commented file to start fr
 app.add_typer(new, name="new")
 
 
-class KindName(str, Enum):
+class KindName(StrEnum):
     """The kinds of component, as the command line takes them."""
 
     dataset = "dataset"
@@ -42,15 +44,19 @@ SetOption = Annotated[
 OnlyOption = Annotated[list[str], typer.Option("--only", metavar="VARIANT", help="Only this variant; may be repeated.")]
 SeedsOption = Annotated[str, typer.Option("--seeds", metavar="N|A,B", help="A number of seeds, or the seeds.")]
 PilotOption = Annotated[
-    bool, typer.Option("--pilot", help="Try everything out: one seed, one epoch, 2,000 images, kept apart from results.")
+    bool,
+    typer.Option("--pilot", help="Try everything out: one seed, one epoch, 2,000 images, kept apart from results."),
 ]
 StoreOption = Annotated[
     Path | None, typer.Option("--store", metavar="DIR", help="Where runs are kept. [ABLATE_STORE, ./ablate-store]")
 ]
 DataOption = Annotated[
-    Path | None, typer.Option("--data-dir", metavar="DIR", help="Where datasets are. [ABLATE_DATA_DIR, the user's cache]")
+    Path | None,
+    typer.Option("--data-dir", metavar="DIR", help="Where datasets are. [ABLATE_DATA_DIR, the user's cache]"),
 ]
-JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Runs at a time.")]
+JobsOption = Annotated[
+    int, typer.Option("--jobs", "-j", min=0, metavar="N", help="Runs at a time; 0 for as many as fit this machine.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -83,11 +89,11 @@ def _stop(message: str, code: int) -> NoReturn:
 @_command
 def run(
     study: StudyFile,
-    set_: SetOption = [],  # noqa: B006  # typer copies it
-    only: OnlyOption = [],  # noqa: B006
+    set_: SetOption = [],  # typer copies it
+    only: OnlyOption = [],
     seeds: SeedsOption = "",
     pilot: PilotOption = False,
-    jobs: JobsOption = 1,
+    jobs: JobsOption = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try runs again that failed before.")] = False,
     store: StoreOption = None,
@@ -105,11 +111,11 @@ def run(
 @_command
 def plan(
     study: StudyFile,
-    set_: SetOption = [],  # noqa: B006
-    only: OnlyOption = [],  # noqa: B006
+    set_: SetOption = [],
+    only: OnlyOption = [],
     seeds: SeedsOption = "",
     pilot: PilotOption = False,
-    jobs: JobsOption = 1,
+    jobs: JobsOption = 0,
     store: StoreOption = None,
     data_dir: DataOption = None,
     json: JsonOption = False,
@@ -123,7 +129,9 @@ def plan(
 @app.command()
 @_command
 def report(
-    study: Annotated[str | None, typer.Argument(help="A study file or name. [the study run last]", show_default=False)] = None,
+    study: Annotated[
+        str | None, typer.Argument(help="A study file or name. [the study run last]", show_default=False)
+    ] = None,
     formats: Annotated[str, typer.Option("--format", metavar="A,B", help="html, md or both.")] = "html,md",
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to. [reports/STUDY]")] = None,
     pilot: Annotated[bool, typer.Option("--pilot", help="Report the pilot.")] = False,
@@ -192,7 +200,13 @@ def main() -> None:
 
 
 def _options(
-    study: Path, settings: list[str], only: list[str], seeds: str, pilot: bool, store: Path | None, data_dir: Path | None
+    study: Path,
+    settings: list[str],
+    only: list[str],
+    seeds: str,
+    pilot: bool,
+    store: Path | None,
+    data_dir: Path | None,
 ) -> Any:
     from . import paths
     from .commands.prepare import Options
@@ -211,5 +225,8 @@ def _seeds(text: str) -> tuple[int, ...] | None:
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 0 or len(set(numbers)) != len(numbers) or ("," not in text and numbers[0] == 0):
-        raise InputError(f"--seeds {text}: is neither a number of seeds nor a list of different seeds\n  as in --seeds 5 or --seeds 0,3")
+        raise InputError(
+            f"--seeds {text}: is neither a number of seeds nor a list of different seeds\n"
+            "  as in --seeds 5 or --seeds 0,3"
+        )
     return tuple(numbers) if "," in text else tuple(range(numbers[0]))

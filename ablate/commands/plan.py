@@ -5,10 +5,11 @@ from __future__ import annotations
 from ..console import text
 from ..paths import shown
 from ..study.check import findings
+from ..training.machine import default_jobs
 from .prepare import Options, Prepared, expected_seconds, prepare, total_seconds
 
 
-def show_plan(options: Options, jobs: int = 1, as_json: bool = False) -> int:
+def show_plan(options: Options, jobs: int = 0, as_json: bool = False) -> int:
     """Print the plan of a study and return the exit code."""
     prepared = prepare(options)
     expected = expected_seconds(prepared)
@@ -17,8 +18,8 @@ def show_plan(options: Options, jobs: int = 1, as_json: bool = False) -> int:
         _say_json(prepared, expected, jobs)
         return 0
     _say_runs(prepared, expected)
-    total = total_seconds(expected, jobs)
     count = len(prepared.todo)
+    total = total_seconds(expected, jobs or default_jobs("auto", count))
     text.say(f"\n{count} of {len(prepared.planned)} runs to make" + (f", {text.about(total)}" if count else ""))
     for line in pending:
         text.say(f"data: {line}")
@@ -36,7 +37,14 @@ def _say_runs(prepared: Prepared, expected: dict[str, float | None]) -> None:
     for run in prepared.planned:
         seconds = expected.get(run.spec.key)
         rows.append(
-            [run.spec.variant, str(run.spec.seed), run.state, duration(seconds) if seconds else "", run.spec.key[:10], run.why]
+            [
+                run.spec.variant,
+                str(run.spec.seed),
+                run.state,
+                duration(seconds) if seconds else "",
+                run.spec.key[:10],
+                run.why,
+            ]
         )
     text.say(text.table([prepared.written.label, "seed", "state", "time", "key", "why"], rows, right=(1, 3)))
 
@@ -46,7 +54,7 @@ def _say_json(prepared: Prepared, expected: dict[str, float | None], jobs: int) 
         {
             "study": prepared.written.name,
             "store": str(prepared.home.root),
-            "seconds": total_seconds(expected, jobs),
+            "seconds": total_seconds(expected, jobs or default_jobs("auto", len(prepared.todo))),
             "plugins": [str(file) for file in prepared.registry.files],
             "findings": [vars(finding) for finding in findings(prepared.settled.study)],
             "runs": [

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..components.discover import discover
@@ -15,12 +13,15 @@ from ..store.store import Store
 from ..store.studies import StudyRecord, load_study
 from ..study.plan import PlannedRun, cost_key, plan_runs, run_specs
 from ..study.settle import Known, Settled, settle
-from ..study.spec import Choice, RunSpec, Study
 from ..study.toml import Changes, read_study
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from ..components.contracts import Source
     from ..components.registry import Registry
+    from ..study.spec import Choice, RunSpec, Study
 
 # What a run costs beside its steps: its process, its data and its model.
 START_SECONDS = 1.0
@@ -36,7 +37,7 @@ class Options:
     study: Path
     store: Path
     data_dir: Path
-    changes: Changes = Changes()
+    changes: Changes = field(default_factory=Changes)
     only: tuple[str, ...] = ()
 
 
@@ -135,6 +136,7 @@ def _only(names: Sequence[str], specs: list[RunSpec], study: Study) -> list[RunS
     unknown = [name for name in names if name not in there]
     if unknown:
         raise InputError(
-            f"--only: there is no variant '{unknown[0]}'{did_you_mean(unknown[0], there)}\n  accepts {listing(there, 20)}"
+            f"--only: there is no variant '{unknown[0]}'{did_you_mean(unknown[0], there)}\n"
+            f"  accepts {listing(there, 20)}"
         )
     return [spec for spec in specs if not names or spec.variant in names]

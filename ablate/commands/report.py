@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..console import text
 from ..paths import shown
@@ -15,6 +15,9 @@ from ..store.frame import environment_lines, read_frames
 from ..store.store import Store
 from ..store.studies import StudyRecord, find_study
 from ..study.check import findings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,9 @@ def read_records(home: Store, record: StudyRecord) -> Records:
     """Gather what a report is made of, without loading a plugin."""
     study = record.reading().done()
     keys = record.keys(study)
-    wanted = {(variant.name, seed): keys.get((variant.name, seed)) for seed in study.seeds for variant in study.variants}
+    wanted = {
+        (variant.name, seed): keys.get((variant.name, seed)) for seed in study.seeds for variant in study.variants
+    }
     runs, history = read_frames(home, wanted)
     return Records(
         study=study,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..console import text
 from ..console.progress import progress
-from ..errors import AblateError, InputError, StoreError
-from ..execute.jobs import Executor, Failed, Job, Tell
+from ..errors import InputError, StoreError
+from ..execute.jobs import Executor, Job
 from ..execute.local import LocalProcesses
 from ..paths import shown
 from ..report.numbers import NAMES, duration
@@ -21,16 +20,20 @@ from ..store.frame import read_frames
 from ..store.store import Store
 from ..store.studies import StudyRecord, save_study, set_last
 from ..study.check import findings
-from ..study.spec import RunSpec
-from ..training.machine import Machine, cores
+from ..training.machine import Machine, cores, default_jobs
 from .prepare import Options, Prepared, expected_seconds, prepare, total_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..study.spec import RunSpec
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How runs are made: processes at a time, device, and whether failed ones are tried again."""
+    """How runs are made: processes at a time (0 for as many as fit), device, whether failed ones are tried again."""
 
-    jobs: int = 1
+    jobs: int = 0
     device: str = "auto"
     retry_failed: bool = False
     json: bool = False
@@ -39,9 +42,10 @@ class RunOptions:
 def run_study(options: Options, how: RunOptions, executor: Executor | None = None) -> int:
     """Run a study and return the exit code: 0, or 1 where a run of it has failed."""
     prepared = prepare(options)
-    announce(prepared, how)
-    _open_store(prepared)
     todo = _todo(prepared, how)
+    how = replace(how, jobs=how.jobs or default_jobs(how.device, len(todo)))
+    announce(prepared, todo, how)
+    _open_store(prepared)
     if todo:
         executor = executor or _local(how)
         fetch_data(prepared, todo)
@@ -50,14 +54,14 @@ def run_study(options: Options, how: RunOptions, executor: Executor | None = Non
     return summarize(prepared, how)
 
 
-def announce(prepared: Prepared, how: RunOptions) -> None:
+def announce(prepared: Prepared, todo: Sequence[RunSpec], how: RunOptions) -> None:
     """Say what is going to happen, and what is doubtful about it."""
     study = prepared.settled.study
     stored = sum(p.state == "stored" for p in prepared.planned)
     expected = total_seconds(expected_seconds(prepared), how.jobs)
     head = f"{study.name}{' (pilot)' if study.pilot else ''}: {len(prepared.planned)} runs"
-    todo = len(prepared.todo) + (len(prepared.failed) if how.retry_failed else 0)
-    rest = f"{todo} to make ({text.about(expected)})" if todo else "nothing to make"
+    at_once = f", {how.jobs} at a time" if how.jobs > 1 else ""
+    rest = f"{len(todo)} to make{at_once} ({text.about(expected)})" if todo else "nothing to make"
     text.note(f"{head}, {stored} stored, {rest}")
     if todo and not study.pilot:
         for finding in findings(study):
@@ -87,8 +91,7 @@ def rehearse(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], ho
 def make_runs(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], how: RunOptions) -> None:
     """Make the runs, showing how they go."""
     expected = expected_seconds(prepared)
-    with progress(todo, lambda spec: expected.get(spec.key)) as shown_progress:
-        tell: Tell = shown_progress.tell
+    with progress(todo, lambda spec: expected.get(spec.key)) as tell:
         executor.run(_jobs(prepared, todo, how), tell)
 
 
@@ -152,7 +155,11 @@ def _jobs(prepared: Prepared, specs: Sequence[RunSpec], how: RunOptions) -> list
 
 
 def _records(runs: Any) -> list[dict[str, Any]]:
-    return [{k: None if v != v else v for k, v in row.items()} for row in runs.to_dict("records")]  # noqa: PLR0124
+    """Return the rows of a frame with None where it has nan."""
+    return [
+        {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
+        for row in runs.to_dict("records")
+    ]
 
 
 def _same_store(options: Options) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..console import text
 from ..errors import AblateError
 from ..paths import shown
 from ..store.store import Store
 from ..store.studies import StudyRecord, find_study, list_studies
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def show_status(store_dir: Path, named: str | None, as_json: bool = False) -> int:
@@ -30,8 +32,12 @@ def show_status(store_dir: Path, named: str | None, as_json: bool = False) -> in
     rows = []
     for record, counts in counted:
         cells = [str(counts[state]) for state in ("stored", "failed", "unfinished", "new")]
-        rows.append([record.name + (" (pilot)" if record.changes.pilot else ""), *cells, record.time, shown(record.path)])
-    text.say(text.table(["study", "done", "failed", "unfinished", "missing", "run last", "file"], rows, right=(1, 2, 3, 4)))
+        rows.append(
+            [record.name + (" (pilot)" if record.changes.pilot else ""), *cells, record.time, shown(record.path)]
+        )
+    text.say(
+        text.table(["study", "done", "failed", "unfinished", "missing", "run last", "file"], rows, right=(1, 2, 3, 4))
+    )
     return 0
 
 

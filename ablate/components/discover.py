@@ -41,7 +41,7 @@ def discover(study: Path | None = None, named: Sequence[Path] = ()) -> Registry:
             module = point.load()
         except AblateError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ComponentError(f"{place}: does not import: {type(error).__name__}: {error}") from error
         if not isinstance(module, ModuleType) or module.__file__ is None:
             raise ComponentError(f"{place}: names no module; write 'package.module' without a colon")
@@ -53,11 +53,11 @@ def discover(study: Path | None = None, named: Sequence[Path] = ()) -> Registry:
 
 
 def _files(places: Iterable[Path]) -> list[Path]:
-    """Return the plugin files of these folders (or the files themselves); a leading underscore marks a helper."""
+    """Return the files named and those of the folders named, where a leading underscore marks a helper."""
     files: list[Path] = []
     for place in places:
-        found = sorted(place.glob("*.py")) if place.is_dir() else [place]
-        files += [f.resolve() for f in found if not f.name.startswith("_")]
+        inside = sorted(f for f in place.glob("*.py") if not f.name.startswith("_")) if place.is_dir() else [place]
+        files += [file.resolve() for file in inside]
     return list(dict.fromkeys(files))
 
 

@@ -122,7 +122,8 @@ class Registry:
         taken = self._entries.get((found.kind, name)) or self._libraries.get((found.kind, name.removesuffix(":")))
         if taken is not None:
             raise ComponentError(
-                f"{found.place}: the {found.kind} name '{name}' is taken by {taken.place}\n  give one of them another name"
+                f"{found.place}: the {found.kind} name '{name}' is taken by {taken.place}\n"
+                "  give one of them another name"
             )
         if isinstance(found, Entry):
             self._entries[found.kind, found.name] = found
@@ -205,14 +206,13 @@ def library(kind: Kind, prefix: str) -> Callable[[LibraryType], LibraryType]:
 def marked(module: Any, file: Path) -> list[Entry | LibraryEntry]:
     """Return an entry for each factory that a module defines and marks."""
     found: list[Entry | LibraryEntry] = []
-    for thing in vars(module).values():
-        if getattr(thing, "__module__", None) != module.__name__:
-            continue
+    own = [thing for thing in vars(module).values() if getattr(thing, "__module__", None) == module.__name__]
+    for thing in {id(thing): thing for thing in own}.values():  # a second name for the same factory is no other one
         for mark in vars(thing).get("__ablate__", ()) if hasattr(thing, "__dict__") else ():
             line, source = _line(thing), source_digest(thing)
             if mark.name.endswith(":"):
                 prefix = mark.name.removesuffix(":")
-                found.append(LibraryEntry(mark.kind, prefix, thing(), _summary(thing), file, line, source))
+                found.append(LibraryEntry(mark.kind, prefix, _made(mark, thing), _summary(thing), file, line, source))
             else:
                 settings = tuple(settings_of(thing))
                 entry = Entry(mark.kind, mark.name, thing, _summary(thing), file, line, settings, source)
@@ -254,6 +254,15 @@ def _check_contract(mark: _Mark, factory: Callable[..., Any]) -> None:
     if wrong:
         file = inspect.getsourcefile(factory) or "?"
         raise ComponentError(f"{shown(file)}:{_line(factory)}: {mark.kind} '{mark.name}': {wrong}")
+
+
+def _made(mark: _Mark, cls: type[Library]) -> Library:
+    try:
+        return cls()
+    except Exception as error:
+        file = inspect.getsourcefile(cls) or "?"
+        text = f"{mark.kind} '{mark.name}': cannot be made: {type(error).__name__}: {error}"
+        raise ComponentError(f"{shown(file)}:{_line(cls)}: {text}") from error
 
 
 def _line(thing: Any) -> int:

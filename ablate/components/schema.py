@@ -14,10 +14,12 @@ import json
 import types
 import typing
 from dataclasses import dataclass, field
+from datetime import date, time
 from typing import TYPE_CHECKING, Any
 
 import annotated_types
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from ..errors import did_you_mean
 
@@ -47,17 +49,18 @@ class Setting:
 
     def check(self, value: Any) -> tuple[Any, str]:
         """Return the value as the factory gets it, and what is wrong with it (or an empty string)."""
-        if self.adapter is None:
-            return value, ""
         try:
-            return self.adapter.validate_json(json.dumps(value, default=str), strict=True), ""
+            text = json.dumps(value)  # a TypeError for what is no value of JSON, such as a date of TOML
+            return (value if self.adapter is None else self.adapter.validate_json(text, strict=True)), ""
+        except TypeError:
+            return value, f"{value_text(value)} is not {self.type}"
         except ValidationError as error:
             return value, f"{value_text(value)} is not {self.type}{_reason(error)}"
 
 
 @dataclass(frozen=True)
 class Checked:
-    """Settings after a check: `settings` is complete and plain (JSON values); `problems` pairs a setting with a text."""
+    """Settings after a check: complete and plain (JSON values); `problems` pairs a setting with a text."""
 
     settings: Mapping[str, Any]
     problems: tuple[tuple[str, str], ...] = ()
@@ -96,7 +99,7 @@ def arguments(settings: tuple[Setting, ...], values: Mapping[str, Any]) -> dict[
 
 
 def settings_of(factory: Callable[..., Any]) -> Iterator[Setting]:
-    """Read a plugin factory's settings: its keyword-only parameters.
+    """Read a plugin factory's settings: its keyword-only parameters, for a class those of its `__init__`.
 
     Raises TypeError with a reason for a parameter without annotation or with one no TOML value can become.
     """
@@ -104,7 +107,8 @@ def settings_of(factory: Callable[..., Any]) -> Iterator[Setting]:
     for p in parameters:
         if p.annotation is REQUIRED:
             raise TypeError(f"parameter '{p.name}' has no annotation; write its type, as in '{p.name}: int = 1'")
-    hints = _hints(factory, [p.name for p in parameters])
+    owner = factory.__init__ if inspect.isclass(factory) else inspect.unwrap(factory)
+    hints = _hints(owner, [p.name for p in parameters])
     for p in parameters:
         annotation = hints[p.name]
         try:
@@ -173,7 +177,7 @@ def _toml_form(annotation: Any) -> Any:
         return annotation if _toml_form(args[0]) is not None else None
     if origin in (typing.Union, types.UnionType):
         forms = [form for form in map(_toml_form, args) if form is not None]
-        return typing.Union[tuple(forms)] if forms else None  # made from a list of types
+        return typing.Union[tuple(forms)] if forms else None  # noqa: UP007  # made from a list of types
     if origin in (list, tuple, dict, collections.abc.Sequence, collections.abc.Iterable):
         forms = [arg if arg is Ellipsis else _toml_form(arg) for arg in args]
         # An Iterable would be read once and lazily: a list says the same to a reader, and can be read again.
@@ -220,6 +224,8 @@ def value_text(value: Any) -> str:
         return "[" + ", ".join(value_text(v) for v in value) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{k} = {value_text(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (date, time)):
+        return value.isoformat()
     return repr(value) if not isinstance(value, type) else value.__name__
 
 
@@ -261,6 +267,8 @@ def _range_text(meta: Any) -> str:
             return f"<= {bound}"
         case annotated_types.Interval():
             return ", ".join(_range_text(part) for part in meta)
+        case FieldInfo(metadata=parts):
+            return ", ".join(text for part in parts if (text := _range_text(part)))
         case _:
             return ""
 

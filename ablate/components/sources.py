@@ -1,9 +1,9 @@
 """The digest of a component's source, so that an edit makes its runs new and leaves all others stored.
 
-Covered: the factory, every top-level definition of its file that it reaches by name, and, whole, every
-file beside the plugin that those import. Not covered: comments, docstrings, blank lines, other
-components in the same file, and the code of `ablate` itself and of installed libraries (the engine's
-result version and the recorded environment speak for those).
+Covered: the factory, every top-level statement of its file that defines or changes a name it reaches,
+and, whole, every file beside the plugin, or of its own package, that those import. Not covered: comments,
+docstrings, blank lines, other components in the same file, and the code of `ablate` itself and of
+installed libraries (the engine's result version and the recorded environment speak for those).
 """
 
 from __future__ import annotations
@@ -37,35 +37,39 @@ def _reached(path: Path, name: str) -> list[str]:
     """Return the normalised source of `name` and of everything it reaches, in a stable order."""
     module = _Module.read(str(path))
     if name not in module.definitions:
-        return [module.text()]
+        return [module.text(), *_texts(_closure(set(_imported_files(path, module.tree, path.parent)), path.parent))]
     pieces: list[str] = []
     files: set[Path] = set()
-    todo, seen = [name], {name}
+    # What `from helper import *` defines cannot be told from here, so it is reached by all.
+    todo = [name, *({"*"} & module.definitions.keys())]
+    seen = set(todo)
     while todo:
         for node in module.definitions[todo.pop()]:
             pieces.append(module.text(node))
-            files.update(_imported_files(path, node))
-            names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-            new = sorted((names & module.definitions.keys()) - seen)
+            files.update(_imported_files(path, node, path.parent))
+            new = sorted((_names(node) & module.definitions.keys()) - seen)
             seen.update(new)
             todo.extend(new)
-    pieces.sort()
-    return pieces + [piece for file in sorted(_closure(files)) for piece in (file.name, _Module.read(str(file)).text())]
+    return [*sorted(pieces), *_texts(_closure(files, path.parent))]
 
 
-def _closure(files: set[Path]) -> set[Path]:
+def _texts(files: set[Path]) -> list[str]:
+    return [piece for file in sorted(files) for piece in (file.name, _Module.read(str(file)).text())]
+
+
+def _closure(files: set[Path], home: Path) -> set[Path]:
     seen: set[Path] = set()
     todo = set(files)
     while todo:
         file = todo.pop()
         if file not in seen:
             seen.add(file)
-            todo.update(_imported_files(file, _Module.read(str(file)).tree))
+            todo.update(_imported_files(file, _Module.read(str(file)).tree, home))
     return seen
 
 
-def _imported_files(path: Path, node: ast.AST) -> Iterator[Path]:
-    """Yield the files beside `path` that imports inside `node` name."""
+def _imported_files(path: Path, node: ast.AST, home: Path) -> Iterator[Path]:
+    """Yield the files in the plugin's folder `home`, or in the package of `path`, that imports inside `node` name."""
     for found in ast.walk(node):
         if isinstance(found, ast.Import):
             modules = [(alias.name, 0) for alias in found.names]
@@ -75,11 +79,25 @@ def _imported_files(path: Path, node: ast.AST) -> Iterator[Path]:
         else:
             continue
         for module, level in modules:
-            folder = path.parents[max(level - 1, 0)]
-            target = folder.joinpath(*module.split(".")) if module else folder
-            for file in (target.with_suffix(".py"), target / "__init__.py"):
-                if module and file.is_file() and file != path:
+            parts = module.split(".") if module else []
+            folder = path.parents[level - 1] if level else _root(path, parts[0], home)
+            if folder is None:
+                continue
+            # Importing `a.b.c` also runs the `__init__` of `a` and of `a.b`.
+            inner = [folder.joinpath(*parts[:count]) for count in range(0 if level else 1, len(parts) + 1)]
+            for file in [*(one / "__init__.py" for one in inner), *([inner[-1].with_suffix(".py")] if parts else [])]:
+                if file.is_file() and file != path:
                     yield file
+
+
+def _root(path: Path, top: str, home: Path) -> Path | None:
+    """Return the folder in which an absolute import of `top` is looked up; None for an installed library."""
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        if folder.name == top:
+            return folder.parent
+        folder = folder.parent
+    return None if home.name in ("site-packages", "dist-packages") else home
 
 
 class _Module:
@@ -90,61 +108,74 @@ class _Module:
         self._lines = _without_comments(text)
         for node in ast.walk(self.tree):
             if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-                doc = node.body[0]
-                for number in range(doc.lineno, (doc.end_lineno or doc.lineno) + 1):
-                    self._lines[number - 1] = ""
-        self.definitions: dict[str, list[ast.stmt]] = {}
-        for statement in _statements(self.tree.body):
+                self._blank(node.body[0])
+        self.definitions: dict[str, list[ast.AST]] = {}
+        for statement, conditions in _statements(self.tree.body):
             for name in _bound(statement):
-                self.definitions.setdefault(name, []).append(statement)
+                self.definitions.setdefault(name, []).extend([statement, *conditions])
 
     @staticmethod
     @lru_cache(maxsize=256)
-    def _read(path: str, _stamp: int) -> _Module:
-        return _Module(Path(path).read_text(encoding="utf-8"))
+    def _read(path: str, _stamp: tuple[int, int]) -> _Module:
+        with tokenize.open(path) as file:  # in the encoding that the file declares
+            return _Module(file.read())
 
     @classmethod
     def read(cls, path: str) -> _Module:
-        return cls._read(path, Path(path).stat().st_mtime_ns)
+        stat = Path(path).stat()
+        return cls._read(path, (stat.st_mtime_ns, stat.st_size))
 
-    def text(self, node: ast.stmt | None = None) -> str:
-        if node is None:
-            lines = self._lines
-        else:
+    def _blank(self, doc: ast.stmt) -> None:
+        """Take a docstring out, and leave what else stands on its lines (columns count bytes)."""
+        first, last = doc.lineno - 1, (doc.end_lineno or doc.lineno) - 1
+        before, after = self._lines[first].encode()[: doc.col_offset], self._lines[last].encode()[doc.end_col_offset :]
+        self._lines[first : last + 1] = [(before + after).decode(), *[""] * (last - first)]
+
+    def text(self, node: ast.AST | None = None) -> str:
+        lines = self._lines
+        if isinstance(node, (ast.stmt, ast.expr)):
             first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
             lines = self._lines[first - 1 : node.end_lineno]
         return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield top-level statements, looking into `if`, `try` and `with` blocks."""
+def _statements(
+    body: list[ast.stmt], above: tuple[ast.expr, ...] = ()
+) -> Iterator[tuple[ast.stmt, tuple[ast.expr, ...]]]:
+    """Yield top-level statements, looking into `if`, `try` and `with` blocks, with the conditions they stand under."""
     for statement in body:
-        inner = [getattr(statement, part, []) for part in ("body", "orelse", "finalbody")]
-        if isinstance(statement, (ast.If, ast.Try, ast.With)):
-            for part in inner:
-                yield from _statements(part)
-            for handler in getattr(statement, "handlers", []):
-                yield from _statements(handler.body)
-        else:
-            yield statement
+        if not isinstance(statement, (ast.If, ast.Try, ast.With)):
+            yield statement, above
+            continue
+        items = [item.context_expr for item in getattr(statement, "items", [])]
+        conditions = (*above, *items, *([statement.test] if isinstance(statement, ast.If) else []))
+        for part in ("body", "orelse", "finalbody"):
+            yield from _statements(getattr(statement, part, []), conditions)
+        for handler in getattr(statement, "handlers", []):
+            yield from _statements(handler.body, conditions)
 
 
-def _bound(statement: ast.stmt) -> Iterator[str]:
-    """Yield the names that a statement binds."""
+def _names(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement defines or may change, as `TABLE["a"] = 1` and `TABLE.update(b)` do."""
     match statement:
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            yield statement.name
+            return {statement.name}
         case ast.Import() | ast.ImportFrom():
-            for alias in statement.names:
-                yield (alias.asname or alias.name).split(".")[0]
-        case _:
-            for node in ast.walk(statement):
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                    yield node.id
+            return {(alias.asname or alias.name).split(".")[0] for alias in statement.names}
+    found: set[str] = set()
+    for node in ast.walk(statement):
+        stored = isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del))
+        if isinstance(node, ast.Expr) or (stored and isinstance(node, (ast.Name, ast.Subscript, ast.Attribute))):
+            found |= _names(node)
+    return found
 
 
 def _without_comments(text: str) -> list[str]:
-    lines = text.splitlines()
+    lines = text.split("\n")  # not splitlines: a form feed or U+2028 ends no line of Python
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ..execute.jobs import EpochDone, Event, Failed, Finished, Started
+from ..execute.jobs import EpochDone, Event, Failed, Finished, Started, Tell
 from ..report.numbers import duration, percent
 from .text import epoch_text, note
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from rich.table import Table
@@ -22,24 +23,8 @@ QUIET_SECONDS = 10.0
 """On plain output, epochs are told at most this often."""
 
 
-class Progress(Protocol):
-    """Tells a person how runs are going; used as a context manager around them."""
-
-    def __enter__(self) -> Progress:
-        """Begin."""
-        ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        """End, and leave the terminal as it was."""
-        ...
-
-    def tell(self, event: Event) -> None:
-        """Take note of an event."""
-        ...
-
-
-def progress(specs: Sequence[RunSpec], seconds: Callable[[RunSpec], float | None]) -> Progress:
-    """Return the progress that fits standard error: live on a terminal, lines elsewhere.
+def progress(specs: Sequence[RunSpec], seconds: Callable[[RunSpec], float | None]) -> AbstractContextManager[Tell]:
+    """Return what fits standard error: a live table on a terminal, lines elsewhere. Entered, it takes events.
 
     seconds: what a run is expected to take, or None.
     """
@@ -54,8 +39,8 @@ class Lines:
         self._began: dict[str, float] = {}
         self._last = time.monotonic()
 
-    def __enter__(self) -> Lines:
-        return self
+    def __enter__(self) -> Tell:
+        return self.tell
 
     def __exit__(self, *_: object) -> None:
         pass
@@ -96,12 +81,14 @@ class Live:
         self._console = Console(stderr=True)
         self._live = RichLive(console=self._console, get_renderable=self._table, refresh_per_second=4, transient=True)
 
-    def __enter__(self) -> Live:
+    def __enter__(self) -> Tell:
         self._live.__enter__()
-        return self
+        return self.tell
 
-    def __exit__(self, *error: Any) -> None:
-        self._live.__exit__(*error)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.__exit__(kind, error, trace)
 
     def tell(self, event: Event) -> None:
         """Change the table; an ended run leaves a line above it."""
@@ -125,7 +112,9 @@ class Live:
 
         ended = len(self._specs) - len(self._open)
         failed = f", {self._failed} failed" if self._failed else ""
-        title = f"{ended}/{len(self._specs)} runs{failed}, {duration(time.monotonic() - self._began)} so far{self._left()}"
+        title = (
+            f"{ended}/{len(self._specs)} runs{failed}, {duration(time.monotonic() - self._began)} so far{self._left()}"
+        )
         table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
         for column in ("run", "epoch", "train loss", "test accuracy", "images/s"):
             table.add_column(column, justify="left" if column == "run" else "right")
@@ -148,9 +137,9 @@ class Live:
                 continue
             if expected is None:
                 return ""
-            _, began, record = self._running.get(spec.key, (spec, 0.0, {}))
+            record = self._running[spec.key][2] if spec.key in self._running else {}
             total += expected * (1 - record.get("epoch", 0) / spec.recipe.epochs)
-        return f", about {duration(total)} left" if total else ""
+        return f", about {duration(total / max(1, len(self._running)))} left" if total else ""
 
 
 def ending(event: Finished | Failed, seconds: float) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..report.numbers import duration, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 def say(text: str = "") -> None:

@@ -27,7 +27,7 @@ def work(job: Job, tell: Tell) -> None:
         registry = _registry(job)
         result = train_run(job.spec, registry, job.machine, _Recorder(job, folder, tell))
         folder.finish(result)
-    except Exception as error:  # whatever a plugin raises is this run's failure, and no other's
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises is this run's failure, and no other's
         reason = reason_of(error)
         with contextlib.suppress(StoreError):
             folder.fail(reason, traceback.format_exc())
@@ -42,7 +42,7 @@ def rehearse_all(jobs: Sequence[Job], tell: Callable[[tuple[str, str | None]], N
         tell((job.spec.variant, None))
         try:
             rehearse(job.spec, _registry(job))
-        except Exception as error:  # a plugin may raise anything
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             tell((job.spec.variant, reason_of(error, _plugin_line(error))))
 
 

@@ -117,7 +117,8 @@ def find_study(store: Store, named: str | None, pilot: bool | None) -> tuple[Sto
         last = read_document(store.last_file)
         if last is None:
             raise InputError(
-                f"{shown(store.root)}: no study has been run in this store\n  'ablate run STUDY' runs one; --store DIR names another store"
+                f"{shown(store.root)}: no study has been run in this store\n"
+                "  'ablate run STUDY' runs one; --store DIR names another store"
             )
         named, pilot = str(last.get("study")), bool(last.get("pilot")) if pilot is None else pilot
     home = store.pilot if pilot else store

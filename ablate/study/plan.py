@@ -61,9 +61,19 @@ def explain(spec: RunSpec, before: Mapping[str, Any] | None, places: Mapping[tup
 
 
 def cost_key(identity: Mapping[str, Any]) -> str:
-    """Return a hash of what decides a training step's time: everything but seed, length, schedule and sizes."""
-    cost = {name: identity[name] for name in ("batch_size", "model", "augmentation", "optimizer")}
-    return _digest({**cost, "shape": identity["dataset"]["shape"]})
+    """Return a hash of what decides a training step's time: everything but seed, length, schedule, sizes and source."""
+
+    def named(part: Mapping[str, Any]) -> list[Any]:
+        return [part["use"], part["settings"]]
+
+    cost = {
+        "batch_size": identity["batch_size"],
+        "shape": identity["dataset"]["shape"],
+        "model": named(identity["model"]),
+        "augmentation": [named(part) for part in identity["augmentation"]],
+        "optimizer": named(identity["optimizer"]),
+    }
+    return _digest(cost)
 
 
 def _spec(settled: Settled, name: str, recipe: Recipe, seed: int) -> RunSpec:

@@ -59,7 +59,8 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
         recorder.epoch(record)
         if not math.isfinite(record["train/loss"]):
             raise DivergedError(
-                f"diverged: the training loss is {record['train/loss']} in epoch {epoch} (learning rate {record['lr']:g})"
+                f"diverged: the training loss is {record['train/loss']} in epoch {epoch} "
+                f"(learning rate {record['lr']:g})"
             )
     evaluated = len(run.data.test) + len(run.data.validation or ())
     return {
@@ -131,7 +132,7 @@ def _epoch(run: Ingredients, epoch: int) -> Record:
 def _step(run: Ingredients, record: Record) -> None:
     """Step a scheduler after an epoch; one that watches a loss gets validation's, never test's."""
     if isinstance(run.scheduler, ReduceLROnPlateau):
-        run.scheduler.step(float(record.get("validation/loss", record["train/loss"])))
+        run.scheduler.step(record["validation/loss"] if "validation/loss" in record else record["train/loss"])
     else:
         run.scheduler.step()
 
