@@ -34,7 +34,7 @@ _HOME = {
     **dict.fromkeys(["augmentation", "dataset", "library", "model", "optimizer", "scheduler"], "components.registry"),
     "settings_of_library": "components.schema",
 }
-__all__ = ["__version__", *sorted(_HOME)]  # the names are strings, made from the map above
+__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604  # the names are strings, made from the map above
 
 
 def __getattr__(name: str) -> Any:

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from ablate import ImageShape
     from ablate.components.schema import Setting
 
-# What the dataset decides, where tensors live, and what would change the kind of output.
+# What the dataset decides, where tensors live, what would change the kind of output, and a plan of blocks in
+# timm's own terms, which a model uses up while it is built.
 _OURS = frozenset(
-    {"num_classes", "in_chans", "device", "dtype", "pretrained", "weights", "progress", "aux_logits", "init_weights"}
+    {"num_classes", "in_chans", "device", "dtype", "pretrained", "weights", "progress"}
+    | {"aux_logits", "init_weights", "block_args"}
 )
 # The size of the images, under the names that models of both libraries give it.
 _SIZES = frozenset({"img_size", "image_size", "input_size"})
@@ -173,7 +175,7 @@ def _torchvision_facts(name: str) -> tuple[type, tuple[Setting, ...]]:
 
 
 def _facts(make: Callable[..., nn.Module]) -> tuple[type, tuple[Setting, ...]]:
-    """Return a library model's class and settings, by building it without memory (on the meta device).
+    """Return a library model's class and settings, by building it once or twice.
 
     Both libraries pass `**kwargs` from a function per name to a class, so neither signature alone tells
     what can be set. A setting is a parameter of the class (or of the base its `**kwargs` go to) that the
@@ -181,18 +183,27 @@ def _facts(make: Callable[..., nn.Module]) -> tuple[type, tuple[Setting, ...]]:
     """
     import torch
 
-    with torch.device("meta"):
-        cls, passed = _watched(make)
-        found: dict[str, Setting] = {}
-        for owner in cls.__mro__:
-            own = vars(owner).get("__init__")
-            if own is None:
-                continue
-            found |= {s.name: s for s in settings_of_library(owner, _OURS | found.keys(), passed)}
-            if all(p.kind is not p.VAR_KEYWORD for p in inspect.signature(own).parameters.values()):
-                break
-        while refused := _refused(make, {name: passed[name] for name in found if name in passed}):
-            del found[refused]
+    try:
+        with torch.device("meta"):  # no memory, no initial values: milliseconds
+            return _facts_on_this_device(make)
+    except NotImplementedError:
+        # torchvision's RegNets compute their widths with tensors, which has to happen for real.
+        with torch.random.fork_rng(devices=[]):
+            return _facts_on_this_device(make)
+
+
+def _facts_on_this_device(make: Callable[..., nn.Module]) -> tuple[type, tuple[Setting, ...]]:
+    cls, passed = _watched(make)
+    found: dict[str, Setting] = {}
+    for owner in cls.__mro__:
+        own = vars(owner).get("__init__")
+        if own is None:
+            continue
+        found |= {s.name: s for s in settings_of_library(owner, _OURS | found.keys(), passed)}
+        if all(p.kind is not p.VAR_KEYWORD for p in inspect.signature(own).parameters.values()):
+            break
+    while (refused := _refused(make, {name: passed[name] for name in found if name in passed})) in found:
+        del found[refused]
     return cls, tuple(replace(s, default=None) if s.name in _SIZES else s for s in found.values())
 
 
@@ -223,9 +234,9 @@ def _refused(make: Callable[..., nn.Module], arguments: dict[str, Any]) -> str:
         make(**arguments)
     except TypeError as error:
         refused = _REFUSED.search(str(error))
-        if refused is None:
-            raise
-        return refused[1]
+        return refused[1] if refused else ""
+    except Exception:  # noqa: BLE001  # whatever it is, no argument was refused; the real build will tell
+        return ""
     return ""
 
 

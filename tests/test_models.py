@@ -146,6 +146,7 @@ def test_only_resnets_have_a_stem(registry: Registry) -> None:
         "torchvision:shufflenet_v2_x0_5",
         "torchvision:googlenet",
         "torchvision:vit_b_32",
+        "torchvision:regnet_x_400mf",
     ],
 )
 def test_families_of_both_libraries_take_small_images(registry: Registry, name: str) -> None:
@@ -256,6 +257,13 @@ def test_a_model_that_cannot_take_one_channel_says_so(registry: Registry) -> Non
     replace_first = registry.get("model", "simple-cnn").factory.__globals__["_with_channels"]
     with pytest.raises(InputError, match="does not begin with a convolution that could be replaced"):
         replace_first(nn.Linear(2, 2), 1, "linear")
+
+
+@pytest.mark.parametrize("name", ["timm:resnet26", "torchvision:regnet_y_400mf"])
+def test_looking_a_model_up_draws_no_random_numbers(registry: Registry, name: str) -> None:
+    state = torch.get_rng_state()
+    registry.get("model", name)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_settings_are_read_quickly(registry: Registry) -> None:

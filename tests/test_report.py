@@ -223,7 +223,7 @@ def test_a_report_ends_with_how_it_was_made() -> None:
 
 
 def test_a_pilot_has_a_banner() -> None:
-    assert report(records(phases(pilot=True))).pilot.startswith("Pilot run")
+    assert report(records(phases(pilot=True))).pilot.startswith("Pilot: one seed, one epoch")
     assert report(records()).pilot == ""
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..components.discover import discover
-from ..errors import InputError, did_you_mean, listing
-from ..store.files import read_document
+from ..errors import InputError, StoreError, did_you_mean, listing
+from ..store.files import read_document, write_document
 from ..store.frame import step_times
 from ..store.store import Store
 from ..store.studies import StudyRecord, load_study
@@ -90,7 +91,11 @@ def prepare(options: Options) -> Prepared:
     known: Known = read_document(store.known_file) or {}
     written = reading.study
     registry = discover(options.study, written.plugins)
+    passed = len(known)
     settled = settle(reading, registry, options.data_dir, known)
+    if len(known) > passed and store.root.is_dir():
+        with contextlib.suppress(StoreError):  # a cache: without it the next command is slower, and no more
+            write_document(store.known_file, known)
     specs = _only(options.only, run_specs(settled, settled.study.seeds), settled.study)
     record = load_study(home, written.name)
 

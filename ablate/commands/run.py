@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..console import text
 from ..console.progress import progress
-from ..errors import InputError, StoreError
+from ..errors import InputError, StoreError, listing
 from ..execute.jobs import Executor, Job
 from ..execute.local import LocalProcesses
 from ..paths import shown
@@ -20,7 +20,7 @@ from ..store.frame import read_frames
 from ..store.store import Store
 from ..store.studies import StudyRecord, save_study, set_last
 from ..study.check import findings
-from ..training.machine import Machine, cores, default_jobs
+from ..training.machine import Machine, check_device, cores, default_jobs
 from .prepare import Options, Prepared, expected_seconds, prepare, total_seconds
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class RunOptions:
 
 def run_study(options: Options, how: RunOptions, executor: Executor | None = None) -> int:
     """Run a study and return the exit code: 0, or 1 where a run of it has failed."""
+    check_device(how.device)
     prepared = prepare(options)
     todo = _todo(prepared, how)
     how = replace(how, jobs=how.jobs or default_jobs(how.device, len(todo)))
@@ -64,8 +65,13 @@ def announce(prepared: Prepared, todo: Sequence[RunSpec], how: RunOptions) -> No
     rest = f"{len(todo)} to make{at_once} ({text.about(expected)})" if todo else "nothing to make"
     text.note(f"{head}, {stored} stored, {rest}")
     if todo and not study.pilot:
+        places: dict[str, list[str]] = {}
         for finding in findings(study):
-            text.note(f"  doubtful  {finding.where}: {finding.reason}  [{finding.code}]")
+            places.setdefault(finding.code, []).append(finding.where)
+        for code, where in places.items():
+            text.note(f"  doubtful: {code} ({listing(where)})")
+        if places:
+            text.note(f"  'ablate plan {shown(prepared.options.study)}' says why, and what to do about it")
 
 
 def fetch_data(prepared: Prepared, specs: Sequence[RunSpec]) -> None:
@@ -81,7 +87,9 @@ def rehearse(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], ho
         first.setdefault(spec.variant, spec)
     failed = executor.rehearse(_jobs(prepared, list(first.values()), how))
     if failed:
-        lines = [f"  {variant}: {reason}" for variant, reason in failed.items()]
+        same = len(failed) == len(first) and len(set(failed.values())) == 1  # the machine's fault, not a variant's
+        lines = [f"  {'all' if same else variant}: {reason}" for variant, reason in failed.items()]
+        lines = lines[:1] if same else lines
         count = f"{len(failed)} variant{'s' if len(failed) > 1 else ''}"
         raise InputError(
             "\n".join([f"{shown(prepared.options.study)}: {count} cannot be trained; nothing was started", *lines])

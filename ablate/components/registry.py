@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ..errors import ComponentError, InputError, did_you_mean, listing
@@ -41,8 +42,8 @@ class Entry:
     """One registered component.
 
     `factory` is called with what POSITIONAL names, then the settings as keywords; `file` and `line` say
-    where it stands; `source` is the digest of all the source it uses; `steps` says whether a scheduler
-    steps after each epoch or each batch; `borrowed` marks a component of a library.
+    where it stands; `steps` says whether a scheduler steps after each epoch or each batch; `borrowed` is the
+    library that a component comes from.
     """
 
     kind: Kind
@@ -52,9 +53,13 @@ class Entry:
     file: Path
     line: int
     settings: tuple[Setting, ...]
-    source: str
     steps: Steps = "epoch"
-    borrowed: bool = False
+    borrowed: LibraryEntry | None = None
+
+    @cached_property
+    def source(self) -> str:
+        """Return the digest of all the source that the component uses; a library's is that of its plugin."""
+        return self.borrowed.source if self.borrowed else source_digest(self.factory)
 
     @property
     def place(self) -> str:
@@ -68,7 +73,7 @@ class Entry:
 
     def check(self, given: Mapping[str, Any]) -> Checked:
         """Check a study's values for this component's settings."""
-        return check_settings(self.name, self.settings, given, fill=not self.borrowed)
+        return check_settings(self.name, self.settings, given, fill=self.borrowed is None)
 
     def build(self, *args: Any, settings: Mapping[str, Any]) -> Any:
         """Call the factory with `args` by position and plain stored `settings` as keywords."""
@@ -85,7 +90,11 @@ class LibraryEntry:
     summary: str
     file: Path
     line: int
-    source: str
+
+    @cached_property
+    def source(self) -> str:
+        """Return the digest of the plugin's source; the library's own version is recorded with each run."""
+        return source_digest(type(self.library))
 
     @property
     def place(self) -> str:
@@ -101,11 +110,9 @@ class LibraryEntry:
                 f"{self.prefix} has no {self.kind} '{name}'{did_you_mean(name, self.library.names())}\n"
                 f"see 'ablate components {self.kind} {self.prefix}:' for all of them"
             ) from None
-        entry = Entry(
-            self.kind, f"{self.prefix}:{name}", found.build, found.summary, self.file, self.line, found.settings,
-            self.source,
-        )  # fmt: skip
-        return replace(entry, steps=found.steps, borrowed=True)
+        name = f"{self.prefix}:{name}"
+        place = (self.file, self.line, found.settings, found.steps)
+        return Entry(self.kind, name, found.build, found.summary, *place, borrowed=self)
 
 
 class Registry:
@@ -209,14 +216,13 @@ def marked(module: Any, file: Path) -> list[Entry | LibraryEntry]:
     own = [thing for thing in vars(module).values() if getattr(thing, "__module__", None) == module.__name__]
     for thing in {id(thing): thing for thing in own}.values():  # a second name for the same factory is no other one
         for mark in vars(thing).get("__ablate__", ()) if hasattr(thing, "__dict__") else ():
-            line, source = _line(thing), source_digest(thing)
+            line = _line(thing)
             if mark.name.endswith(":"):
                 prefix = mark.name.removesuffix(":")
-                found.append(LibraryEntry(mark.kind, prefix, _made(mark, thing), _summary(thing), file, line, source))
+                found.append(LibraryEntry(mark.kind, prefix, _made(mark, thing), _summary(thing), file, line))
             else:
                 settings = tuple(settings_of(thing))
-                entry = Entry(mark.kind, mark.name, thing, _summary(thing), file, line, settings, source)
-                found.append(replace(entry, steps=mark.steps))
+                found.append(Entry(mark.kind, mark.name, thing, _summary(thing), file, line, settings, mark.steps))
     return found
 
 

@@ -17,6 +17,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ComponentError
+from ..paths import shown
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -69,25 +72,30 @@ def _closure(files: set[Path], home: Path) -> set[Path]:
 
 
 def _imported_files(path: Path, node: ast.AST, home: Path) -> Iterator[Path]:
-    """Yield the files in the plugin's folder `home`, or in the package of `path`, that imports inside `node` name."""
+    """Yield the files in the plugin's folder `home`, or in the package of `path`, that imports inside `node` run."""
     for found in ast.walk(node):
         if isinstance(found, ast.Import):
-            modules = [(alias.name, 0) for alias in found.names]
+            wanted = [(alias.name.split("."), 0, "") for alias in found.names]
         elif isinstance(found, ast.ImportFrom):
-            stem = found.module or ""
-            modules = [(stem, found.level)] + [(f"{stem}.{a.name}".strip("."), found.level) for a in found.names]
+            stem = found.module.split(".") if found.module else []
+            wanted = [(stem, found.level, alias.name) for alias in found.names]
         else:
             continue
-        for module, level in modules:
-            parts = module.split(".") if module else []
+        for parts, level, name in wanted:
             folder = path.parents[level - 1] if level else _root(path, parts[0], home)
             if folder is None:
                 continue
-            # Importing `a.b.c` also runs the `__init__` of `a` and of `a.b`.
-            inner = [folder.joinpath(*parts[:count]) for count in range(0 if level else 1, len(parts) + 1)]
-            for file in [*(one / "__init__.py" for one in inner), *([inner[-1].with_suffix(".py")] if parts else [])]:
-                if file.is_file() and file != path:
-                    yield file
+            module = folder.joinpath(*parts)
+            # The packages around it run first; those around `path` as well have run already.
+            packages = [folder.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
+            files = [_module_file(package) for package in packages if package not in path.parents]
+            files.append((_module_file(module / name) if name else None) or _module_file(module))
+            yield from (file for file in files if file is not None and file != path)
+
+
+def _module_file(module: Path) -> Path | None:
+    files = (module / "__init__.py", module.with_name(f"{module.name}.py"))
+    return next((file for file in files if file.is_file()), None)
 
 
 def _root(path: Path, top: str, home: Path) -> Path | None:
@@ -117,8 +125,12 @@ class _Module:
     @staticmethod
     @lru_cache(maxsize=256)
     def _read(path: str, _stamp: tuple[int, int]) -> _Module:
-        with tokenize.open(path) as file:  # in the encoding that the file declares
-            return _Module(file.read())
+        try:
+            with tokenize.open(path) as file:  # in the encoding that the file declares
+                return _Module(file.read())
+        except (SyntaxError, ValueError) as error:  # in a helper that nothing has imported yet
+            line = getattr(error, "lineno", None) or 1
+            raise ComponentError(f"{shown(path)}:{line}: cannot be read: {type(error).__name__}: {error}") from None
 
     @classmethod
     def read(cls, path: str) -> _Module:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..execute.jobs import EpochDone, Event, Failed, Finished, Started, Tell
+from ..execute.jobs import EpochDone, Event, Failed, Finished, Started, Tell, UnderWay
 from ..report.numbers import duration, percent
 from .text import epoch_text, note
 
@@ -57,12 +58,25 @@ class Lines:
             case EpochDone(record=record) if now - self._last >= QUIET_SECONDS:
                 self._last = now
                 note(f"epoch   {name}: {record['epoch']}/{spec.recipe.epochs}  {epoch_text(record)}")
+            case UnderWay(epoch=epoch, share=share) if now - self._last >= QUIET_SECONDS:
+                self._last = now
+                note(f"epoch   {name}: {epoch}/{spec.recipe.epochs}, {share:.0%} of it")
             case Finished() | Failed():
                 self._ended += 1
                 self._last = now
                 note(f"[{self._ended}/{self._total}] {ending(event, now - self._began.get(spec.key, now))}")
             case _:
                 pass
+
+
+@dataclass
+class _Row:
+    """A run under way: when it began, how many epochs of it are done, and its last record."""
+
+    spec: RunSpec
+    began: float
+    epochs: float = 0.0
+    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Live:
@@ -75,7 +89,7 @@ class Live:
         self._specs = list(specs)
         self._expected = seconds
         self._open = {spec.key for spec in specs}
-        self._running: dict[str, tuple[RunSpec, float, Mapping[str, Any]]] = {}
+        self._running: dict[str, _Row] = {}
         self._failed = 0
         self._began = time.monotonic()
         self._console = Console(stderr=True)
@@ -95,12 +109,14 @@ class Live:
         spec, now = event.spec, time.monotonic()
         match event:
             case Started():
-                self._running[spec.key] = (spec, now, {})
+                self._running[spec.key] = _Row(spec, now)
+            case UnderWay(epoch=epoch, share=share):
+                self._running[spec.key].epochs = epoch - 1 + share
             case EpochDone(record=record):
-                began = self._running[spec.key][1] if spec.key in self._running else now
-                self._running[spec.key] = (spec, began, record)
+                row = self._running[spec.key]
+                row.epochs, row.record = record["epoch"], record
             case Finished() | Failed():
-                began = self._running.pop(spec.key, (spec, now, {}))[1]
+                began = self._running.pop(spec.key).began if spec.key in self._running else now
                 self._open.discard(spec.key)
                 self._failed += isinstance(event, Failed)
                 self._console.print(ending(event, now - began), markup=False, highlight=False, soft_wrap=True)
@@ -118,10 +134,11 @@ class Live:
         table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
         for column in ("run", "epoch", "train loss", "test accuracy", "images/s"):
             table.add_column(column, justify="left" if column == "run" else "right")
-        for spec, _, record in self._running.values():
+        for row in self._running.values():
+            record = row.record
             table.add_row(
-                Text(f"{spec.variant}, seed {spec.seed}"),
-                f"{record.get('epoch', 0)}/{spec.recipe.epochs}",
+                Text(f"{row.spec.variant}, seed {row.spec.seed}"),
+                f"{row.epochs:.1f} of {row.spec.recipe.epochs}",
                 f"{record['train/loss']:.3f}" if record else "–",
                 percent(record["test/accuracy"]) if record else "–",
                 f"{record['images_per_second']:,.0f}" if record else "–",
@@ -137,8 +154,8 @@ class Live:
                 continue
             if expected is None:
                 return ""
-            record = self._running[spec.key][2] if spec.key in self._running else {}
-            total += expected * (1 - record.get("epoch", 0) / spec.recipe.epochs)
+            epochs = self._running[spec.key].epochs if spec.key in self._running else 0.0
+            total += expected * (1 - epochs / spec.recipe.epochs)
         return f", about {duration(total / max(1, len(self._running)))} left" if total else ""
 
 

@@ -35,6 +35,15 @@ class Started:
 
 
 @dataclass(frozen=True)
+class UnderWay:
+    """A run has trained this share of an epoch."""
+
+    spec: RunSpec
+    epoch: int
+    share: float
+
+
+@dataclass(frozen=True)
 class EpochDone:
     """A run finished an epoch; `record` is its line of the history."""
 
@@ -58,7 +67,7 @@ class Failed:
     reason: str
 
 
-Event = Started | EpochDone | Finished | Failed
+Event = Started | UnderWay | EpochDone | Finished | Failed
 Tell = Callable[[Event], None]
 
 

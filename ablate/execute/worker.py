@@ -6,12 +6,14 @@ import contextlib
 import traceback
 from typing import TYPE_CHECKING, Any
 
+import torch._dynamo  # noqa: F401  # the first optimizer imports it, for a second: so it is done once for all runs
+
 from ..components.discover import discover
 from ..errors import AblateError, RunError, StoreError
 from ..store.store import RunFolder, Store
 from ..study.settle import parts
 from ..training.run import rehearse, train_run
-from .jobs import EpochDone, Failed, Finished, Job, Started, Tell
+from .jobs import EpochDone, Failed, Finished, Job, Started, Tell, UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +43,7 @@ def rehearse_all(jobs: Sequence[Job], tell: Callable[[tuple[str, str | None]], N
     for job in jobs:
         tell((job.spec.variant, None))
         try:
-            rehearse(job.spec, _registry(job))
+            rehearse(job.spec, _registry(job), job.machine)
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             tell((job.spec.variant, reason_of(error, _plugin_line(error))))
 
@@ -93,6 +95,9 @@ class _Recorder:
                 "environment": environment,
             }
         )
+
+    def under_way(self, epoch: int, share: float) -> None:
+        self._tell(UnderWay(self._job.spec, epoch, share))
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         self._folder.epoch(record)

@@ -81,7 +81,7 @@ def report(records: Records) -> Report:
         title=study.title or study.name,
         label=study.label,
         note=paragraphs(study.note),
-        pilot="Pilot run: everything ran, but too briefly for its numbers to mean anything." if study.pilot else "",
+        pilot="Pilot: one seed, one epoch, at most 2,000 images. It shows that everything runs; its numbers mean nothing." if study.pilot else "",
         facts=_facts(records),
         table=table(study, records.runs),
         sections=sections(study, records.runs),

@@ -68,7 +68,8 @@ def _budgets(study: Study) -> Iterator[Finding]:
         yield Finding(
             "unequal-epochs",
             "epochs",
-            f"variants train for {listing(map(str, epochs))} epochs, so a difference may be the budget's and not the change's",
+            f"variants train for {listing(map(str, epochs))} epochs, "
+            "so a difference may be the budget's and not the change's",
             "give all the same epochs, or add a variant that changes nothing but the epochs",
         )
 
@@ -87,7 +88,7 @@ def _factors(study: Study) -> Iterator[Finding]:
 
 
 def _periodic(study: Study) -> Iterator[Finding]:
-    """A cosine schedule is periodic: past its half period the learning rate climbs back to where it began."""
+    """Find cosine schedules that a run outlasts: past the half period the rate climbs back to where it began."""
     for variant in study.variants:
         scheduler, epochs = variant.recipe.scheduler, variant.recipe.epochs
         half = scheduler.settings.get("t_max", scheduler.settings.get("T_max"))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..components.contracts import KINDS, Kind
+from ..components.schema import value_text
 from .spec import Choice, Recipe, RunSpec
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ RESULTS_VERSION = 1
 """Raised whenever the engine's own code changes what a run computes."""
 
 State = Literal["new", "stored", "failed", "unfinished"]
+_CHANGED = {"fingerprint": "the data changed", "engine": "this version of ablate computes results differently"}
 
 
 @dataclass(frozen=True)
@@ -44,20 +46,25 @@ def explain(spec: RunSpec, before: Mapping[str, Any] | None, places: Mapping[tup
     old, new = dict(_flat(before)), dict(_flat(spec.identity))
     reasons: list[str] = []
     for path in [*new, *(p for p in old if p not in new)]:
-        if old.get(path) == new.get(path):
+        was, now = old.get(path), new.get(path)
+        part, _, setting = path.partition(".settings.")
+        owner, _, leaf = part.rpartition(".")
+        owner = part if setting else owner
+        uses = old.get(f"{owner}.use"), new.get(f"{owner}.use")
+        if was == now or (uses[0] != uses[1] and leaf != "use"):  # another component says it all
             continue
-        owner, _, leaf = path.rpartition(".")
-        use = new.get(f"{owner}.use")
-        if leaf == "source" and use == old.get(f"{owner}.use"):
+        if setting or leaf not in ("use", "source", "fingerprint", "engine"):
+            name = path.replace(".settings.", ".", 1).replace(".splits.", ".", 1)
+            reasons.append(f"{name} {_text(was)} → {_text(now)}")
+        elif leaf == "use":
+            change = "added" if was is None else "removed" if now is None else f"{was} → {now}"
+            reasons.append(f"{owner} {change}")
+        elif leaf == "source":
             kind: Kind = next(k for k in KINDS if owner.startswith(k))
-            reasons.append(f"source of {kind} {use} changed ({places.get((kind, str(use)), 'its plugin')})")
-        elif leaf == "fingerprint":
-            reasons.append("the data changed")
-        elif path == "engine":
-            reasons.append("this version of ablate computes results differently")
-        elif leaf != "source":
-            reasons.append(f"{path.replace('.settings.', '.')} {_text(old.get(path))} → {_text(new.get(path))}")
-    return "; ".join(reasons) or "not run yet"
+            reasons.append(f"source of {kind} {uses[1]} changed ({places.get((kind, str(uses[1])), 'its plugin')})")
+        else:
+            reasons.append(_CHANGED[leaf])
+    return "; ".join(reasons) or "the order of the augmentations changed"
 
 
 def cost_key(identity: Mapping[str, Any]) -> str:
@@ -107,19 +114,21 @@ def _digest(document: Mapping[str, Any]) -> str:
 
 
 def _flat(document: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every leaf with its dotted path; augmentations are named by what they use."""
+    """Yield every leaf with its dotted path; augmentations are named by what they use, the second `cutout#2`."""
     if isinstance(document, Mapping):
         for key, value in document.items():
             yield from _flat(value, f"{path}.{key}" if path else key)
-    elif isinstance(document, list) and document and all(isinstance(item, Mapping) for item in document):
-        for item in document:
-            yield from _flat(item, f"{path}.{item['use']}")
+    elif path == "augmentation":
+        uses = [item["use"] for item in document]
+        for index, item in enumerate(document):
+            again = uses[:index].count(item["use"])
+            yield from _flat(item, f"{path}.{item['use']}#{again + 1}" if again else f"{path}.{item['use']}")
     else:
         yield path, document
 
 
 def _text(value: Any) -> str:
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return value if isinstance(value, str) else value_text(value)
 
 
 def plan_runs(

@@ -6,8 +6,8 @@ headers and nesting, and to step over strings and comments.
 
 from __future__ import annotations
 
-import json
 import re
+import tomllib
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
@@ -44,21 +44,25 @@ class _Scanner:
     def document(self) -> None:
         table: Place = ()
         while self._skip():
-            if self.text.startswith("[[", self.at):
-                self.at += 2
-                path = self._real(self._keys())
-                index = self._counts.get(path, -1) + 1
-                self._counts[path] = index
-                table = (*path, index)
-                self.at += 2
-                self._mark(table)
-            elif self.text[self.at] == "[":
-                self.at += 1
-                table = self._real(self._keys())
-                self.at += 1
-                self._mark(table)
+            if self.text[self.at] == "[":
+                table = self._header()
             else:
                 self._pair(table)
+
+    def _header(self) -> Place:
+        start = self.at
+        width = 2 if self.text.startswith("[[", start) else 1
+        self.at += width
+        table = self._real(self._keys())
+        self.at += width
+        if width == 2:
+            self._counts[table] = self._counts.get(table, -1) + 1
+            table = (*table, self._counts[table])
+        for length in range(1, len(table)):
+            self._mark(table[:length], start)
+        # A header that comes after one of its own sub-tables is still the better place.
+        self.lines[table] = self._line(start)
+        return table
 
     def _real(self, keys: Place) -> Place:
         """Put the index of the last element where a header passes through an array of tables."""
@@ -84,7 +88,9 @@ class _Scanner:
         while True:
             self._skip()
             if self.text[self.at] in "\"'":
-                keys.append(self._string())
+                start = self.at
+                self._string()
+                keys.append(tomllib.loads(f"key = {self.text[start : self.at]}")["key"])
             else:
                 match = _BARE.match(self.text, self.at)
                 assert match is not None  # the text is valid TOML
@@ -107,7 +113,7 @@ class _Scanner:
                 self.at += 1
                 index = 0
                 while self._skip() and self.text[self.at] != "]":
-                    self._mark((*path, index))
+                    self._mark((*path, index), self.at)
                     self._value((*path, index))
                     self._comma()
                     index += 1
@@ -123,22 +129,16 @@ class _Scanner:
         if self.text[self.at] == ",":
             self.at += 1
 
-    def _string(self) -> str:
+    def _string(self) -> None:
         quote = self.text[self.at]
-        long = quote * 3
-        if self.text.startswith(long, self.at):
-            end = self.at + 3
-            while not self.text.startswith(long, end):
-                end += 2 if quote == '"' and self.text[end] == "\\" else 1
-            while self.text.startswith(quote, end + 3):
-                end += 1
-            inside, self.at = self.text[self.at + 3 : end], end + 3
-            return inside
-        end = self.at + 1
-        while self.text[end] != quote:
-            end += 2 if quote == '"' and self.text[end] == "\\" else 1
-        inside, self.at = self.text[self.at : end + 1], end + 1
-        return str(json.loads(inside)) if quote == '"' and "\\U" not in inside and "\\e" not in inside else inside[1:-1]
+        end = quote * 3 if self.text.startswith(quote * 3, self.at) else quote
+        self.at += len(end)
+        while not self.text.startswith(end, self.at):
+            self.at += 2 if quote == '"' and self.text[self.at] == "\\" else 1
+        self.at += len(end)
+        if len(end) == 3:  # up to two quotes may stand before the closing three
+            while self.text.startswith(quote, self.at):
+                self.at += 1
 
     def _skip(self) -> bool:
         """Step over blanks and comments; False at the end of the text."""
@@ -146,5 +146,8 @@ class _Scanner:
         self.at = match.end() if match else self.at
         return self.at < len(self.text)
 
-    def _mark(self, path: Place, at: int | None = None) -> None:
-        self.lines.setdefault(path, bisect_left(self._ends, self.at if at is None else at) + 1)
+    def _mark(self, path: Place, at: int) -> None:
+        self.lines.setdefault(path, self._line(at))
+
+    def _line(self, at: int) -> int:
+        return bisect_left(self._ends, at) + 1

@@ -161,7 +161,7 @@ class _Settler:
                 where = "baseline: "
             case ("variant", int(index), _, _, *rest):
                 named = [v for v in self._reading.study.variants if v.place == place[:2]]
-                where = f'variant "{named[0].name}": ' if named else f"variant {index + 1}: "
+                where = f"variant {value_text(named[0].name)}: " if named else f"variant {index + 1}: "
             case _:
                 return "", str(place[-1]).rpartition(".")[0] if place else kind
         return where, kind + "".join(f"[{part}]" for part in rest)
@@ -184,14 +184,12 @@ def _check_twins(reading: Reading, settled: Settled) -> None:
     first: dict[str, str] = {}
     for variant in settled.study.variants:
         recipe = variant.recipe
-        same = json.dumps(
-            [[k, c.use, c.settings] for k, c in parts(recipe)] + [recipe.epochs, recipe.batch_size, vars(recipe.splits)],
-            sort_keys=True, default=str,
-        )  # fmt: skip
+        chosen = [[kind, choice.use, choice.settings] for kind, choice in parts(recipe)]
+        same = json.dumps([*chosen, recipe.epochs, recipe.batch_size, vars(recipe.splits)], sort_keys=True, default=str)
         if same in first and not settled.study.pilot:
             reading.problem(
                 variant.place,
-                f'variant "{variant.name}"',
+                f"variant {value_text(variant.name)}",
                 f"resolves to the same runs as '{first[same]}'\nchange something in it, or take it out",
             )
         first.setdefault(same, variant.name)

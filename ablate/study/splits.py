@@ -35,7 +35,7 @@ def count_splits(facts: DataFacts, splits: Splits) -> Splits:
     return Splits(_count("train", splits.train, left), validation, test)
 
 
-def _count(name: str, asked: int | float | None, there: int) -> int:
+def _count(name: str, asked: int | float | None, there: int) -> int:  # noqa: PYI041  # an int counts, a float shares
     if asked is None:
         return there
     count = max(1, round(asked * there)) if isinstance(asked, float) else asked

@@ -7,17 +7,15 @@ This first reading knows no component: it checks tables, keys, types and names, 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from ..components.contracts import Count
-from ..components.schema import type_text, value_text
-from ..errors import InputError, Problem, StudyError, did_you_mean, listing
+from ..components.schema import value_text
+from ..errors import InputError, Problem, StudyError, did_you_mean
 from ..paths import shown
 from .positions import line_of, positions
 from .spec import Place, Study
+from .tables import BaselineTable, Form, SetTable, StudyTable, VariantTable, check_table, dotted
 from .variants import COMMAND_LINE, Builder, Override, Written
 
 if TYPE_CHECKING:
@@ -25,10 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_BYTES = 1_000_000
+MAX_DEPTH = 100
+MAX_SEEDS = 1000
 NAME_RULE = "a name has 1 to 80 printable characters, no '/', '\\' or '..', and no '.' or blank at its ends"
 PILOT_IMAGES = 2000
-
-ChoiceTable = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -43,77 +41,6 @@ class Changes:
     settings: tuple[str, ...] = ()
     seeds: tuple[int, ...] | None = None
     pilot: bool = False
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=False)
-
-
-class StudyTable(_Table):
-    """[study]: what the study is called, its seeds, and what is compared."""
-
-    name: str
-    title: str = ""
-    label: str = "Variant"
-    seeds: Count | list[Annotated[int, Field(ge=0)]] = 3
-    metric: Literal["test/accuracy", "test/loss", "validation/accuracy", "validation/loss"] = "test/accuracy"
-    ladder: bool = False
-    note: str = ""
-    plugins: list[str] = []
-
-
-class _Told(_Table):
-    """What the baseline and a variant say about themselves; none of it changes a result."""
-
-    model_label: str = ""
-    enhancements: list[str] = []
-    reported: dict[Literal["accuracy", "loss"], float] = {}
-    note: str = ""
-
-
-class BaselineTable(_Told):
-    """[baseline]: the whole recipe that variants differ from."""
-
-    name: str = "baseline"
-    epochs: Count
-    batch_size: Count
-    dataset: ChoiceTable
-    model: ChoiceTable
-    optimizer: ChoiceTable
-    scheduler: ChoiceTable = {"use": "constant"}
-    augmentation: list[ChoiceTable] = []
-
-
-class SetTable(_Table):
-    """`set` of a variant: each key replaces the whole of what it names."""
-
-    epochs: Count | None = None
-    batch_size: Count | None = None
-    dataset: ChoiceTable | None = None
-    model: ChoiceTable | None = None
-    optimizer: ChoiceTable | None = None
-    scheduler: ChoiceTable | None = None
-    augmentation: list[ChoiceTable] | None = None
-
-
-class AddTable(_Table):
-    """`add` of a variant: appended to what it inherits."""
-
-    augmentation: list[ChoiceTable] = []
-
-
-class VariantTable(_Told):
-    """[[variant]]: a named difference from the baseline or, by `from`, from another variant."""
-
-    name: str
-    parent: str | None = Field(None, alias="from")
-    set: SetTable = SetTable()
-    add: AddTable = AddTable()
-    remove: list[str] = []
-
-
-Form = TypeVar("Form", bound=_Table)
-_NESTED: Mapping[str, type[_Table]] = {"set": SetTable, "add": AddTable}
 
 
 @dataclass
@@ -151,7 +78,7 @@ def read_text(path: Path) -> str:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise InputError(f"{name}: {size:,} bytes is too large for a study file (at most {MAX_BYTES:,})")
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors put a byte order mark first
     except (FileNotFoundError, NotADirectoryError):
         near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else [])
         raise InputError(f"{name}: no such file{near}\n  'ablate new study NAME' writes one to start from") from None
@@ -163,13 +90,16 @@ def read_text(path: Path) -> str:
 
 def parse_study(text: str, path: Path, changes: Changes = Changes()) -> Reading:
     """Read a study from its text; `path` names it in messages and says what `plugins` are relative to."""
+    too_deep = InputError(f"{shown(path)}: nested too deeply for a study file (at most {MAX_DEPTH} levels)")
     try:
         raw = tomllib.loads(text)
         lines = positions(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{shown(path)}: not valid TOML: {error}") from None
     except RecursionError:
-        raise InputError(f"{shown(path)}: nested too deeply for a study file") from None
+        raise too_deep from None
+    if max(map(len, lines), default=0) > MAX_DEPTH:
+        raise too_deep
     reading = Reading(shown(path), Study(path.stem, "", (), ()), lines=lines)
     overrides = _overrides(reading, raw, changes.settings)
     head = _study_head(reading, raw, changes, path)
@@ -204,10 +134,15 @@ def _study_head(reading: Reading, raw: Mapping[str, Any], changes: Changes, path
             reading.problem((key,), key, f"unknown key '{key}'{near}\naccepts [study], [baseline] and [[variant]]")
     table = _check(reading, StudyTable, raw.get("study"), ("study",), "study")
     if table is None:
-        return reading.study
+        given = raw.get("study")
+        # What variants come from is still to be right, so that they are not told wrong.
+        return replace(reading.study, ladder=isinstance(given, dict) and given.get("ladder") is True)
     if not good_name(table.name):
         reading.problem(("study", "name"), "study: name", f"{value_text(table.name)} cannot name a study\n{NAME_RULE}")
-    listed = list(range(table.seeds)) if isinstance(table.seeds, int) else table.seeds
+    if isinstance(table.seeds, int) and table.seeds > MAX_SEEDS:
+        text = f"{table.seeds} seeds are too many (at most {MAX_SEEDS:,})\nto name one seed, write [{table.seeds}]"
+        reading.problem(("study", "seeds"), "study: seeds", text)
+    listed = list(range(min(table.seeds, MAX_SEEDS))) if isinstance(table.seeds, int) else table.seeds
     seeds = [0] if changes.pilot else list(changes.seeds or listed)
     if not seeds or len(set(seeds)) != len(seeds):
         what = "no seed is named" if not seeds else f"{value_text(seeds)} names a seed twice"
@@ -224,12 +159,13 @@ def _study_head(reading: Reading, raw: Mapping[str, Any], changes: Changes, path
 
 
 def _written(reading: Reading, raw: Mapping[str, Any]) -> list[Written]:
-    """Return the baseline and the variants as the file has them."""
-    found: list[Written] = []
+    """Return the baseline and the variants as the file has them, also those with problems."""
     baseline = _check(reading, BaselineTable, raw.get("baseline"), ("baseline",), "baseline")
-    if baseline is not None:
+    if baseline is None:
+        found = [_stand_in(raw.get("baseline"), ("baseline",), "baseline")]
+    else:
         recipe = {key: getattr(baseline, key) for key in SetTable.model_fields}
-        found.append(Written.of(baseline, ("baseline",), recipe, None))
+        found = [Written.of(baseline, ("baseline",), recipe, None)]
     tables = raw.get("variant", [])
     if not isinstance(tables, list):
         reading.problem(("variant",), "variant", "is not a list of tables; write [[variant]]")
@@ -237,75 +173,51 @@ def _written(reading: Reading, raw: Mapping[str, Any]) -> list[Written]:
     for index, table in enumerate(tables):
         place = ("variant", index)
         name = table.get("name") if isinstance(table, dict) else None
-        variant = _check(reading, VariantTable, table, place, f'variant "{name}"' if name else f"variant {index + 1}")
-        if variant is not None:
+        where = f"variant {value_text(str(name))}" if name else f"variant {index + 1}"
+        variant = _check(reading, VariantTable, table, place, where)
+        if variant is None:
+            found.append(_stand_in(table, place, f"variant {index + 1}"))
+        else:
             recipe = {key: getattr(variant.set, key) for key in variant.set.model_fields_set}
             found.append(Written.of(variant, place, recipe, variant.parent))
     for one in found:
-        if not good_name(one.name):
-            text = f"{value_text(one.name)} cannot name a variant\n{NAME_RULE}"
-            reading.problem((*one.place, "name"), f"{one.where}: name", text)
-        if one.reported.get("accuracy", 0.0) > 1:
-            text = f"{one.reported['accuracy']:g} is not a fraction; write {one.reported['accuracy'] / 100:g}"
-            reading.problem((*one.place, "reported", "accuracy"), f"{one.where}: reported.accuracy", text)
+        _check_told(reading, one)
     return found
+
+
+def _stand_in(raw: Any, place: Place, name: str) -> Written:
+    """Return what is known of a table with problems, so that variants that refer to it are not told wrong."""
+    table = raw if isinstance(raw, dict) else {}
+    given, parent = (value if isinstance(value := table.get(key), str) else None for key in ("name", "from"))
+    return replace(Written.of(VariantTable.model_validate({"name": given or name}), place, {}, parent), good=False)
+
+
+def _check_told(reading: Reading, one: Written) -> None:
+    """Check what a variant says about itself."""
+    if not good_name(one.name):
+        text = f"{value_text(one.name)} cannot name a variant\n{NAME_RULE}"
+        reading.problem((*one.place, "name"), f"{one.where}: name", text)
+    accuracy = one.reported.get("accuracy", 0.0)
+    if not 0 <= accuracy <= 1:
+        text = f"{accuracy:g} is not a fraction" + (f"; write {accuracy / 100:g}" if 1 < accuracy <= 100 else "")
+        reading.problem((*one.place, "reported", "accuracy"), f"{one.where}: reported.accuracy", text)
 
 
 def _check(reading: Reading, form: type[Form], raw: Any, place: Place, where: str) -> Form | None:
     """Validate a table; None (and problems) where it cannot be used."""
+    header = "[[variant]]" if place[0] == "variant" else f"[{where}]"
     if raw is None:
-        reading.problems.append(Problem(1, where, f"the table [{where}] is missing", "see 'ablate new study NAME'"))
+        reading.problems.append(Problem(1, where, f"the table {header} is missing", "see 'ablate new study NAME'"))
         return None
     if not isinstance(raw, dict):
-        reading.problem(place, where, f"is not a table; write [{where}]")
+        reading.problem(place, where, f"is not a table; write {header}")
         return None
-    try:
-        return form.model_validate(raw)
-    except ValidationError as error:
-        seen: set[tuple[int | str, ...]] = set()
-        for problem in error.errors(include_url=False):
-            path, text = _explain(form, problem)
-            if path not in seen:  # a union reports each of its branches
-                seen.add(path)
-                reading.problem((*place, *path), f"{where}: {_dotted(path)}", text)
+    checked = check_table(form, raw)
+    if not isinstance(checked, list):
+        return checked
+    for path, text in checked:
+        reading.problem((*place, *path), f"{where}: {dotted(path)}", text)
     return None
-
-
-def _explain(form: type[_Table], problem: Any) -> tuple[Place, str]:
-    """Turn one of pydantic's errors into the path of the key and a text."""
-    loc: Place = problem["loc"]
-    owner, depth = form, 0
-    while depth < len(loc) and loc[depth] in _NESTED and loc[depth] in owner.model_fields:
-        owner, depth = _NESTED[str(loc[depth])], depth + 1
-    names = {info.alias or name: info for name, info in owner.model_fields.items()}
-    if depth == len(loc):
-        return loc, f"{value_text(problem['input'])} is not a table"
-    key = str(loc[depth])
-    path = loc[: depth + 1]
-    if problem["type"] == "missing":
-        return path, f"'{key}' is missing"
-    if key not in names:
-        return path, f"unknown key '{key}'{did_you_mean(key, names)}\naccepts {listing(names, 20)}"
-    info = names[key]
-    annotation: Any = info.annotation
-    for meta in info.metadata:
-        annotation = Annotated[annotation, meta]
-    if key == "reported" and len(loc) > depth + 1:
-        return loc[
-            : depth + 2
-        ], "a reported number is accuracy (a fraction) or loss\naccepts accuracy: float, loss: float"
-    shown_input = value_text(problem["input"])
-    return (
-        path,
-        f"{shown_input} is not {type_text(annotation).removesuffix(' | none').replace('dict[str, any]', 'a table { use = ... }')}",
-    )
-
-
-def _dotted(path: Sequence[str | int]) -> str:
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
 
 
 def _overrides(reading: Reading, raw: dict[str, Any], settings: Sequence[str]) -> list[Override]:
@@ -314,24 +226,27 @@ def _overrides(reading: Reading, raw: dict[str, Any], settings: Sequence[str]) -
     names = [str(t.get("name")) for t in tables if isinstance(t, dict)] if isinstance(tables, list) else []
     base = raw.get("baseline", {})
     names += [str(base.get("name", "baseline"))] if isinstance(base, dict) else []
+    names += ["study", "baseline"]
     found: list[Override] = []
     for setting in settings:
-        left, equals, right = setting.partition("=")
-        target = left.strip()
-        head = max((n for n in {*names, "study", "baseline"} if target.startswith(f"{n}.")), key=len, default="")
-        keys = target[len(head) + 1 :].split(".")
+        # A name may hold dots, blanks and equals signs, so it is looked for before anything is split.
+        head = max((name for name in names if setting.strip().startswith(f"{name}.")), key=len, default="")
+        left, equals, right = setting.strip()[len(head) :].partition("=")
+        keys = left.strip().removeprefix(".").split(".")
+        target = f"{head}{left}".strip()
         if not equals or not head or not all(keys):
-            near = did_you_mean(target.partition(".")[0], [*names, "study", "baseline"])
+            near = "" if head else did_you_mean(target.partition(".")[0], names)
             reading.problem(
                 COMMAND_LINE, setting, f"is not NAME.KEY=VALUE{near}\nNAME is study, baseline or a variant's name, "
                 "as in baseline.epochs=2 or 'Phase 3.optimizer.lr=0.1'"
             )  # fmt: skip
             continue
         value = _toml_value(right.strip())
-        if head == "study":
-            raw.setdefault("study", {})[".".join(keys)] = value
-        else:
+        if head != "study":
             found.append(Override(head, tuple(keys), value, target))
+        elif isinstance(raw.setdefault("study", {}), dict):
+            raw["study"][".".join(keys)] = value
+            reading.lines["study", ".".join(keys)] = 0  # a problem with it is none of the file
     return found
 
 

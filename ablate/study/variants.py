@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from ..components.contracts import Count
-from ..components.schema import value_text
+from ..components.schema import Setting, value_text
 from ..errors import did_you_mean, listing
 from .spec import Choice, Place, Recipe, Splits, Variant
 
@@ -17,6 +17,7 @@ Report = Callable[[Place, str, str], None]
 COMMAND_LINE: Place = ("--set",)
 COMPONENTS = ("dataset", "model", "optimizer", "scheduler")
 SPLITS = tuple(f.name for f in fields(Splits))
+_COUNT = Setting("count", Count, adapter=TypeAdapter(Count))
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ class Told(Protocol):
 
 @dataclass(frozen=True)
 class Written:
-    """A variant as the file has it. `recipe` holds raw values by key; the baseline's is complete."""
+    """A variant as the file has it. `recipe` holds raw values by key; the baseline's is complete.
+
+    good is False for a table that could not be read, of which only name, place and parent are known.
+    """
 
     name: str
     place: Place
@@ -50,6 +54,7 @@ class Written:
     add: Sequence[dict[str, Any]]
     remove: Sequence[str]
     told: Told
+    good: bool = True
 
     @classmethod
     def of(cls, table: Any, place: Place, recipe: Mapping[str, Any], parent: str | None) -> Written:
@@ -65,7 +70,7 @@ class Written:
     @property
     def where(self) -> str:
         """Return what a message calls it."""
-        return "baseline" if self.place == ("baseline",) else f'variant "{self.name}"'
+        return "baseline" if self.place == ("baseline",) else f"variant {value_text(self.name)}"
 
 
 @dataclass(frozen=True)
@@ -87,8 +92,6 @@ class Builder:
 
     def build(self, written: Sequence[Written]) -> tuple[Variant, ...]:
         """Return the variants in the order of the file, without those that have problems."""
-        if not written or written[0].place != ("baseline",):
-            return ()
         base = written[0].name
         named: dict[str, Written] = {}
         for one in written:
@@ -134,9 +137,9 @@ class Builder:
             recipe: Recipe | None = None
             if parent is None and one.good:
                 recipe = Recipe(**one.values)
-            elif below is not None:
+            elif below is not None and one.good:
                 recipe = self._remove(one.written, replace(below, **one.values))
-                recipe = replace(recipe, augmentation=recipe.augmentation + one.added) if one.good else None
+                recipe = replace(recipe, augmentation=recipe.augmentation + one.added)
             for override in self._overrides:
                 if recipe and override.variant in (name, "baseline" if parent is None else name):
                     recipe = self._override(recipe, override)
@@ -160,20 +163,21 @@ class Builder:
                 values[key] = raw
         added = self._choices(one, one.add, (*one.place, "add", "augmentation"))
         good = {key: value for key, value in values.items() if value is not None}
-        return _Pieces(one, good, added or (), len(good) == len(values) and added is not None)
+        return _Pieces(one, good, added or (), one.good and len(good) == len(values) and added is not None)
 
     def _remove(self, one: Written, recipe: Recipe) -> Recipe:
         for index, target in enumerate(one.remove):
-            uses = [c.use for c in recipe.augmentation]
-            _, _, use = target.partition("augmentation.")
-            if target == "scheduler" and recipe.scheduler.use != "constant":
-                recipe = replace(recipe, scheduler=Choice("constant"))
-            elif use in uses:
-                recipe = replace(recipe, augmentation=tuple(c for c in recipe.augmentation if c.use != use))
-            else:
-                there = [f"augmentation.{u}" for u in uses] + ["scheduler"] * (recipe.scheduler.use != "constant")
-                text = f"'{target}' is not there to remove{did_you_mean(target, there)}\naccepts {listing(there) or 'nothing'}"
+            there = [f"augmentation.{use}" for use in dict.fromkeys(c.use for c in recipe.augmentation)]
+            there += ["scheduler"] * (recipe.scheduler.use != "constant")
+            if target not in there:
+                near = did_you_mean(target, there)
+                text = f"'{target}' is not there to remove{near}\naccepts {listing(there) or 'nothing'}"
                 self._report((*one.place, "remove", index), f"{one.where}: remove", text)
+            elif target == "scheduler":
+                recipe = replace(recipe, scheduler=Choice("constant"))
+            else:
+                left = tuple(c for c in recipe.augmentation if f"augmentation.{c.use}" != target)
+                recipe = replace(recipe, augmentation=left)
         return recipe
 
     def _choices(self, one: Written, raw: Sequence[Any], place: Place) -> tuple[Choice, ...] | None:
@@ -209,24 +213,25 @@ class Builder:
         place = (*COMMAND_LINE, override.text)
         key = ".".join(rest)
         if head in ("epochs", "batch_size") and not rest:
-            try:
-                number = TypeAdapter(Count).validate_python(override.value, strict=True)
-            except ValidationError:
-                self._report(place, override.text, f"{value_text(override.value)} is not int > 0")
+            number, wrong = _COUNT.check(override.value)
+            if wrong:
+                self._report(place, override.text, wrong)
                 return recipe
             numbers: dict[str, Any] = {head: number}
             return replace(recipe, **numbers)
         if head == "dataset" and key in SPLITS:
             splits = self._splits(override.text, {key: override.value}, place)
             return replace(recipe, splits=replace(recipe.splits, **{key: getattr(splits, key)})) if splits else recipe
+        if head in (*COMPONENTS, "augmentation") and not rest:
+            return self._override_whole(recipe, override, place)
         if head in COMPONENTS and rest:
-            changes: dict[str, Any] = {head: _set(getattr(recipe, head), key, override.value, place)}
+            changes: dict[str, Any] = {head: _set(getattr(recipe, head), rest, override.value, place)}
             return replace(recipe, **changes)
-        if head == "augmentation" and len(rest) > 1 and rest[0] in [c.use for c in recipe.augmentation]:
-            changed = [
-                _set(c, ".".join(rest[1:]), override.value, place) if c.use == rest[0] else c
-                for c in recipe.augmentation
-            ]
+        # The name of a component may hold dots.
+        use = max((c.use for c in recipe.augmentation if key.startswith(f"{c.use}.")), key=len, default="")
+        if head == "augmentation" and use:
+            inner = key[len(use) + 1 :].split(".")
+            changed = [_set(c, inner, override.value, place) if c.use == use else c for c in recipe.augmentation]
             return replace(recipe, augmentation=tuple(changed))
         known = ["epochs", "batch_size", *(f"{c}.use" for c in COMPONENTS), *(f"dataset.{s}" for s in SPLITS)]
         known += [f"{c}.{s}" for c in COMPONENTS for s in getattr(recipe, c).settings]
@@ -237,11 +242,35 @@ class Builder:
         )
         return recipe
 
+    def _override_whole(self, recipe: Recipe, override: Override, place: Place) -> Recipe:
+        """Apply a `--set` that replaces a whole component, as in `baseline.scheduler={ use = "cosine" }`."""
+        head, value = override.keys[0], override.value
+        tables = value if isinstance(value, list) else [value]
+        if isinstance(value, list) != (head == "augmentation") or not all(isinstance(t, dict) for t in tables):
+            form = '[{ use = "..." }]' if head == "augmentation" else '{ use = "..." }'
+            self._report(place, override.text, f"{value_text(value)} is not {form}")
+            return recipe
+        changes: dict[str, Any] = {}
+        if head == "dataset":
+            value = dict(value)
+            changes["splits"] = self._splits(override.text, {k: value.pop(k) for k in SPLITS if k in value}, place)
+            tables = [value]
+        made = [self._choice(override.text, table, place, head) for table in tables]
+        changes[head] = tuple(made) if head == "augmentation" else made[0]
+        return replace(recipe, **changes) if all(made) and changes.get("splits", True) else recipe
 
-def _set(choice: Choice, key: str, value: Any, place: Place) -> Choice:
-    if key == "use":
+
+def _set(choice: Choice, keys: Sequence[str], value: Any, place: Place) -> Choice:
+    if list(keys) == ["use"]:
         return Choice(str(value), {}, place)
-    return Choice(choice.use, {**choice.settings, key: value}, place)
+    return Choice(choice.use, _laid(choice.settings, keys, value), place)
+
+
+def _laid(table: Mapping[str, Any], keys: Sequence[str], value: Any) -> dict[str, Any]:
+    """Return a table with the value at these nested keys."""
+    head, *rest = keys
+    inner = table.get(head)
+    return {**table, head: _laid(inner if isinstance(inner, Mapping) else {}, rest, value) if rest else value}
 
 
 def _variant(one: Written, recipe: Recipe, parent: str | None) -> Variant:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -56,6 +57,12 @@ def _accelerator() -> bool:
     """Tell whether a GPU is likely here, without the seconds that asking torch takes."""
     cuda = any(Path(place).exists() for place in ("/dev/nvidia0", "/dev/dxg", "/proc/driver/nvidia/version"))
     return cuda or (sys.platform == "darwin" and platform.machine() == "arm64") or sys.platform == "win32"
+
+
+def check_device(name: str) -> None:
+    """Raise InputError where a name is no device's, without asking torch whether it is there."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise InputError(f"--device {name}: there is no such device\n  accepts auto, cpu, cuda, cuda:N, mps")
 
 
 def pick_device(name: str) -> torch.device:

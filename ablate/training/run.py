@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..components.registry import Registry
     from ..study.spec import RunSpec
 
+TELL_SECONDS = 1.0
 Record = dict[str, Any]
 """One epoch: `epoch`, `lr`, `train/loss`, `validation/…`, `test/…`, `seconds` (training), `evaluation_seconds`, ..."""
 
@@ -34,6 +35,10 @@ class Recorder(Protocol):
 
     def started(self, environment: Mapping[str, Any]) -> None:
         """Take note of the machine, before the first step."""
+        ...
+
+    def under_way(self, epoch: int, share: float) -> None:
+        """Take note, about once a second, of how much of an epoch's training is done."""
         ...
 
     def epoch(self, record: Record) -> None:
@@ -54,7 +59,7 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
     run = build(spec, registry, _load(spec, registry, machine.data_dir, device))
     records: list[Record] = []
     for epoch in range(1, spec.recipe.epochs + 1):
-        record = _epoch(run, epoch)
+        record = _epoch(run, epoch, recorder)
         records.append(record)
         recorder.epoch(record)
         if not math.isfinite(record["train/loss"]):
@@ -73,13 +78,14 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
     }
 
 
-def rehearse(spec: RunSpec, registry: Registry) -> None:
+def rehearse(spec: RunSpec, registry: Registry, machine: Machine) -> None:
     """Build a run and take one step on made-up images: what would fail at once fails here, before any run starts."""
+    device = pick_device(machine.device)
     dataset = spec.identity["dataset"]
     count = min(4, spec.recipe.batch_size + 1)
-    labels = torch.arange(count) % dataset["classes"]
-    images = Images(torch.randint(0, 256, (count, *dataset["shape"]), dtype=torch.uint8), labels)
-    half = torch.full((1, dataset["shape"][0], 1, 1), 0.5)
+    labels = torch.arange(count, device=device) % dataset["classes"]
+    images = Images(torch.randint(0, 256, (count, *dataset["shape"]), dtype=torch.uint8, device=device), labels)
+    half = torch.full((1, dataset["shape"][0], 1, 1), 0.5, device=device)
     run = build(spec, registry, Data(images, None, images, half, half))
     train_epoch(replace(run, batch_size=count))
     evaluate(run.model, images, run.data)
@@ -113,9 +119,18 @@ def _load(spec: RunSpec, registry: Registry, data_dir: Path, device: torch.devic
     return load_data(source, ImageShape(*dataset["shape"]), dataset["classes"], recipe.splits, device)
 
 
-def _epoch(run: Ingredients, epoch: int) -> Record:
-    began = time.perf_counter()
-    loss, lr = train_epoch(run)
+def _epoch(run: Ingredients, epoch: int, recorder: Recorder) -> Record:
+    began = told = time.perf_counter()
+    steps = steps_per_epoch(len(run.data.train), run.batch_size)
+
+    def on_step(step: int) -> None:
+        nonlocal told
+        now = time.perf_counter()
+        if now - told >= TELL_SECONDS:
+            told = now
+            recorder.under_way(epoch, (step + 1) / steps)
+
+    loss, lr = train_epoch(run, on_step)
     trained = time.perf_counter()
     record: Record = {"epoch": epoch, "lr": lr, "train/loss": loss}
     for name, split in (("validation", run.data.validation), ("test", run.data.test)):

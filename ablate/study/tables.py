@@ -1,0 +1,138 @@
+"""The tables of a study file: their keys and types, and what is said where one is wrong.
+
+The forms are what the documentation of study files is made from; every key has its type and default here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..components.contracts import Count, Natural
+from ..components.schema import type_text, value_text
+from ..errors import did_you_mean, listing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .spec import Place
+
+ChoiceTable = dict[str, Any]
+
+
+class Table(BaseModel):
+    """A table of a study file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=False)
+
+
+class StudyTable(Table):
+    """[study]: what the study is called, its seeds, and what is compared."""
+
+    name: str
+    title: str = ""
+    label: str = "Variant"
+    seeds: Count | list[Natural] = 3
+    metric: Literal["test/accuracy", "test/loss", "validation/accuracy", "validation/loss"] = "test/accuracy"
+    ladder: bool = False
+    note: str = ""
+    plugins: list[str] = []
+
+
+class _Told(Table):
+    """What the baseline and a variant say about themselves; none of it changes a result."""
+
+    model_label: str = ""
+    enhancements: list[str] = []
+    reported: dict[Literal["accuracy", "loss"], float] = {}
+    note: str = ""
+
+
+class BaselineTable(_Told):
+    """[baseline]: the whole recipe that variants differ from."""
+
+    name: str = "baseline"
+    epochs: Count
+    batch_size: Count
+    dataset: ChoiceTable
+    model: ChoiceTable
+    optimizer: ChoiceTable
+    scheduler: ChoiceTable = {"use": "constant"}
+    augmentation: list[ChoiceTable] = []
+
+
+class SetTable(Table):
+    """`set` of a variant: each key replaces the whole of what it names."""
+
+    epochs: Count | None = None
+    batch_size: Count | None = None
+    dataset: ChoiceTable | None = None
+    model: ChoiceTable | None = None
+    optimizer: ChoiceTable | None = None
+    scheduler: ChoiceTable | None = None
+    augmentation: list[ChoiceTable] | None = None
+
+
+class AddTable(Table):
+    """`add` of a variant: appended to what it inherits."""
+
+    augmentation: list[ChoiceTable] = []
+
+
+class VariantTable(_Told):
+    """[[variant]]: a named difference from the baseline or, by `from`, from another variant."""
+
+    name: str
+    parent: str | None = Field(None, alias="from")
+    set: SetTable = SetTable()
+    add: AddTable = AddTable()
+    remove: list[str] = []
+
+
+Form = TypeVar("Form", bound=Table)
+_NESTED: Mapping[str, type[Table]] = {"set": SetTable, "add": AddTable}
+
+
+def check_table(form: type[Form], raw: Mapping[str, Any]) -> Form | list[tuple[Place, str]]:
+    """Validate a table; return it, or its problems as the path of each below the table and a text."""
+    try:
+        return form.model_validate(raw)
+    except ValidationError as error:
+        problems: dict[Place, str] = {}
+        for problem in error.errors(include_url=False):
+            path, text = _explain(form, problem)
+            problems.setdefault(path, text)  # a union reports each of its branches
+        return list(problems.items())
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """Write a path as a reader would, as in `set.augmentation[0].use`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _explain(form: type[Table], problem: Any) -> tuple[Place, str]:
+    """Turn one of pydantic's errors into the path of the key and a text."""
+    loc: Place = problem["loc"]
+    owner, depth = form, 0
+    while depth < len(loc) and loc[depth] in _NESTED and loc[depth] in owner.model_fields:
+        owner, depth = _NESTED[str(loc[depth])], depth + 1
+    if depth == len(loc):
+        return loc, f"{value_text(problem['input'])} is not a table"
+    keys = {info.alias or name: info for name, info in owner.model_fields.items()}
+    key, path = str(loc[depth]), loc[: depth + 1]
+    if problem["type"] == "missing":
+        return path, f"'{key}' is missing"
+    if key not in keys:
+        return path, f"unknown key '{key}'{did_you_mean(key, keys)}\naccepts {listing(keys, 20)}"
+    if key == "reported" and len(loc) > depth + 1:
+        text = "a reported number is accuracy (a fraction) or loss\naccepts accuracy: float, loss: float"
+        return loc[: depth + 2], text
+    annotation: Any = keys[key].annotation
+    for meta in keys[key].metadata:
+        annotation = Annotated[annotation, meta]
+    wanted = type_text(annotation).removesuffix(" | none").replace("dict[str, any]", "a table { use = ... }")
+    return path, f"{value_text(problem['input'])} is not {wanted}"

@@ -1,0 +1,88 @@
+"""Shared fixtures: a folder to work in, a tiny dataset as a plugin, and studies on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+TINY = '''
+from pathlib import Path
+
+import numpy as np
+
+from ablate import Source, Split, dataset
+
+
+@dataset("tiny")
+def tiny(folder: Path, *, images: int = 64) -> Source:
+    """Stripes, upright or lying, 8x8."""
+
+    def load():
+        draw = np.random.RandomState(0)
+        labels = draw.randint(0, 2, images).astype(np.int64)
+        stripes = np.where(np.arange(8) % 4 < 2, 60, 190)
+        pixels = np.where(labels[:, None, None] == 1, stripes[:, None], stripes[None, :])
+        pixels = (pixels + draw.normal(0, 30, pixels.shape)).clip(0, 255).astype(np.uint8)[:, None]
+        return {"train": Split(pixels, labels), "test": Split(pixels[:16], labels[:16])}
+
+    return Source.of(load)
+'''
+
+STUDY = """
+[study]
+name = "tiny"
+seeds = 2
+[baseline]
+epochs = 2
+batch_size = 16
+dataset = { use = "tiny", validation = 16 }
+model = { use = "simple-cnn", width = 4, hidden = 8 }
+optimizer = { use = "adam", lr = 1e-2 }
+[[variant]]
+name = "flipped"
+add = { augmentation = [{ use = "flip" }] }
+"""
+
+Write = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, with no store, data or home of the user's in reach."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("ABLATE_STORE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def write(folder: Path) -> Write:
+    """Write a file below the working folder."""
+
+    def put(name: str, text: str) -> Path:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return put
+
+
+@pytest.fixture
+def study(write: Write) -> Path:
+    """A study of two variants and two seeds on a 64-image dataset; trains in a moment."""
+    write("plugins/tiny.py", TINY)
+    return write("studies/tiny.toml", STUDY)
+
+
+@pytest.fixture
+def cifar100() -> Path:
+    """The folder that holds real CIFAR-100, where there is one."""
+    folder = Path(os.environ.get("ABLATE_DATA_DIR", "")).expanduser()
+    if not os.environ.get("ABLATE_DATA_DIR") or not (folder / "cifar-100-python" / "train").is_file():
+        pytest.skip("real CIFAR-100 is not here: point ABLATE_DATA_DIR at the folder that has cifar-100-python/")
+    return folder.resolve()

@@ -1,0 +1,419 @@
+"""The commands as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from ablate.cli import app
+from ablate.commands.prepare import Options
+from ablate.commands.run import RunOptions, run_study
+from ablate.execute.inline import Inline
+from ablate.store.store import Store
+from ablate.study.toml import Changes
+
+Write = Callable[[str, str], Path]
+
+
+def ablate(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments], prog_name="ablate")
+
+
+def in_process(code: str) -> str:
+    """Run a few lines in a fresh interpreter and return what they print."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def run_inline(study: Path, capsys: pytest.CaptureFixture[str], **how: Any) -> tuple[int, str, str]:
+    changes = how.pop("changes", Changes())
+    only = how.pop("only", ())
+    options = Options(study, Path("ablate-store").resolve(), Path("data").resolve(), changes, only)
+    code = run_study(options, RunOptions(jobs=1, device="cpu", **how), Inline())
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def plan(study: Path, *arguments: str) -> list[dict[str, Any]]:
+    found = ablate("plan", study, "--json", *arguments)
+    assert found.exit_code == 0, found.output
+    runs: list[dict[str, Any]] = json.loads(found.stdout)["runs"]
+    return runs
+
+
+# A study from nothing to a report
+
+
+def test_run_trains_reports_and_then_has_nothing_to_do(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run_inline(study, capsys)
+    assert code == 0
+    assert "tiny: 4 runs, 0 stored, 4 to make" in err
+    assert out.splitlines()[0].split() == [
+        "Variant",
+        "runs",
+        "test",
+        "accuracy",
+        "%",
+        "95",
+        "%",
+        "interval",
+        "time",
+        "each",
+    ]
+    assert err.splitlines()[-1] == "next: ablate report"
+    report = ablate("report")
+    assert report.exit_code == 0
+    assert report.stdout.splitlines() == ["reports/tiny/report.html", "reports/tiny/report.md"]
+    assert (
+        "<svg" in Path("reports/tiny/report.html").read_text()
+        or "data:image/svg" in Path("reports/tiny/report.html").read_text()
+    )
+    code, _, err = run_inline(study, capsys)
+    assert code == 0
+    assert "4 stored, nothing to make" in err
+    assert "start" not in err
+
+
+def test_the_whole_command_runs_in_processes(study: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ablate", "run", str(study), "--jobs", "2", "--json"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert [r["state"] for r in document["runs"]] == ["done"] * 4
+    assert done.stderr.count("start ") == 4
+
+
+def test_an_edit_of_a_component_makes_exactly_its_runs_new(
+    study: Path, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = '''
+from ablate import augmentation
+
+@augmentation("noise")
+def noise(*, strength: float = 0.1):
+    """Do nothing."""
+    return lambda images, generator: images * 1.0
+
+@augmentation("other")
+def other():
+    """Do nothing."""
+    return lambda images, generator: images
+'''
+    plugin = write("plugins/noise.py", noise)
+    study.write_text(study.read_text().replace('[{ use = "flip" }]', '[{ use = "noise" }]'))
+    run_inline(study, capsys)
+    plugin.write_text(noise.replace("images * 1.0", "images * 0.9"))
+    before = {True: "stored", False: "new"}
+    runs = plan(study)
+    assert [r["state"] for r in runs] == [before[r["variant"] == "baseline"] for r in runs]
+    new = [r for r in runs if r["state"] == "new"]
+    assert [r["why"] for r in new] == ["source of augmentation noise changed (plugins/noise.py:4)"] * 2
+    assert "source of augmentation noise changed (plugins/noise.py:4)" in ablate("plan", study).stdout
+
+
+def test_an_edit_of_the_study_says_what_changed(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_inline(study, capsys)
+    study.write_text(study.read_text().replace("lr = 1e-2", "lr = 1e-3").replace("epochs = 2", "epochs = 3"))
+    assert {r["why"] for r in plan(study)} == {"epochs 2 → 3; optimizer.lr 0.01 → 0.001"}
+
+
+def test_names_and_notes_change_no_run(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_inline(study, capsys)
+    study.write_text(study.read_text().replace('name = "flipped"', 'name = "mirrored"\nnote = "new"'))
+    assert {r["state"] for r in plan(study)} == {"stored"}
+    assert ablate("report", study).exit_code == 0
+    assert "mirrored" in Path("reports/tiny/report.md").read_text()
+
+
+def test_set_only_and_seeds_choose_the_runs(study: Path) -> None:
+    runs = plan(study, "--only", "flipped", "--seeds", "0,3")
+    assert [(r["variant"], r["seed"]) for r in runs] == [("flipped", 0), ("flipped", 3)]
+    assert [r["key"] for r in plan(study, "--set", "baseline.epochs=3")] != [r["key"] for r in plan(study)]
+    assert len(plan(study, "--seeds", "5")) == 10
+
+
+def test_runs_are_ordered_by_seed_first(study: Path) -> None:
+    assert [(r["variant"], r["seed"]) for r in plan(study)] == [
+        ("baseline", 0), ("flipped", 0), ("baseline", 1), ("flipped", 1),
+    ]  # fmt: skip
+
+
+def test_a_set_on_the_command_line_is_an_edit_of_the_file(study: Path) -> None:
+    changed = [r["key"] for r in plan(study, "--set", "baseline.optimizer.lr=0.5")]
+    study.write_text(study.read_text().replace("lr = 1e-2", "lr = 0.5"))
+    assert [r["key"] for r in plan(study)] == changed
+
+
+def test_a_pilot_is_kept_apart_and_times_the_real_runs(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert all(r["seconds"] is None for r in plan(study))
+    code, _, err = run_inline(study, capsys, changes=Changes(pilot=True))
+    assert code == 0
+    assert "tiny (pilot): 2 runs" in err
+    runs = plan(study)
+    assert {r["state"] for r in runs} == {"new"}
+    assert all(r["seconds"] > 0 for r in runs)
+    report = ablate("report")
+    assert report.stdout.splitlines()[0] == "reports/tiny-pilot/report.html"
+    assert "Pilot" in Path("reports/tiny-pilot/report.md").read_text()
+
+
+def test_a_failed_run_is_listed_kept_and_tried_again_when_asked(
+    study: Path, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = '''
+from pathlib import Path
+
+from ablate import augmentation
+
+
+@augmentation("moody")
+def moody():
+    """Fail after two batches while a file is there."""
+    seen = []
+
+    def transform(images, generator):
+        seen.append(1)
+        if len(seen) > 2 and Path("moody").exists():
+            raise RuntimeError("not today")
+        return images
+
+    return transform
+'''
+    write("plugins/moody.py", broken)
+    mood = write("moody", "")
+    study.write_text(study.read_text().replace('[{ use = "flip" }]', '[{ use = "moody" }]'))
+    code, _, err = run_inline(study, capsys)
+    assert code == 1
+    assert "failed: flipped, seed 0: RuntimeError: not today" in err
+    assert [r["state"] for r in plan(study)] == ["stored", "failed", "stored", "failed"]
+    mood.unlink()
+    assert run_inline(study, capsys)[0] == 1
+    code, _, err = run_inline(study, capsys, retry_failed=True)
+    assert code == 0
+    assert "2 to make" in err
+
+
+def test_what_cannot_be_trained_stops_before_the_first_run(
+    study: Path, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(
+        "plugins/odd.py",
+        'from ablate import model\n\n\n@model("odd")\ndef odd(shape, classes):\n    """Odd."""\n    return None\n',
+    )
+    study.write_text(
+        study.read_text().replace('add = { augmentation = [{ use = "flip" }] }', 'set = { model = { use = "odd" } }')
+    )
+    with pytest.raises(Exception, match=r"1 variant cannot be trained; nothing was started\n  flipped: AttributeError"):
+        run_inline(study, capsys)
+    assert {r["state"] for r in plan(study)} == {"new"}
+
+
+def test_status_counts_and_lists(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no study has been run here yet" in ablate("status").stdout
+    run_inline(study, capsys, only=("baseline",))
+    assert ablate("status").stdout.splitlines()[2].split()[:5] == ["tiny", "2", "0", "0", "2"]
+    document = json.loads(ablate("status", "tiny", "--json").stdout)
+    assert [r["state"] for r in document["runs"]] == ["done", "missing", "done", "missing"]
+
+
+def test_an_interrupted_study_is_reported_with_its_gaps(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_inline(study, capsys, only=("baseline",))
+    assert ablate("report", "--format", "md").exit_code == 0
+    assert "missing" in Path("reports/tiny/report.md").read_text()
+
+
+# New files run as they are
+
+
+def test_a_new_study_runs_as_it_is(folder: Path) -> None:
+    assert ablate("new", "study", "My first").stdout.strip() == "studies/my-first.toml"
+    assert [r["variant"] for r in plan(Path("studies/my-first.toml"), "--seeds", "1")] == [
+        "baseline",
+        "wider",
+        "wider, shifted",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["dataset", "model", "augmentation", "optimizer", "scheduler"])
+def test_a_new_component_runs_as_it_is(kind: str, study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ablate("new", "component", "brand-new", "--kind", kind).stdout.strip() == "plugins/brand_new.py"
+    table = '{ use = "brand-new", lr = 0.01 }' if kind == "optimizer" else '{ use = "brand-new" }'
+    change = f"baseline.{kind}=" + (f"[{table}]" if kind == "augmentation" else table)
+    code, _, err = run_inline(study, capsys, changes=Changes((change,), (0,)), only=("baseline",))
+    assert code == 0, err
+    capsys.readouterr()
+    assert "brand-new" in ablate("components", kind, "brand-new").stdout
+
+
+def test_new_never_overwrites(folder: Path) -> None:
+    ablate("new", "study", "x")
+    again = ablate("new", "study", "x")
+    assert again.exit_code == 2
+    assert "exists already, and is left as it is" in again.stderr
+
+
+# Bad input: exit 2, a complete text, no traceback
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["plan", "nowhere.toml"], "nowhere.toml: no such file"),
+        (["run", "studies"], "studies: is a folder, not a study file"),
+        (["plan", "studies/tiny.toml", "--only", "fliped"], "there is no variant 'fliped'; did you mean 'flipped'?"),
+        (["plan", "studies/tiny.toml", "--seeds", "x"], "is neither a number of seeds nor a list"),
+        (["plan", "studies/tiny.toml", "--seeds", "-1"], "is neither a number of seeds nor a list"),
+        (["plan", "studies/tiny.toml", "--seeds", "1,1"], "is neither a number of seeds nor a list"),
+        (["plan", "studies/tiny.toml", "--set", "baseline.epoch=3"], "there is no 'epoch'; did you mean 'epochs'?"),
+        (
+            ["plan", "studies/tiny.toml", "--set", "baseline.dataset.validation=64"],
+            "leave none of the 64 training images",
+        ),
+        (
+            ["plan", "studies/tiny.toml", "--set", "baseline.dataset.validation=65"],
+            "validation = 65 is more than the 64",
+        ),
+        (["plan", "studies/tiny.toml", "--set", "baseline.optimizer.lr=fast"], '"fast" is not float (> 0)'),
+        (["report"], "no study has been run in this store"),
+        (["report", "nothing"], "no study of this name or file has been run"),
+        (["status", "nothing"], "no study of this name or file has been run"),
+        (["components", "models", "simple-cn"], "unknown model 'simple-cn'; did you mean 'simple-cnn'?"),
+        (["components", "modle"], "unknown kind 'modle'; did you mean 'model'?"),
+        (["new", "study", "../x"], "cannot name a study"),
+        (["new", "component", "a/b"], "cannot name a component"),
+        (["new", "component", "cutout"], "the augmentation name 'cutout' is taken"),
+        (["run", "studies/tiny.toml", "--device", "gpu", "--jobs", "1"], "--device gpu: there is no such device"),
+        (["plan", "studies/tiny.toml", "--jobs", "-1"], "--jobs"),
+        (["fly"], "No such command 'fly'"),
+    ],
+)
+def test_bad_input_is_told_and_exits_2(study: Path, arguments: list[str], text: str) -> None:
+    done = ablate(*arguments)
+    assert done.exit_code == 2, done.output
+    assert text in done.stderr
+    assert "Traceback" not in done.output
+    assert done.stdout == ""
+
+
+def test_a_store_that_cannot_be_written_stops_before_training(study: Path, write: Write) -> None:
+    write("file", "")
+    done = ablate("run", study, "--store", "file/store")
+    assert done.exit_code == 2
+    assert "another place: --store DIR or ABLATE_STORE" in done.stderr
+
+
+def test_a_plugin_that_does_not_import_stops_every_command_that_loads_it(study: Path, write: Write) -> None:
+    write("plugins/broken.py", "import numpy\nimport no_such_module\n")
+    for command in (["plan", study], ["run", study], ["components"]):
+        done = ablate(*command)
+        assert done.exit_code == 2
+        assert "plugins/broken.py:2: this plugin does not import: ModuleNotFoundError" in done.stderr
+
+
+def test_every_problem_of_a_file_is_in_one_message(study: Path) -> None:
+    study.write_text(
+        study.read_text().replace('"adam"', '"adma"').replace('"flip"', '"flop"').replace("epochs = 2", "epochs = 0")
+    )
+    done = ablate("plan", study)
+    assert done.stderr.splitlines()[0] == "error: studies/tiny.toml: 1 problem"  # its types come first
+    study.write_text(study.read_text().replace("epochs = 0", "epochs = 2"))
+    done = ablate("plan", study)
+    assert done.stderr.splitlines()[0] == "error: studies/tiny.toml: 2 problems"
+    assert "did you mean 'adam'?" in done.stderr
+    assert "did you mean 'flip'?" in done.stderr
+
+
+# Imports: these commands stay quick
+
+
+@pytest.mark.parametrize("command", [["--help"], ["status"], ["report"], ["components"], ["plan", "studies/tiny.toml"]])
+def test_these_commands_import_no_torch(study: Path, command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    run_inline(study, capsys)
+    code = (
+        "import sys\nfrom ablate.cli import app\n"
+        f"try:\n    app({command!r})\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        "print('\\n', 'torch' in sys.modules)"
+    )
+    assert in_process(code).split()[-1] == "False"
+
+
+def test_help_imports_neither_pandas_nor_pydantic(folder: Path) -> None:
+    code = (
+        "import sys\nfrom ablate.cli import app\ntry:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print('\\n', sorted({'pandas', 'pydantic', 'numpy', 'matplotlib', 'scipy'} & set(sys.modules)))"
+    )
+    assert in_process(code).splitlines()[-1].strip() == "[]"
+
+
+# Plugins from installed packages
+
+
+def test_a_component_of_an_installed_package_works_in_a_study(study: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    package = site / "extra"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        'from ablate import augmentation\n\n\n@augmentation("extra")\ndef extra():\n    """Do nothing."""\n'
+        "    return lambda images, generator: images\n"
+    )
+    info = site / "extra-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: extra\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[ablate.plugins]\nextra = extra\n")
+    study.write_text(study.read_text().replace('use = "flip"', 'use = "extra"'))
+    done = subprocess.run(
+        [sys.executable, "-m", "ablate", "run", str(study), "--seeds", "1", "--jobs", "1"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(site)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "done    flipped, seed 0" in done.stderr
+
+
+# Real CIFAR-100
+
+
+@pytest.mark.slow
+def test_the_five_phases_train_as_a_pilot_on_real_cifar100(folder: Path, cifar100: Path) -> None:
+    from ablate.paths import shipped
+
+    study = shipped("studies") / "cifar100_phases.toml"
+    done = subprocess.run(
+        [sys.executable, "-m", "ablate", "run", str(study), "--pilot", "--data-dir", str(cifar100), "--json"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [r["state"] for r in json.loads(done.stdout)["runs"]] == ["done"] * 5
+    assert Store(Path("ablate-store").resolve()).state("x") == "new"
+    assert ablate("report").exit_code == 0
+    html = Path("reports/cifar100-phases-pilot/report.html").read_text()
+    assert all(f"Phase {n}" in html for n in range(1, 6))
+    assert html.count("data:image/svg+xml;base64,") == 2
+
+
+def test_a_subset_of_real_cifar100_trains(
+    folder: Path, cifar100: Path, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = write(
+        "s.toml",
+        '[study]\nname = "c"\nseeds = 1\n[baseline]\nepochs = 1\nbatch_size = 64\n'
+        'dataset = { use = "cifar100", train = 500, validation = 200, test = 300 }\n'
+        'model = { use = "simple-cnn", width = 8 }\noptimizer = { use = "adam", lr = 1e-3 }\n',
+    )
+    options = Options(study, Path("store").resolve(), cifar100)
+    assert run_study(options, RunOptions(jobs=1, device="cpu", json=True), Inline()) == 0
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    assert 4 < run["train/loss"] < 5
+    shutil.rmtree("store")

@@ -1,0 +1,49 @@
+"""The direction of imports: a module imports from its own folder and from what stands before it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import ablate
+
+LOW = ["errors", "paths", "components", "study", "training", "store", "execute", "tune", "stats", "report"]
+ORDER = [*LOW, "console", "commands", "cli", "__main__"]
+PACKAGE = Path(ablate.__file__).parent
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """Return the first name below `ablate` of each import of the package's own modules, with its line."""
+    depth = len(path.relative_to(PACKAGE).parts)
+    found: list[tuple[int, str]] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, "absolute") for a in node.names if a.name.split(".")[0] == "ablate"]
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        if not node.level and (node.module or "").split(".")[0] == "ablate":
+            found.append((node.lineno, "absolute"))
+        elif node.level > depth:
+            found.append((node.lineno, "outside"))
+        elif node.level == depth:
+            names = [node.module] if node.module else [a.name for a in node.names]
+            found += [(node.lineno, name.split(".")[0]) for name in names]
+    return found
+
+
+def modules() -> list[Path]:
+    return sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py" and "shipped" not in p.parts)
+
+
+def test_every_module_stands_in_the_order() -> None:
+    assert {p.relative_to(PACKAGE).parts[0].removesuffix(".py") for p in modules()} <= set(ORDER)
+
+
+def test_modules_import_only_what_stands_before_them() -> None:
+    wrong = []
+    for path in modules():
+        own = ORDER.index(path.relative_to(PACKAGE).parts[0].removesuffix(".py"))
+        for line, name in imports(path):
+            if name not in ORDER or ORDER.index(name) > own:
+                wrong.append(f"{path.relative_to(PACKAGE.parent)}:{line} imports {name}")
+    assert wrong == []

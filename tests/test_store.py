@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ablate.errors import InputError, StoreError
+from ablate.store.files import commit_document, plain, read_committed, read_document, write_document
+from ablate.store.frame import EPOCH_COLUMNS, RUN_COLUMNS, read_frames, step_times
+from ablate.store.store import Store
+from ablate.store.studies import (
+    Row,
+    StudyRecord,
+    find_study,
+    list_studies,
+    load_study,
+    save_study,
+    set_last,
+    written_digest,
+)
+from ablate.study.toml import Changes, read_study
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def store(folder: Path) -> Store:
+    made = Store(folder / "store")
+    made.make_writable()
+    return made
+
+
+def finished(store: Store, key: str, accuracy: float = 0.5) -> None:
+    run = store.run(key)
+    run.start({"key": key, "identity": {}, "environment": {}})
+    run.epoch({"epoch": 1, "lr": 0.1, "train/loss": 1.0, "test/accuracy": accuracy})
+    run.finish({"test/accuracy": accuracy, "parameters": 3})
+
+
+def test_a_run_is_done_only_when_its_result_stands(store: Store) -> None:
+    run = store.run("k")
+    assert run.state() == "new"
+    run.start({"key": "k"})
+    run.epoch({"epoch": 1})
+    assert run.state() == "unfinished"
+    run.finish({"test/accuracy": 0.5})
+    assert run.state() == "stored"
+
+
+def test_a_result_is_committed_once_and_never_rewritten(store: Store) -> None:
+    finished(store, "k", 0.5)
+    assert store.run("k").finish({"test/accuracy": 0.9}) is False
+    assert (store.run("k").result() or {})["test/accuracy"] == 0.5
+
+
+def test_a_changed_byte_of_a_result_makes_it_no_result(store: Store) -> None:
+    finished(store, "k", 0.5)
+    file = store.run("k").path / "result.json"
+    file.write_text(file.read_text().replace("0.5", "0.6"))
+    assert store.run("k").result() is None
+    assert store.state("k") == "unfinished"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"body": 3}', "\xff"])
+def test_a_file_that_is_no_document_reads_as_none(store: Store, text: str) -> None:
+    file = store.root / "x.json"
+    file.write_text(text, encoding="latin-1")
+    assert read_document(file) is None or read_committed(file) is None
+
+
+def test_numbers_that_are_not_finite_are_written_as_null(store: Store) -> None:
+    file = store.root / "x.json"
+    write_document(file, {"a": float("nan"), "b": [float("inf"), 1.5]})
+    assert json.loads(file.read_text()) == {"a": None, "b": [None, 1.5]}
+    assert plain({"a": (1, float("-inf"))}) == {"a": [1, None]}
+
+
+def test_a_result_with_nan_still_fits_its_checksum(store: Store) -> None:
+    commit_document(store.root / "x.json", {"loss": float("nan")})
+    assert read_committed(store.root / "x.json") == {"loss": None}
+
+
+def test_writing_leaves_no_temporary_file(store: Store) -> None:
+    finished(store, "k")
+    assert sorted(p.name for p in store.run("k").path.iterdir()) == ["history.jsonl", "result.json", "run.json"]
+
+
+def test_a_history_ends_at_a_line_that_was_cut_off(store: Store) -> None:
+    finished(store, "k")
+    with (store.run("k").path / "history.jsonl").open("a") as file:
+        file.write('{"epoch": 2, "tr')
+    assert [record["epoch"] for record in store.run("k").history()] == [1]
+
+
+def test_beginning_again_drops_the_epochs_and_the_failure_of_before(store: Store) -> None:
+    run = store.run("k")
+    run.start({"key": "k"})
+    run.epoch({"epoch": 1})
+    run.fail("broke", "Traceback ...")
+    assert run.state() == "failed"
+    assert (run.failure() or {})["reason"] == "broke"
+    run.start({"key": "k"})
+    assert run.state() == "unfinished"
+    assert run.history() == []
+
+
+def test_a_store_that_is_a_file_is_told(folder: Path) -> None:
+    (folder / "store").write_text("")
+    with pytest.raises(StoreError, match="is a file, and the store has to be a folder"):
+        Store(folder / "store").make_writable()
+
+
+def test_a_store_that_cannot_be_made_is_told_with_the_next_step(folder: Path) -> None:
+    (folder / "file").write_text("")
+    with pytest.raises(StoreError, match="another place: --store DIR or ABLATE_STORE"):
+        Store(folder / "file" / "store").make_writable()
+
+
+def test_frames_have_a_row_for_each_run_and_epoch(store: Store) -> None:
+    finished(store, "a", 0.25)
+    store.run("b").fail("broke")
+    runs, epochs = read_frames(store, {("x", 0): "a", ("x", 1): "b", ("y", 0): None})
+    assert list(runs.columns) == list(RUN_COLUMNS)
+    assert list(epochs.columns) == list(EPOCH_COLUMNS)
+    assert runs["state"].tolist() == ["done", "failed", "missing"]
+    assert runs["reason"].tolist() == ["", "broke", ""]
+    assert runs["test/accuracy"].tolist()[0] == 0.25
+    assert epochs[["variant", "seed", "epoch", "test/accuracy"]].to_numpy().tolist() == [["x", 0, 1, 0.25]]
+
+
+def test_frames_of_nothing_are_empty(store: Store) -> None:
+    runs, epochs = read_frames(store, {})
+    assert runs.empty
+    assert epochs.empty
+
+
+def test_the_epochs_of_an_unfinished_run_are_left_out(store: Store) -> None:
+    store.run("a").start({"key": "a"})
+    store.run("a").epoch({"epoch": 1, "test/accuracy": 0.5})
+    runs, epochs = read_frames(store, {("x", 0): "a"})
+    assert runs["state"].tolist() == ["unfinished"]
+    assert epochs.empty
+
+
+def test_step_times_skip_runs_without_them(store: Store) -> None:
+    finished(store, "a")
+    assert step_times(store, ["a", "none"]) == {}
+
+
+def record(study: Path, **changes: object) -> StudyRecord:
+    made = StudyRecord("tiny", study.resolve(), study.read_text(), Changes())
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def test_a_study_is_found_by_name_file_and_as_the_one_run_last(store: Store, study: Path) -> None:
+    written = read_study(study).study
+    save_study(store, record(study), written, [])
+    set_last(store, "tiny", pilot=False)
+    assert (
+        find_study(store, "tiny", None)[1] == find_study(store, str(study), None)[1] == find_study(store, None, None)[1]
+    )
+
+
+def test_the_last_study_may_be_a_pilot(store: Store, study: Path) -> None:
+    store.pilot.make_writable()
+    changes = Changes(pilot=True)
+    save_study(store.pilot, record(study, changes=changes), read_study(study, changes).study, [])
+    set_last(store, "tiny", pilot=True)
+    home, found = find_study(store, None, None)
+    assert home.root == store.pilot.root
+    assert found.changes.pilot
+    with pytest.raises(InputError, match="no study of this name or file has been run"):
+        find_study(store, "tiny", None)
+
+
+def test_an_empty_store_says_how_to_begin(store: Store) -> None:
+    with pytest.raises(InputError, match=r"no study has been run in this store\n  'ablate run STUDY' runs one"):
+        find_study(store, None, None)
+
+
+def test_a_study_not_in_the_store_names_the_nearest(store: Store, study: Path) -> None:
+    save_study(store, record(study), read_study(study).study, [])
+    with pytest.raises(InputError, match="did you mean 'tiny'"):
+        find_study(store, "tinny", None)
+
+
+def test_a_record_that_is_damaged_is_passed_over(store: Store, study: Path) -> None:
+    save_study(store, record(study), read_study(study).study, [])
+    (store.studies_folder / "broken.json").write_text('{"name": "x"}')
+    assert [found.name for found in list_studies(store)] == ["tiny"]
+
+
+@pytest.mark.parametrize("name", ["a b", "A", "a", "ä", "x" * 80, "a.b"])
+def test_names_of_studies_never_share_a_file(store: Store, study: Path, name: str) -> None:
+    for other in ("a-b", name):
+        save_study(store, record(study, name=other), read_study(study).study, [])
+    assert sorted(found.name for found in list_studies(store)) == sorted({"a-b", name})
+    assert all(file.parent == store.studies_folder for file in store.studies_folder.iterdir())
+
+
+def test_keys_follow_what_a_variant_is_and_not_what_it_is_called(store: Store, study: Path) -> None:
+    written = read_study(study).study
+    digest = written_digest(written.variants[1].recipe)
+    found = record(study, rows=(Row("old name", digest, 0, "k1"), Row("old name", digest, 0, "k2")))
+    assert found.keys(written) == {("flipped", 0): "k2"}
+    assert found.last_key("old name", 0) == "k2"
+
+
+def test_a_record_reads_the_file_as_it_is_now_and_its_own_text_when_that_is_gone(store: Store, study: Path) -> None:
+    found = record(study)
+    study.write_text(study.read_text().replace('name = "tiny"', 'name = "tiny"\ntitle = "New"'))
+    assert found.reading().study.title == "New"
+    study.unlink()
+    assert found.reading().study.title == "tiny"
+
+
+def test_saving_again_keeps_the_older_rows_and_no_row_twice(store: Store, study: Path) -> None:
+    rows = (Row("x", "d", 0, "k"),)
+    save_study(store, record(study, rows=rows), read_study(study).study, [])
+    file = next(store.studies_folder.iterdir())
+    document = json.loads(file.read_text())
+    document["rows"] = [["x", "d", 0, "k"]]
+    file.write_text(json.dumps(document))
+    save_study(store, record(study), read_study(study).study, [])
+    found = load_study(store, "tiny")
+    assert found is not None
+    assert found.rows == rows
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_store_is_told(store: Store) -> None:
+    store.root.chmod(0o500)
+    try:
+        with pytest.raises(StoreError, match="Permission denied"):
+            store.make_writable()
+    finally:
+        store.root.chmod(0o700)

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from ablate.components.contracts import ImageShape, Source, Split
+from ablate.components.discover import discover
+from ablate.errors import DataError, DivergedError, InputError, RunError
+from ablate.study.plan import run_specs
+from ablate.study.settle import settle
+from ablate.study.spec import RunSpec, Splits
+from ablate.study.toml import Changes, read_study
+from ablate.training.data import cut_splits, load_data
+from ablate.training.loop import check_logits, evaluate, steps_per_epoch
+from ablate.training.machine import Machine, cores, default_jobs, pick_device
+from ablate.training.run import rehearse, train_run
+from ablate.training.streams import stream_seed
+
+if TYPE_CHECKING:
+    from ablate.components.registry import Registry
+
+
+class Notes:
+    """A recorder that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.environment: dict[str, Any] = {}
+        self.records: list[dict[str, Any]] = []
+
+    def started(self, environment: Any) -> None:
+        self.environment = dict(environment)
+
+    def under_way(self, epoch: int, share: float) -> None:
+        assert 0 < share <= 1
+
+    def epoch(self, record: Any) -> None:
+        self.records.append(dict(record))
+
+
+def planned(study: Path, *settings: str) -> tuple[list[RunSpec], Registry]:
+    reading = read_study(study, Changes(settings))
+    registry = discover(study)
+    return run_specs(settle(reading, registry, Path("data"), {}), reading.study.seeds), registry
+
+
+def trained(study: Path, *settings: str, index: int = 0) -> tuple[dict[str, Any], Notes]:
+    specs, registry = planned(study, *settings)
+    notes = Notes()
+    return train_run(specs[index], registry, Machine(Path("data"), "cpu", 1), notes), notes
+
+
+def split(count: int, classes: int = 10) -> Split:
+    labels = np.arange(count, dtype=np.int64) % classes
+    return Split(np.arange(count, dtype=np.int64).astype(np.uint8)[:, None, None, None].repeat(4, 3), labels)
+
+
+def test_a_run_gives_the_same_bits_as_a_plain_loop(study: Path) -> None:
+    result, notes = trained(study)
+    (spec, *_), registry = planned(study)
+    source = registry.get("dataset", "tiny").build(Path("data"), settings={"images": 64})
+    cut = cut_splits(source.load(), spec.recipe.splits)
+    images, labels = torch.from_numpy(cut["train"].images), torch.from_numpy(cut["train"].labels)
+    mean = float(cut["train"].images.mean(dtype=np.float64)) / 255
+    std = float(cut["train"].images.std(dtype=np.float64)) / 255
+    torch.manual_seed(stream_seed(0, "weights"))
+    model = registry.get("model", "simple-cnn").factory(ImageShape(1, 8, 8), 2, width=4, hidden=8)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    order = torch.Generator().manual_seed(stream_seed(0, "order"))
+    for epoch in range(2):
+        total = 0.0
+        model.train()
+        for batch in torch.randperm(48, generator=order).split(16):  # type: ignore[no-untyped-call]
+            loss = cross_entropy(model((images[batch].float() / 255 - mean) / std), labels[batch])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += loss.item() * len(batch)
+        assert notes.records[epoch]["train/loss"] == pytest.approx(total / 48, rel=1e-6)
+    model.eval()
+    test = torch.from_numpy(cut["test"].images).float() / 255
+    with torch.inference_mode():
+        logits = model((test - mean) / std)
+    assert result["test/loss"] == pytest.approx(
+        cross_entropy(logits, torch.from_numpy(cut["test"].labels)).item(), rel=1e-5
+    )
+    assert result["test/accuracy"] == (logits.argmax(1) == torch.from_numpy(cut["test"].labels)).float().mean().item()
+
+
+def test_the_same_run_twice_gives_the_same_numbers(study: Path) -> None:
+    first, second = trained(study)[0], trained(study)[0]
+    assert {k: v for k, v in first.items() if "/" in k} == {k: v for k, v in second.items() if "/" in k}
+
+
+def test_another_seed_gives_other_numbers(study: Path) -> None:
+    assert trained(study, index=0)[0]["train/loss"] != trained(study, index=2)[0]["train/loss"]
+
+
+def test_streams_of_one_seed_are_different_and_fixed() -> None:
+    seeds = [stream_seed(0, stream) for stream in ("weights", "order", "augmentation", "dropout")]
+    assert len(set(seeds)) == 4
+    # A change of this number changes every result: RESULTS_VERSION would have to move with it.
+    assert stream_seed(0, "weights") == 6_574_047_295_172_133_996
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_all_variants_of_a_seed_see_the_images_in_the_same_order(study: Path) -> None:
+    specs, registry = planned(study, "baseline.dataset.validation=0")
+    from ablate.training.run import _load, build
+
+    orders = []
+    for spec in specs[:2]:
+        run = build(spec, registry, _load(spec, registry, Path("data"), torch.device("cpu")))
+        orders.append(torch.randperm(64, generator=run.order).tolist())
+    assert orders[0] == orders[1]
+
+
+def test_a_record_holds_every_metric_and_the_rate(study: Path) -> None:
+    result, notes = trained(study)
+    assert [record["epoch"] for record in notes.records] == [1, 2]
+    for name in ("train/loss", "validation/loss", "validation/accuracy", "test/loss", "test/accuracy"):
+        assert result[name] == notes.records[-1][name]
+    assert notes.records[0]["lr"] == 1e-2
+    assert notes.records[0]["images_per_second"] > 0
+    assert notes.environment["threads"] == 1
+
+
+def test_a_scheduler_by_epoch_steps_once_an_epoch(study: Path) -> None:
+    _, notes = trained(study, "baseline.scheduler.use=cosine", "baseline.epochs=4")
+    assert [record["lr"] for record in notes.records] == pytest.approx(
+        [1e-2 * f for f in (1, 0.8535534, 0.5, 0.1464466)]
+    )
+
+
+def test_a_scheduler_by_batch_steps_every_batch(study: Path) -> None:
+    _, notes = trained(study, "baseline.scheduler.use=one-cycle", "baseline.epochs=4")
+    assert notes.records[-1]["lr"] < 1e-3 < max(record["lr"] for record in notes.records)
+
+
+def test_plateau_watches_validation_and_never_test(study: Path) -> None:
+    plateau = '{ use = "torch:ReduceLROnPlateau", patience = 0, threshold = 1e9, threshold_mode = "abs" }'
+    _, notes = trained(study, f"baseline.scheduler={plateau}", "baseline.epochs=3")
+    assert notes.records[-1]["lr"] == pytest.approx(1e-3)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(study: Path) -> None:
+    with pytest.raises(DivergedError, match=r"training loss is nan in epoch \d \(learning rate 1e\+30\)"):
+        trained(study, "baseline.optimizer.use=sgd", "baseline.optimizer.lr=1e30", "baseline.epochs=5")
+
+
+def test_a_rehearsal_takes_a_step_without_the_data(study: Path) -> None:
+    specs, registry = planned(study)
+    rehearse(specs[0], registry, Machine(Path("data"), "cpu"))
+
+
+def test_a_lone_last_image_is_left_out() -> None:
+    assert [steps_per_epoch(n, 16) for n in (16, 17, 18, 32, 1, 5)] == [1, 1, 2, 2, 1, 1]
+    assert steps_per_epoch(3, 1) == 3
+
+
+@pytest.mark.parametrize(
+    ("logits", "text"),
+    [
+        (torch.zeros(2, 3), r"shape \(2, 3\), not \(batch, classes\) = \(2, 10\)"),
+        ((torch.zeros(2, 10),), "tuple, not a tensor"),
+    ],
+)
+def test_a_wrong_output_is_told(logits: object, text: str) -> None:
+    with pytest.raises(RunError, match=text):
+        check_logits(logits, 2, 10)
+
+
+def test_evaluation_is_the_mean_over_images_not_over_batches(study: Path) -> None:
+    specs, registry = planned(study)
+    from ablate.training import loop
+    from ablate.training.run import _load, build
+
+    run = build(specs[0], registry, _load(specs[0], registry, Path("data"), torch.device("cpu")))
+    whole = evaluate(run.model, run.data.test, run.data)
+    before, loop.EVALUATION_BATCH = loop.EVALUATION_BATCH, 5
+    try:
+        assert evaluate(run.model, run.data.test, run.data) == pytest.approx(whole)
+    finally:
+        loop.EVALUATION_BATCH = before
+
+
+def test_splits_share_no_image_and_lose_none() -> None:
+    cut = cut_splits({"train": split(100), "test": split(20)}, Splits(train=None, validation=30, test=20))
+    train, validation = cut["train"].images[:, 0, 0, 0].tolist(), cut["validation"].images[:, 0, 0, 0].tolist()
+    assert sorted(train + validation) == list(range(100))
+
+
+@pytest.mark.parametrize("count", [7, 10, 33, 90])
+def test_a_cut_keeps_the_classes_in_proportion(count: int) -> None:
+    cut = cut_splits({"train": split(100), "test": split(20)}, Splits(train=None, validation=count, test=20))
+    sizes = np.bincount(cut["validation"].labels, minlength=10)
+    assert len(cut["validation"].labels) == count
+    assert sizes.max() - sizes.min() <= 1
+
+
+def test_a_smaller_subset_lies_inside_a_larger_one() -> None:
+    loaded = {"train": split(100), "test": split(20)}
+    small, large = (set(cut_splits(loaded, Splits(n, None, 20))["train"].images[:, 0, 0, 0].tolist()) for n in (20, 50))
+    assert small < large
+
+
+def test_a_missing_test_set_is_taken_from_the_training_images() -> None:
+    cut = cut_splits({"train": split(100)}, Splits(None, None, 20))
+    assert (len(cut["train"].labels), len(cut["test"].labels)) == (80, 20)
+
+
+def test_channel_statistics_come_from_the_training_images_alone() -> None:
+    train = np.full((4, 1, 2, 2), 51, np.uint8)
+    train[0] = 255
+    none = np.zeros(4, np.int64)
+    pixels = {"train": Split(train, none), "test": Split(np.zeros((4, 1, 2, 2), np.uint8), none)}
+    made = load_data(Source.of(lambda: pixels), ImageShape(1, 2, 2), 10, Splits(None, None, 4), torch.device("cpu"))
+    assert made.mean.item() == pytest.approx(0.4)
+    assert made.std.item() == pytest.approx(np.std([1, 0.2, 0.2, 0.2]))
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "text"),
+    [
+        (np.zeros((2, 1, 4, 4), np.float32), np.zeros(2, np.int64), "images are float32"),
+        (np.zeros((2, 4, 4), np.uint8), np.zeros(2, np.int64), r"not uint8 \(N, 1, 4, 4\)"),
+        (np.zeros((2, 1, 4, 4), np.uint8), np.zeros(2, np.int32), "labels are int32"),
+        (
+            np.zeros((2, 1, 4, 4), np.uint8),
+            np.array([0, 9], np.int64),
+            "labels run from 0 to 9, and there are 2 classes",
+        ),
+    ],
+)
+def test_a_dataset_that_breaks_its_promise_is_told(images: Any, labels: Any, text: str) -> None:
+    source = Source.of(lambda: {"train": Split(images, labels), "test": Split(images, labels)})
+    with pytest.raises(DataError, match=text):
+        load_data(source, ImageShape(1, 4, 4), 2, Splits(), torch.device("cpu"))
+
+
+def test_an_unknown_device_is_bad_input() -> None:
+    with pytest.raises(InputError, match="accepts auto, cpu, cuda"):
+        pick_device("gpu")
+
+
+def test_jobs_never_exceed_the_cores_or_the_runs() -> None:
+    assert default_jobs("cpu", 100) <= cores()
+    assert default_jobs("cpu", 1) == 1
+    assert default_jobs("cuda", 100) == 1
