@@ -250,7 +250,7 @@ def test_a_name_of_another_kind_is_unknown(load: Callable[..., Registry]) -> Non
 
 def test_a_library_is_found_by_prefix(load: Callable[..., Registry]) -> None:
     entry = load(lib=LIBRARY).get("model", "zoo:wide")
-    assert (entry.name, entry.summary, entry.place, entry.borrowed) == ("zoo:wide", "The wide one.", "lib.py:6", True)
+    assert (entry.name, entry.summary, entry.place) == ("zoo:wide", "The wide one.", "lib.py:6")
 
 
 def test_a_librarys_defaults_are_not_filled_in(load: Callable[..., Registry]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +17,9 @@ from ablate.study.settle import Known, Settled, settle
 from ablate.study.spec import Choice, Splits
 from ablate.study.splits import count_splits
 from ablate.study.toml import Changes, parse_study
+
+if TYPE_CHECKING:
+    from ablate.components.registry import Registry
 
 PLUGIN = """\
 from ablate import Borrowed, DataFacts, ImageShape, Source, dataset, library, model, settings_of_library
@@ -70,17 +74,32 @@ optimizer = { use = "adam", lr = 1e-3 }
 """  # eight lines: what a test adds begins on line 9
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the plugin above, which no test changes."""
+    return write(tmp_path_factory.mktemp("settle"), PLUGIN)
+
+
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "plugins").mkdir()
-    (tmp_path / "plugins/mine.py").write_text(PLUGIN)
-    return tmp_path
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+
+
+def write(folder: Path, plugin: str) -> Path:
+    (folder / "plugins").mkdir()
+    (folder / "plugins/mine.py").write_text(plugin)
+    return folder
+
+
+@lru_cache
+def registry(folder: Path) -> Registry:
+    """Discover the plugins of a folder once."""
+    return discover(folder / "s.toml")
 
 
 def settled(text: str = HEAD, *settings: str, known: Known | None = None, **changes: Any) -> Settled:
     reading = parse_study(text, Path("s.toml"), Changes(settings, **changes))
-    return settle(reading, discover(), Path("data"), {} if known is None else known)
+    return settle(reading, registry(Path.cwd()), Path("data"), {} if known is None else known)
 
 
 def told(text: str, *settings: str) -> str:
@@ -271,9 +290,7 @@ def test_a_split_that_is_too_large_is_told_with_its_line() -> None:
 
 
 def test_a_split_of_the_command_line_that_is_too_large_is_told_as_such() -> None:
-    assert told(HEAD, "baseline.dataset.train=1000").startswith(
-        "1 problem --set baseline.dataset.train train = 1,000 is"
-    )
+    assert told(HEAD, "baseline.dataset.train=1000").startswith("1 problem --set baseline.dataset train = 1,000 is")
 
 
 def test_a_dataset_without_test_set_is_told_what_to_do() -> None:
@@ -333,11 +350,10 @@ def test_the_order_of_augmentations_is_a_difference() -> None:
 
 def asked(text: str, known: Known) -> list[str]:
     """Return what the library is asked for while a study is settled."""
-    registry = discover()
-    library: Any = registry.libraries("model")
-    zoo = next(e.library for e in library if e.prefix == "zoo")
+    libraries: Any = registry(Path.cwd()).libraries("model")
+    zoo = next(e.library for e in libraries if e.prefix == "zoo")
     zoo.asked.clear()
-    settle(parse_study(text, Path("s.toml")), registry, Path("data"), known)
+    settled(text, known=known)
     return list(zoo.asked)
 
 
@@ -362,12 +378,11 @@ def test_a_library_component_with_problems_is_not_kept() -> None:
     assert known == {}
 
 
-def test_an_edit_of_the_library_makes_what_passed_before_new(here: Path) -> None:
+def test_an_edit_of_the_library_makes_what_passed_before_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known: Known = {}
     text = HEAD.replace('"net"', '"zoo:wide"')
     asked(text, known)
-    (here / "plugins/mine.py").unlink()
-    (here / "plugins/edited.py").write_text(PLUGIN.replace("width: int = 64", "width: float = 64"))
+    monkeypatch.chdir(write(tmp_path, PLUGIN.replace("width: int = 64", "width: float = 64")))
     assert asked(text, known) == ["wide"]
 
 

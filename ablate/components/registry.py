@@ -10,6 +10,7 @@ import inspect
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ..errors import ComponentError, InputError, did_you_mean, listing
@@ -95,6 +96,14 @@ class LibraryEntry:
     def source(self) -> str:
         """Return the digest of the plugin's source; the library's own version is recorded with each run."""
         return source_digest(type(self.library))
+
+    @property
+    def version(self) -> str:
+        """Return the version of the library, where its distribution has the prefix's name."""
+        try:
+            return version(self.prefix)
+        except PackageNotFoundError:
+            return ""
 
     @property
     def place(self) -> str:
@@ -272,10 +281,13 @@ def _made(mark: _Mark, cls: type[Library]) -> Library:
 
 
 def _line(thing: Any) -> int:
+    code = getattr(inspect.unwrap(thing), "__code__", None)
+    if code is not None:
+        return int(code.co_firstlineno)
     try:
         return inspect.getsourcelines(thing)[1]
     except (OSError, TypeError):
-        return getattr(getattr(thing, "__code__", None), "co_firstlineno", 0)
+        return 0
 
 
 def _summary(thing: Any) -> str:

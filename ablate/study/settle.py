@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from ..components.registry import Registry
+    from ..components.registry import LibraryEntry, Registry
 
 Part = tuple[Kind, str]
 """A component by kind and name."""
@@ -100,11 +100,7 @@ class _Settler:
 
     def _check(self, kind: Kind, choice: Choice) -> Choice:
         library = self._registry.library(kind, choice.use)
-        digest = hashlib.sha256(
-            json.dumps(
-                [kind, choice.use, choice.settings, library and library.source], sort_keys=True, default=str
-            ).encode()
-        ).hexdigest()[:24]
+        digest = _digest(kind, choice, library) if library else ""
         if library is not None and digest in self._known:
             self._note(kind, choice.use, library.source, library.place)
             return replace(choice, settings=self._known[digest])
@@ -165,6 +161,12 @@ class _Settler:
             case _:
                 return "", str(place[-1]).rpartition(".")[0] if place else kind
         return where, kind + "".join(f"[{part}]" for part in rest)
+
+
+def _digest(kind: Kind, choice: Choice, library: LibraryEntry) -> str:
+    """Return what a library component is remembered by: its settings, and all that they were checked against."""
+    written = [kind, choice.use, choice.settings, library.source, library.version]
+    return hashlib.sha256(json.dumps(written, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
 
 def _check_metric(reading: Reading, study: Study) -> None:

@@ -221,7 +221,10 @@ class Builder:
             return replace(recipe, **numbers)
         if head == "dataset" and key in SPLITS:
             splits = self._splits(override.text, {key: override.value}, place)
-            return replace(recipe, splits=replace(recipe.splits, **{key: getattr(splits, key)})) if splits else recipe
+            if splits is None:
+                return recipe
+            cut = replace(recipe.splits, **{key: getattr(splits, key)})
+            return replace(recipe, splits=cut, dataset=replace(recipe.dataset, place=place))
         if head in (*COMPONENTS, "augmentation") and not rest:
             return self._override_whole(recipe, override, place)
         if head in COMPONENTS and rest:

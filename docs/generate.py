@@ -1,0 +1,95 @@
+"""Write docs/reference.md from the code: every command with its options, every component with its settings.
+
+python docs/generate.py
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+import ablate.cli
+from ablate.components.contracts import KINDS
+from ablate.components.discover import discover
+from ablate.components.schema import REQUIRED, value_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ablate.components.registry import Entry
+
+HERE = Path(__file__).parent
+HEAD = """# Reference
+
+Written by `python docs/generate.py` from the code; a test fails when it is out of date.
+"""
+
+
+def reference() -> str:
+    """Return the text of docs/reference.md."""
+    return "\n".join([HEAD, *_commands(), *_components()]) + "\n"
+
+
+def _commands() -> Iterator[str]:
+    yield "## Commands\n"
+    root: Any = typer.main.get_command(ablate.cli.app)
+    for path, command in _leaves("ablate", root):
+        arguments = [p for p in command.params if p.param_type_name == "argument"]
+        options = [p for p in command.params if p.param_type_name == "option"]
+        usage = " ".join([path, *(p.name.upper() for p in arguments)])
+        yield f"### `{usage}`\n"
+        yield f"{inspect.cleandoc(command.help or '')}\n"
+        rows = [(f"`{p.name.upper()}`", p.help) for p in arguments] + [
+            (f"`{', '.join(p.opts)}`", p.help) for p in options
+        ]
+        if rows:
+            yield "| | |\n|---|---|"
+            yield from (f"| {name} | {_cell(text or '')} |" for name, text in rows)
+            yield ""
+
+
+def _leaves(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield path, command
+        return
+    for name, one in inner.items():
+        yield from _leaves(f"{path} {name}", one)
+
+
+def _components() -> Iterator[str]:
+    registry = discover()
+    yield "## Components\n"
+    for kind in KINDS:
+        yield f"### {kind}s\n"
+        for entry in registry.entries(kind):
+            yield from _component(entry)
+        for library in registry.libraries(kind):
+            listed = f"`ablate components {kind} {library.prefix}:` lists them"
+            yield f"**`{library.prefix}:<name>`** {_cell(library.summary)}. {listed}.\n"
+
+
+def _component(entry: Entry) -> Iterator[str]:
+    steps = f" Steps after each {entry.steps}." if entry.kind == "scheduler" else ""
+    yield f"**`{entry.name}`** {_cell(entry.summary)}.{steps}\n"
+    if entry.settings:
+        yield "| setting | type | default |\n|---|---|---|"
+        for s in entry.settings:
+            default = "required" if s.default is REQUIRED else f"`{value_text(s.default)}`"
+            yield f"| `{s.name}` | {_cell(s.type)} | {default} |"
+        yield ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    os.chdir(HERE.parent / "docs")  # away from any plugins folder of the user's
+    (HERE / "reference.md").write_text(reference(), encoding="utf-8")
+    sys.stdout.write("docs/reference.md\n")

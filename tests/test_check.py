@@ -1,0 +1,213 @@
+"""What is doubtful in a valid study, on studies with it and without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ablate.paths import shipped
+from ablate.study.check import Finding, changed_factors, findings
+from ablate.study.toml import Changes, parse_study, read_study
+
+if TYPE_CHECKING:
+    from ablate.study.spec import Study
+
+HEAD = """\
+[study]
+name = "s"
+[baseline]
+epochs = 10
+batch_size = 64
+dataset = { use = "digits", validation = 100 }
+model = { use = "cnn" }
+optimizer = { use = "adam", lr = 1e-3 }
+"""
+
+
+def study(text: str = "", head: str = HEAD, seeds: tuple[int, ...] | None = None) -> Study:
+    return parse_study(head + dedent(text), Path("s.toml"), Changes(seeds=seeds)).done()
+
+
+def found(code: str, study: Study) -> list[Finding]:
+    return [finding for finding in findings(study) if finding.code == code]
+
+
+def places(code: str, study: Study) -> list[str]:
+    return [finding.where for finding in found(code, study)]
+
+
+ONE_CHANGE = '[[variant]]\nname = "a"\nset = { model = { use = "big" } }'
+
+
+def test_a_sound_study_has_no_findings() -> None:
+    assert findings(study(ONE_CHANGE)) == ()
+
+
+def test_every_finding_says_why_and_what_to_do() -> None:
+    for finding in findings(read_study(shipped("studies") / "cifar100_phases.toml", Changes(seeds=(0,))).done()):
+        assert finding.where
+        assert finding.reason
+        assert finding.remedy
+
+
+# Seeds
+
+
+def test_one_seed_is_doubtful() -> None:
+    assert found("one-seed", study(seeds=(0,))) == [
+        Finding("one-seed", "study.seeds", "with one seed no difference has an error bar", "set seeds = 3 or more")
+    ]
+
+
+def test_two_seeds_are_not_one() -> None:
+    assert found("one-seed", study(seeds=(0, 1))) == []
+
+
+# The validation split
+
+NO_VALIDATION = HEAD.replace(", validation = 100", "")
+
+
+def test_no_validation_split_is_doubtful() -> None:
+    assert places("no-validation", study(ONE_CHANGE, NO_VALIDATION)) == ["every variant"]
+
+
+def test_variants_without_validation_split_are_named() -> None:
+    text = '[[variant]]\nname = "a"\nset = { dataset = { use = "digits" } }'
+    assert places("no-validation", study(text)) == ["a"]
+
+
+def test_a_validation_split_is_not_doubtful() -> None:
+    assert found("no-validation", study()) == []
+
+
+# Epochs
+
+
+def test_unequal_epochs_are_doubtful() -> None:
+    (finding,) = found("unequal-epochs", study('[[variant]]\nname = "a"\nset = { epochs = 20 }'))
+    assert finding.where == "epochs"
+    assert finding.reason.startswith("variants train for 10, 20 epochs, so a difference may be the budget's")
+
+
+def test_equal_epochs_are_not_doubtful() -> None:
+    assert found("unequal-epochs", study(ONE_CHANGE)) == []
+
+
+# Factors
+
+
+@pytest.mark.parametrize(
+    ("change", "factors"),
+    [
+        ('set = { model = { use = "big" } }', ["model"]),
+        ('set = { optimizer = { use = "adam", lr = 1e-2, eps = 1e-6 } }', ["optimizer"]),
+        ("set = { epochs = 11 }", ["epochs"]),
+        ('set = { dataset = { use = "digits", validation = 100, train = 50 } }', ["dataset"]),
+        ('add = { augmentation = [{ use = "flip" }, { use = "cutout" }] }', ["augmentation"]),
+        ('set = { model = { use = "big" }, batch_size = 8 }', ["model", "batch_size"]),
+        (
+            'set = { scheduler = { use = "cosine" } }\nadd = { augmentation = [{ use = "flip" }] }',
+            ["scheduler", "augmentation"],
+        ),
+        ("", []),
+    ],
+)
+def test_the_factors_that_a_variant_changes_are_counted(change: str, factors: list[str]) -> None:
+    one = study(f'[[variant]]\nname = "a"\n{change}')
+    assert changed_factors(one, one.variant("a")) == factors
+    assert places("several-factors", one) == (["a"] if len(factors) > 1 else [])
+
+
+def test_the_baseline_changes_nothing() -> None:
+    one = study(ONE_CHANGE)
+    assert changed_factors(one, one.variants[0]) == []
+
+
+def test_factors_are_counted_against_the_variant_it_comes_from() -> None:
+    text = ONE_CHANGE + '\n[[variant]]\nname = "b"\nfrom = "a"\nset = { epochs = 10, batch_size = 8 }'
+    assert found("several-factors", study(text)) == []
+
+
+def test_several_factors_are_named() -> None:
+    (finding,) = found(
+        "several-factors", study('[[variant]]\nname = "a"\nset = { model = { use = "big" }, batch_size = 8 }')
+    )
+    assert finding.reason == (
+        "changes 2 factors against baseline (model, batch_size): its difference cannot be credited to any one of them"
+    )
+
+
+# Cosine schedules
+
+
+def with_cosine(t_max: str, use: str = "cosine") -> Study:
+    return study(head=HEAD + f'scheduler = {{ use = "{use}"{t_max} }}\n')
+
+
+@pytest.mark.parametrize(
+    ("t_max", "reason"),
+    [
+        (
+            9,
+            "cosine with t_max 9 reaches its minimum after epoch 9 of 10, then the learning rate rises again until the",
+        ),
+        (
+            5,
+            "reaches its minimum after epoch 5 of 10, then the learning rate rises again and is back at its max",
+        ),
+        (2, "rises again and is back at its maximum after epoch 4"),
+    ],
+)
+def test_a_cosine_that_ends_before_the_run_is_doubtful(t_max: int, reason: str) -> None:
+    (finding,) = found("rate-rises-again", with_cosine(f", t_max = {t_max}"))
+    assert finding.where == "baseline"
+    assert reason in finding.reason
+
+
+@pytest.mark.parametrize("t_max", ["", ", t_max = 10", ", t_max = 12"])
+def test_a_cosine_that_lasts_the_run_is_not_doubtful(t_max: str) -> None:
+    assert found("rate-rises-again", with_cosine(t_max)) == []
+
+
+def test_pytorchs_own_cosine_is_looked_at_too() -> None:
+    assert len(found("rate-rises-again", with_cosine(", T_max = 5", "torch:CosineAnnealingLR"))) == 1
+
+
+def test_schedules_without_a_period_are_not_doubtful() -> None:
+    assert found("rate-rises-again", with_cosine(", t_max = 5", "linear")) == []
+
+
+# The five phases of a student's report
+
+
+@pytest.fixture(scope="module")
+def phases() -> Study:
+    return read_study(shipped("studies") / "cifar100_phases.toml").done()
+
+
+@pytest.mark.parametrize(
+    ("code", "where"),
+    [
+        ("several-factors", ["Phase 3", "Phase 4"]),
+        ("rate-rises-again", ["Phase 4", "Phase 5"]),
+        ("unequal-epochs", ["epochs"]),
+        ("no-validation", ["every variant"]),
+        ("one-seed", []),
+    ],
+)
+def test_the_five_phases_are_doubtful_where_they_are(phases: Study, code: str, where: list[str]) -> None:
+    assert places(code, phases) == where
+
+
+def test_the_five_phases_are_doubtful_in_the_order_of_a_reader(phases: Study) -> None:
+    codes = list(dict.fromkeys(finding.code for finding in findings(phases)))
+    assert codes == ["no-validation", "unequal-epochs", "several-factors", "rate-rises-again"]
+
+
+def test_the_five_phases_with_one_seed_have_no_error_bar() -> None:
+    one = read_study(shipped("studies") / "cifar100_phases.toml", Changes(seeds=(0,))).done()
+    assert places("one-seed", one) == ["study.seeds"]
