@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
 from annotated_types import Interval
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -29,6 +29,10 @@ from ablate.components.schema import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+
+# A shared machine may be slow at any moment.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def of(annotation: Any, default: Any = REQUIRED) -> Setting:
@@ -258,6 +262,7 @@ FITTING = st.one_of(
 )
 
 
+@PATIENT
 @given(annotation=st.sampled_from(TYPES), value=FITTING)
 def test_a_value_that_passes_is_stored_and_passes_again_the_same(annotation: Any, value: Any) -> None:
     settings = (of(annotation),)
@@ -271,6 +276,7 @@ def test_a_value_that_passes_is_stored_and_passes_again_the_same(annotation: Any
     assert repr(arguments(settings, first.settings)) == repr(arguments(settings, json.loads(stored)))
 
 
+@PATIENT
 @given(annotation=st.sampled_from(TYPES), value=PLAIN)
 def test_a_value_that_fails_is_told_with_its_type(annotation: Any, value: Any) -> None:
     setting = of(annotation)
@@ -428,6 +434,7 @@ TOML_VALUES = st.recursive(
 )
 
 
+@PATIENT
 @given(TOML_VALUES)
 def test_a_value_is_written_as_toml_reads_it(value: Any) -> None:
     assert tomllib.loads(f"x = {value_text(value)}") == {"x": value}

@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,8 +20,7 @@ from ablate.study.settle import settle
 from ablate.study.toml import Changes, read_study
 from ablate.training.machine import Machine
 
-if TYPE_CHECKING:
-    from conftest import Write
+Write = Callable[[str, str], Path]
 
 BREAKS = '''
 import ctypes

@@ -7,12 +7,14 @@ import tomllib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ablate.study.positions import line_of, positions
 
 Place = tuple[str | int, ...]
+# A shared machine may be slow at any moment.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def lines(text: str) -> dict[str, int]:
@@ -252,6 +254,7 @@ def documents(draw: Any) -> tuple[str, dict[Place, int]]:
     return writer.text, writer.places
 
 
+@PATIENT
 @given(documents())
 def test_every_key_of_a_generated_document_has_its_line(document: tuple[str, dict[Place, int]]) -> None:
     text, places = document
@@ -273,6 +276,7 @@ BREAKS = [" ", " = ", "\n", "\r\n", "\t", "\f", "\x85", "\u2028", '"""', 'x = ""
 FRAGMENTS = st.sampled_from([*SIGNS.split(), *PIECES, *BREAKS])
 
 
+@PATIENT
 @given(st.lists(FRAGMENTS, max_size=25).map("".join))
 def test_whatever_tomllib_reads_has_every_place(text: str) -> None:
     try:

@@ -45,7 +45,7 @@ def discover(study: Path | None = None, named: Sequence[Path] = ()) -> Registry:
             raise ComponentError(f"{place}: does not import: {type(error).__name__}: {error}") from error
         if not isinstance(module, ModuleType) or module.__file__ is None:
             raise ComponentError(f"{place}: names no module; write 'package.module' without a colon")
-        _collect(registry, module, Path(module.__file__))
+        _collect(registry, module, Path(module.__file__).resolve())
     for file in _files([*paths.of_user("plugins", study), *named]):
         if file not in registry.files:
             _load(registry, file)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ..study.spec import Study
 
 
+PILOT = "Pilot: one seed, one epoch, at most 2,000 images. It shows that everything runs; its numbers mean nothing."
+
+
 @dataclass(frozen=True)
 class Records:
     """All that a report is made of.
@@ -81,7 +84,7 @@ def report(records: Records) -> Report:
         title=study.title or study.name,
         label=study.label,
         note=paragraphs(study.note),
-        pilot="Pilot: one seed, one epoch, at most 2,000 images. It shows that everything runs; its numbers mean nothing." if study.pilot else "",
+        pilot=PILOT if study.pilot else "",
         facts=_facts(records),
         table=table(study, records.runs),
         sections=sections(study, records.runs),
