@@ -369,6 +369,13 @@ def test_a_file_that_nests_too_deeply_is_told(text: str) -> None:
             "dataset.validation 1.5 is neither a number of images nor a share between",
         ),
         ("validation = 100", "validation = true", "dataset.validation true is neither a number of images nor a share"),
+        (
+            "validation = 100",
+            "validation = false",
+            "dataset.validation false is neither a number of images nor a share",
+        ),
+        ("validation = 100", "validation = nan", "dataset.validation nan is neither a number of images nor a share"),
+        ("validation = 100", "test = 0", "dataset.test 0 is neither a number of images nor a share between 0 and 1"),
         ("epochs = 5", "epochs = 5\nreported = { accuracy = 36.2 }", "36.2 is not a fraction; write 0.362"),
         ("epochs = 5", "epochs = 5\nreported = { accuracy = nan }", "reported.accuracy nan is not a fraction"),
         (

@@ -14,7 +14,7 @@ from ..components.schema import type_text, value_text
 from ..errors import did_you_mean, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .spec import Place
 
@@ -94,16 +94,38 @@ Form = TypeVar("Form", bound=Table)
 _NESTED: Mapping[str, type[Table]] = {"set": SetTable, "add": AddTable}
 
 
-def check_table(form: type[Form], raw: Mapping[str, Any]) -> Form | list[tuple[Place, str]]:
-    """Validate a table; return it, or its problems as the path of each below the table and a text."""
+def check_table(form: type[Form], raw: Mapping[str, Any]) -> tuple[Form | None, dict[Place, str]]:
+    """Validate a table; return it with its problems: the path of each below the table, and a text.
+
+    A table with problems comes back without the keys that have them, so that the rest of the file is
+    checked all the same; None where too little of it is left.
+    """
     try:
-        return form.model_validate(raw)
+        return form.model_validate(raw), {}
     except ValidationError as error:
         problems: dict[Place, str] = {}
         for problem in error.errors(include_url=False):
             path, text = _explain(form, problem)
             problems.setdefault(path, text)  # a union reports each of its branches
-        return list(problems.items())
+    try:
+        return form.model_validate(_mended(form, raw, problems)), problems
+    except ValidationError:
+        return None, problems
+
+
+def _mended(form: type[Table], raw: Mapping[str, Any], problems: Iterable[Place]) -> dict[str, Any]:
+    """Return a table without the keys that have problems; a number that it cannot do without is 1."""
+    left = {key: dict(value) if key in _NESTED and isinstance(value, dict) else value for key, value in raw.items()}
+    for path in problems:
+        key, *below = path
+        inner = left.get(str(key))
+        if key in _NESTED and below and isinstance(inner, dict):
+            inner.pop(str(below[0]), None)
+        else:
+            left.pop(str(key), None)
+    if form is BaselineTable:
+        left = {"epochs": 1, "batch_size": 1, **left}
+    return left
 
 
 def dotted(path: Sequence[str | int]) -> str:

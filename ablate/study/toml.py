@@ -204,7 +204,7 @@ def _check_told(reading: Reading, one: Written) -> None:
 
 
 def _check(reading: Reading, form: type[Form], raw: Any, place: Place, where: str) -> Form | None:
-    """Validate a table; None (and problems) where it cannot be used."""
+    """Validate a table and report its problems; None where nothing can be made of it."""
     header = "[[variant]]" if place[0] == "variant" else f"[{where}]"
     if raw is None:
         reading.problems.append(Problem(1, where, f"the table {header} is missing", "see 'ablate new study NAME'"))
@@ -212,12 +212,10 @@ def _check(reading: Reading, form: type[Form], raw: Any, place: Place, where: st
     if not isinstance(raw, dict):
         reading.problem(place, where, f"is not a table; write {header}")
         return None
-    checked = check_table(form, raw)
-    if not isinstance(checked, list):
-        return checked
-    for path, text in checked:
+    table, problems = check_table(form, raw)
+    for path, text in problems.items():
         reading.problem((*place, *path), f"{where}: {dotted(path)}", text)
-    return None
+    return table
 
 
 def _overrides(reading: Reading, raw: dict[str, Any], settings: Sequence[str]) -> list[Override]:

@@ -198,9 +198,10 @@ class Builder:
     def _splits(self, where: str, table: Mapping[str, Any], place: Place) -> Splits | None:
         good: dict[str, int | float | None] = {}
         for name, value in table.items():
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+            least = 0 if name == "validation" else 1
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
             share = isinstance(value, float) and 0 < value < 1
-            if whole or share or (name == "validation" and value == 0):
+            if whole or share:
                 good[name] = value or None
             else:
                 text = f"{value_text(value)} is neither a number of images nor a share between 0 and 1"
