@@ -146,14 +146,16 @@ class Live:
         return table
 
     def _left(self) -> str:
-        """Say how long is left, from what runs are expected to take and how far those under way are."""
+        """Say how long is left: from what runs are expected to take, or else from those that have ended."""
         total = 0.0
         for spec in self._specs:
             expected = self._expected(spec)
             if spec.key not in self._open:
                 continue
             if expected is None:
-                return ""
+                ended = len(self._specs) - len(self._open)
+                each = (time.monotonic() - self._began) / ended if ended else 0.0
+                return f", about {duration(each * len(self._open))} left" if ended else ""
             epochs = self._running[spec.key].epochs if spec.key in self._running else 0.0
             total += expected * (1 - epochs / spec.recipe.epochs)
         return f", about {duration(total / max(1, len(self._running)))} left" if total else ""
