@@ -218,12 +218,16 @@ def _options(
 
 def _seeds(text: str) -> tuple[int, ...] | None:
     """Read `5` as seeds 0 to 4, and `0,3` as these two."""
+    from .study.toml import MAX_SEEDS
+
     if not text:
         return None
     try:
         numbers = [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
         numbers = []
+    if "," not in text and numbers and numbers[0] > MAX_SEEDS:
+        raise InputError(f"--seeds {text}: is more than {MAX_SEEDS:,} seeds; for that one seed, write --seeds {text},")
     if not numbers or min(numbers) < 0 or len(set(numbers)) != len(numbers) or ("," not in text and numbers[0] == 0):
         raise InputError(
             f"--seeds {text}: is neither a number of seeds nor a list of different seeds\n"

@@ -390,3 +390,9 @@ def test_components_of_plugins_are_checked_each_time() -> None:
     known: Known = {}
     settled(known=known)
     assert known == {}
+
+
+def test_zero_validation_leaves_the_sources_own_aside() -> None:
+    facts = DataFacts("x", ImageShape(1, 8, 8), 2, train=100, test=20, validation=30)
+    assert count_splits(facts, Splits()) == Splits(100, 30, 20)
+    assert count_splits(facts, Splits(validation=0)) == Splits(100, 0, 20)

@@ -617,7 +617,7 @@ LADDER = """
         ("baseline.scheduler.use=cosine", "[[variant]]", 'scheduler = { use = "cosine" }\n[[variant]]'),
         ('baseline.scheduler={ use = "cosine" }', "[[variant]]", 'scheduler = { use = "cosine" }\n[[variant]]'),
         ("baseline.dataset.validation=0.2", "validation = 100", "validation = 0.2"),
-        ("baseline.dataset.validation=0", ", validation = 100", ""),
+        ("baseline.dataset.validation=0", "validation = 100", "validation = 0"),
         ("baseline.dataset.train=50", "validation = 100", "validation = 100, train = 50"),
         ("baseline.dataset.size=3", "validation = 100", "validation = 100, size = 3"),
         ("baseline.augmentation.crop.padding=2", "padding = 4", "padding = 2"),

@@ -133,6 +133,9 @@ class _Settler:
                     self._facts[written] = entry.build(self._data_dir, settings=choice.settings).facts()
                 except AblateError as error:
                     self._problem(choice.place, "dataset", choice, "", str(error))
+                except Exception as error:  # noqa: BLE001 - a user's dataset may raise anything
+                    place = self.settled.places["dataset", choice.use]
+                    self._problem(choice.place, "dataset", choice, "", f"{type(error).__name__}: {error}\nsee {place}")
         return self._facts[written]
 
     def _splits(self, facts: DataFacts, variant: Variant) -> Splits:

@@ -27,7 +27,7 @@ class Splits:
     """How a dataset is cut; a whole number counts images, a fraction is a share.
 
     train: images to train on, of those that validation (and test) leave; None for all.
-    validation: images taken from the training images; None for the source's own or none.
+    validation: images taken from the training images; None for the source's own or none, 0 for none.
     test: images of the test set; where the source has no test set they are taken from the training images.
     """
 

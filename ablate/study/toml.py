@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from ..components.schema import value_text
 from ..errors import InputError, Problem, StudyError, did_you_mean
 from ..paths import shown
+from .overrides import COMMAND_LINE, Override
 from .positions import line_of, positions
 from .spec import Place, Study
 from .tables import BaselineTable, Form, SetTable, StudyTable, VariantTable, check_table, dotted
-from .variants import COMMAND_LINE, Builder, Override, Written
+from .variants import Builder, Written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -196,6 +197,9 @@ def _check_told(reading: Reading, one: Written) -> None:
     """Check what a variant says about itself."""
     if not good_name(one.name):
         text = f"{value_text(one.name)} cannot name a variant\n{NAME_RULE}"
+        reading.problem((*one.place, "name"), f"{one.where}: name", text)
+    if one.name == "study" or (one.name == "baseline" and one.place != ("baseline",)):
+        text = f"'{one.name}' is what the study's own table is called\ngive the variant another name"
         reading.problem((*one.place, "name"), f"{one.where}: name", text)
     accuracy = one.reported.get("accuracy", 0.0)
     if not 0 <= accuracy <= 1:

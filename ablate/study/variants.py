@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import TypeAdapter
-
-from ..components.contracts import Count
-from ..components.schema import Setting, value_text
+from ..components.schema import value_text
 from ..errors import did_you_mean, listing
-from .spec import Choice, Place, Recipe, Splits, Variant
+from .choices import COMPONENTS, SPLITS, Report, read_choice, read_choices, read_splits
+from .overrides import Override, apply_override
+from .spec import Choice, Place, Recipe, Variant
 
-Report = Callable[[Place, str, str], None]
-COMMAND_LINE: Place = ("--set",)
-COMPONENTS = ("dataset", "model", "optimizer", "scheduler")
-SPLITS = tuple(f.name for f in fields(Splits))
-_COUNT = Setting("count", Count, adapter=TypeAdapter(Count))
-
-
-@dataclass(frozen=True)
-class Override:
-    """One `--set`: the variant's name, the keys below it, the value, and the text left of the `=`."""
-
-    variant: str
-    keys: tuple[str, ...]
-    value: Any
-    text: str
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 class Told(Protocol):
@@ -142,7 +127,7 @@ class Builder:
                 recipe = replace(recipe, augmentation=recipe.augmentation + one.added)
             for override in self._overrides:
                 if recipe and override.variant in (name, "baseline" if parent is None else name):
-                    recipe = self._override(recipe, override)
+                    recipe = apply_override(self._report, recipe, override)
             self._recipes[name] = recipe
         return self._recipes[name]
 
@@ -153,15 +138,16 @@ class Builder:
         for key, raw in one.recipe.items():
             at = (*place, key)
             if key == "augmentation":
-                values[key] = self._choices(one, raw or [], at)
+                values[key] = read_choices(self._report, one.where, raw or [], at)
             elif key in COMPONENTS:
                 table = dict(raw or {})
                 if key == "dataset":
-                    values["splits"] = self._splits(one.where, {k: table.pop(k) for k in SPLITS if k in table}, at)
-                values[key] = self._choice(one.where, table, at, key)
+                    cuts = {k: table.pop(k) for k in SPLITS if k in table}
+                    values["splits"] = read_splits(self._report, one.where, cuts, at)
+                values[key] = read_choice(self._report, one.where, table, at, key)
             else:
                 values[key] = raw
-        added = self._choices(one, one.add, (*one.place, "add", "augmentation"))
+        added = read_choices(self._report, one.where, one.add, (*one.place, "add", "augmentation"))
         good = {key: value for key, value in values.items() if value is not None}
         return _Pieces(one, good, added or (), one.good and len(good) == len(values) and added is not None)
 
@@ -179,102 +165,6 @@ class Builder:
                 left = tuple(c for c in recipe.augmentation if f"augmentation.{c.use}" != target)
                 recipe = replace(recipe, augmentation=left)
         return recipe
-
-    def _choices(self, one: Written, raw: Sequence[Any], place: Place) -> tuple[Choice, ...] | None:
-        made = [self._choice(one.where, t, (*place, i), f"augmentation[{i}]") for i, t in enumerate(raw)]
-        return tuple(c for c in made if c) if all(made) else None
-
-    def _choice(self, where: str, table: Mapping[str, Any], place: Place, name: str) -> Choice | None:
-        use = table.get("use")
-        if isinstance(use, str) and use:
-            return Choice(use, {k: v for k, v in table.items() if k != "use"}, place)
-        what = "'use' is missing" if use is None else f"{value_text(use)} is not the name of a component"
-        hint = (
-            "a table is replaced whole, never merged: name the component and all settings that differ from its defaults"
-        )
-        self._report(place, f"{where}: {name}.use", f"{what}\n{hint}")
-        return None
-
-    def _splits(self, where: str, table: Mapping[str, Any], place: Place) -> Splits | None:
-        good: dict[str, int | float | None] = {}
-        for name, value in table.items():
-            least = 0 if name == "validation" else 1
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-            share = isinstance(value, float) and 0 < value < 1
-            if whole or share:
-                good[name] = value or None
-            else:
-                text = f"{value_text(value)} is neither a number of images nor a share between 0 and 1"
-                self._report((*place, name), f"{where}: dataset.{name}", text)
-        return Splits(**good) if len(good) == len(table) else None
-
-    def _override(self, recipe: Recipe, override: Override) -> Recipe:
-        """Apply one `--set` to a resolved recipe."""
-        head, *rest = override.keys
-        place = (*COMMAND_LINE, override.text)
-        key = ".".join(rest)
-        if head in ("epochs", "batch_size") and not rest:
-            number, wrong = _COUNT.check(override.value)
-            if wrong:
-                self._report(place, override.text, wrong)
-                return recipe
-            numbers: dict[str, Any] = {head: number}
-            return replace(recipe, **numbers)
-        if head == "dataset" and key in SPLITS:
-            splits = self._splits(override.text, {key: override.value}, place)
-            if splits is None:
-                return recipe
-            cut = replace(recipe.splits, **{key: getattr(splits, key)})
-            return replace(recipe, splits=cut, dataset=replace(recipe.dataset, place=place))
-        if head in (*COMPONENTS, "augmentation") and not rest:
-            return self._override_whole(recipe, override, place)
-        if head in COMPONENTS and rest:
-            changes: dict[str, Any] = {head: _set(getattr(recipe, head), rest, override.value, place)}
-            return replace(recipe, **changes)
-        # The name of a component may hold dots.
-        use = max((c.use for c in recipe.augmentation if key.startswith(f"{c.use}.")), key=len, default="")
-        if head == "augmentation" and use:
-            inner = key[len(use) + 1 :].split(".")
-            changed = [_set(c, inner, override.value, place) if c.use == use else c for c in recipe.augmentation]
-            return replace(recipe, augmentation=tuple(changed))
-        known = ["epochs", "batch_size", *(f"{c}.use" for c in COMPONENTS), *(f"dataset.{s}" for s in SPLITS)]
-        known += [f"{c}.{s}" for c in COMPONENTS for s in getattr(recipe, c).settings]
-        known += [f"augmentation.{c.use}.{s}" for c in recipe.augmentation for s in c.settings]
-        target = ".".join(override.keys)
-        self._report(
-            place, override.text, f"there is no '{target}'{did_you_mean(target, known)}\naccepts {listing(known, 20)}"
-        )
-        return recipe
-
-    def _override_whole(self, recipe: Recipe, override: Override, place: Place) -> Recipe:
-        """Apply a `--set` that replaces a whole component, as in `baseline.scheduler={ use = "cosine" }`."""
-        head, value = override.keys[0], override.value
-        tables = value if isinstance(value, list) else [value]
-        if isinstance(value, list) != (head == "augmentation") or not all(isinstance(t, dict) for t in tables):
-            form = '[{ use = "..." }]' if head == "augmentation" else '{ use = "..." }'
-            self._report(place, override.text, f"{value_text(value)} is not {form}")
-            return recipe
-        changes: dict[str, Any] = {}
-        if head == "dataset":
-            value = dict(value)
-            changes["splits"] = self._splits(override.text, {k: value.pop(k) for k in SPLITS if k in value}, place)
-            tables = [value]
-        made = [self._choice(override.text, table, place, head) for table in tables]
-        changes[head] = tuple(made) if head == "augmentation" else made[0]
-        return replace(recipe, **changes) if all(made) and changes.get("splits", True) else recipe
-
-
-def _set(choice: Choice, keys: Sequence[str], value: Any, place: Place) -> Choice:
-    if list(keys) == ["use"]:
-        return Choice(str(value), {}, place)
-    return Choice(choice.use, _laid(choice.settings, keys, value), place)
-
-
-def _laid(table: Mapping[str, Any], keys: Sequence[str], value: Any) -> dict[str, Any]:
-    """Return a table with the value at these nested keys."""
-    head, *rest = keys
-    inner = table.get(head)
-    return {**table, head: _laid(inner if isinstance(inner, Mapping) else {}, rest, value) if rest else value}
 
 
 def _variant(one: Written, recipe: Recipe, parent: str | None) -> Variant:
