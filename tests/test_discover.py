@@ -274,3 +274,46 @@ print({"torch", "torchvision", "timm", "sklearn", "matplotlib", "pandas"} & sys.
 def test_the_shipped_folder_is_no_folder_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(paths.shipped("plugins").parent)
     assert paths.of_user("plugins") == []
+
+
+def test_a_file_that_is_edited_is_loaded_anew_in_the_same_process(here: Path) -> None:
+    file = write(here / "plugins/nets.py", model("mine"))
+    before = discover().get("model", "mine")
+    file.write_text(file.read_text().replace("width: int = 1", "width: int = 2"))
+    after = discover().get("model", "mine")
+    assert (before.settings[0].default, after.settings[0].default) == (1, 2)
+    assert before.factory is not after.factory
+
+
+def test_two_folders_may_not_have_a_helper_of_the_same_name(here: Path) -> None:
+    write(here / "plugins/nets.py", model("mine"))
+    write(here / "work/plugins/others.py", model("theirs"))
+    for folder in ("plugins", "work/plugins"):
+        write(here / folder / "_helper.py", "")
+    with pytest.raises(
+        ComponentError, match=r"_helper.py: another plugin folder has a helper of this name\n.*another name"
+    ):
+        discover(here / "work/study.toml")
+
+
+def package(site: Path, text: str) -> None:
+    write(site / "nets_of_mine/__init__.py", text)
+    write(site / "nets_of_mine/deep.py", model("deep"))
+    info = site / "nets_of_mine-1.0.dist-info"
+    write(info / "METADATA", "Metadata-Version: 2.1\nName: nets-of-mine\nVersion: 1.0\n")
+    write(info / "entry_points.txt", "[ablate.plugins]\nmine = nets_of_mine\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("from .deep import net", "deep.py:3"), ("", "the module defines no component, nor imports one from its package")],
+)
+def test_a_package_registers_what_it_imports_from_its_own_modules(here: Path, text: str, says: str) -> None:
+    package(here / "site", text)
+    code = (
+        "from ablate.components.discover import discover\nfrom ablate.errors import ComponentError\n"
+        "try:\n    print(discover().get('model', 'deep').place)\nexcept ComponentError as error:\n    print(error)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(here / "site")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert says in done.stdout

@@ -45,8 +45,11 @@ def discover(study: Path | None = None, named: Sequence[Path] = ()) -> Registry:
             raise ComponentError(f"{place}: does not import: {type(error).__name__}: {error}") from error
         if not isinstance(module, ModuleType) or module.__file__ is None:
             raise ComponentError(f"{place}: names no module; write 'package.module' without a colon")
-        _collect(registry, module, Path(module.__file__).resolve())
-    for file in _files([*paths.of_user("plugins", study), *named]):
+        if not _collect(registry, module, Path(module.__file__).resolve()):
+            raise ComponentError(f"{place}: the module defines no component, nor imports one from its package")
+    users = _files([*paths.of_user("plugins", study), *named])
+    _check_helpers({file.parent for file in users})
+    for file in users:
         if file not in registry.files:
             _load(registry, file)
     return registry
@@ -62,7 +65,10 @@ def _files(places: Iterable[Path]) -> list[Path]:
 
 
 def _load(registry: Registry, file: Path) -> None:
-    name = f"ablate_plugin_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}_{file.stem.replace('-', '_')}"
+    # The text is part of the name: in a long-lived process, such as a notebook, an edited file is loaded anew.
+    text = file.read_bytes() if file.is_file() else b""
+    digest = hashlib.sha256(str(file).encode() + b"\0" + text).hexdigest()[:12]
+    name = f"ablate_plugin_{digest}_{file.stem.replace('-', '_')}"
     module = sys.modules.get(name) or _import(name, file)
     _collect(registry, module, file)
 
@@ -97,7 +103,23 @@ def _line_in(error: BaseException, file: Path) -> int:
     return (lines[-1] if lines else None) or 1
 
 
-def _collect(registry: Registry, module: ModuleType, file: Path) -> None:
-    for found in marked(module, file):
-        registry.add(found)
+def _check_helpers(folders: Iterable[Path]) -> None:
+    """Refuse two plugin folders with a helper of the same name: the second's plugins would import the first's."""
+    seen: dict[str, Path] = {}
+    for folder in sorted(folders):
+        for helper in sorted(folder.glob("_*.py")):
+            if helper.name in seen and helper.name != "__init__.py":
+                raise ComponentError(
+                    f"{paths.shown(helper)}: another plugin folder has a helper of this name\n"
+                    f"  give this one or {paths.shown(seen[helper.name])} another name"
+                )
+            seen[helper.name] = helper
+
+
+def _collect(registry: Registry, module: ModuleType, file: Path) -> bool:
+    """Register a module's components; tell whether it has any."""
+    found = marked(module, file)
+    for one in found:
+        registry.add(one)
     registry.files.append(file)
+    return bool(found)

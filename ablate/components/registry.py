@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ..errors import ComponentError, InputError, did_you_mean, listing
@@ -21,7 +22,6 @@ from .sources import source_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -220,12 +220,13 @@ def library(kind: Kind, prefix: str) -> Callable[[LibraryType], LibraryType]:
 
 
 def marked(module: Any, file: Path) -> list[Entry | LibraryEntry]:
-    """Return an entry for each factory that a module defines and marks."""
+    """Return an entry for each factory that a module, or a package with its own submodules, defines and marks."""
     found: list[Entry | LibraryEntry] = []
-    own = [thing for thing in vars(module).values() if getattr(thing, "__module__", None) == module.__name__]
+    home = module.__name__
+    own = [t for t in vars(module).values() if f"{getattr(t, '__module__', None)}.".startswith(f"{home}.")]
     for thing in {id(thing): thing for thing in own}.values():  # a second name for the same factory is no other one
         for mark in vars(thing).get("__ablate__", ()) if hasattr(thing, "__dict__") else ():
-            line = _line(thing)
+            file, line = Path(inspect.getsourcefile(inspect.unwrap(thing)) or file), _line(thing)
             if mark.name.endswith(":"):
                 prefix = mark.name.removesuffix(":")
                 found.append(LibraryEntry(mark.kind, prefix, _made(mark, thing), _summary(thing), file, line))
