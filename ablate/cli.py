@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -25,16 +24,6 @@ app = typer.Typer(
 )
 new = typer.Typer(no_args_is_help=True, help="Write a commented file to start from, that runs as it is.")
 app.add_typer(new, name="new")
-
-
-class KindName(StrEnum):
-    """The kinds of component, as the command line takes them."""
-
-    dataset = "dataset"
-    model = "model"
-    augmentation = "augmentation"
-    optimizer = "optimizer"
-    scheduler = "scheduler"
 
 
 StudyFile = Annotated[Path, typer.Argument(help="The study file.", show_default=False)]
@@ -186,12 +175,12 @@ def new_study(name: Annotated[str, typer.Argument(help="The study's name.", show
 @_command
 def new_component(
     name: Annotated[str, typer.Argument(help="The component's name.", show_default=False)],
-    kind: Annotated[KindName, typer.Option(help="What it is.")] = KindName.augmentation,
+    kind: Annotated[str, typer.Option(help="dataset, model, augmentation, optimizer or scheduler.")] = "augmentation",
 ) -> int:
     """Write plugins/NAME.py."""
     from .commands.new import new_component as write
 
-    return write(kind.value, name)
+    return write(kind, name)
 
 
 def main() -> None:

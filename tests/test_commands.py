@@ -290,6 +290,7 @@ def test_new_never_overwrites(folder: Path) -> None:
         (["components", "models", "simple-cn"], "unknown model 'simple-cn'; did you mean 'simple-cnn'?"),
         (["components", "modle"], "unknown kind 'modle'; did you mean 'model'?"),
         (["new", "study", "../x"], "cannot name a study"),
+        (["new", "component", "x", "--kind", "modl"], "unknown kind 'modl'; did you mean 'model'?"),
         (["new", "component", "a/b"], "cannot name a component"),
         (["new", "component", "cutout"], "the augmentation name 'cutout' is taken"),
         (["run", "studies/tiny.toml", "--device", "gpu", "--jobs", "1"], "--device gpu: there is no such device"),

@@ -295,3 +295,8 @@ def test_an_unknown_kind_is_told_the_nearest() -> None:
         match=r"^unknown kind 'modle'; did you mean 'model'\?\naccepts dataset, model, augmentation, .*scheduler$",
     ):
         kind_named("modle")
+
+
+def test_a_mistyped_prefix_is_near_a_library() -> None:
+    with pytest.raises(InputError, match=r"unknown model 'tim:resnet18'; did you mean 'timm:resnet18'\?"):
+        discover().get("model", "tim:resnet18")

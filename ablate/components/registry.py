@@ -171,7 +171,9 @@ class Registry:
             return library.entry(name.partition(":")[2])
         names = [e.name for e in self.entries(kind)]
         prefixes = [f"{e.prefix}:<name>" for e in self.libraries(kind)]
-        raise InputError(f"unknown {kind} '{name}'{did_you_mean(name, names)}\naccepts {listing(names + prefixes, 20)}")
+        rest = name.partition(":")[2]
+        near = did_you_mean(name, [*names, *(f"{e.prefix}:{rest}" for e in self.libraries(kind) if rest)])
+        raise InputError(f"unknown {kind} '{name}'{near}\naccepts {listing(names + prefixes, 20)}")
 
 
 @dataclass(frozen=True)
