@@ -269,7 +269,7 @@ def test_an_unknown_name_of_a_library_is_told_the_nearest(load: Callable[..., Re
 
 
 def test_an_unknown_prefix_is_told_what_is_accepted(load: Callable[..., Registry]) -> None:
-    with pytest.raises(InputError, match=r"^unknown model 'zo:wide'\naccepts zoo:<name>"):
+    with pytest.raises(InputError, match=r"^unknown model 'zo:wide'; did you mean 'zoo:wide'\?\naccepts zoo:<name>"):
         load(lib=LIBRARY).get("model", "zo:wide")
 
 
