@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .components.contracts import BatchTransform as BatchTransform
     from .components.contracts import Borrowed as Borrowed
+    from .components.contracts import Count as Count
     from .components.contracts import DataFacts as DataFacts
     from .components.contracts import Horizon as Horizon
     from .components.contracts import ImageShape as ImageShape
     from .components.contracts import Library as Library
+    from .components.contracts import Natural as Natural
+    from .components.contracts import NonNegative as NonNegative
+    from .components.contracts import Positive as Positive
+    from .components.contracts import Share as Share
     from .components.contracts import Source as Source
     from .components.contracts import Split as Split
     from .components.registry import augmentation as augmentation
@@ -27,14 +32,13 @@ __version__ = "0.1.0"
 
 _HOME = {
     "AblateError": "errors",
-    **dict.fromkeys(
-        ["BatchTransform", "Borrowed", "DataFacts", "Horizon", "ImageShape", "Library", "Source", "Split"],
-        "components.contracts",
-    ),
+    **dict.fromkeys(["BatchTransform", "Borrowed", "DataFacts", "Horizon", "ImageShape"], "components.contracts"),
+    **dict.fromkeys(["Count", "Natural", "NonNegative", "Positive", "Share"], "components.contracts"),
+    **dict.fromkeys(["Library", "Source", "Split"], "components.contracts"),
     **dict.fromkeys(["augmentation", "dataset", "library", "model", "optimizer", "scheduler"], "components.registry"),
     "settings_of_library": "components.schema",
 }
-__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604  # the names are strings, made from the map above
+__all__ = ["__version__", *sorted(_HOME)]  # the names are strings, made from the map above  # noqa: PLE0604  # the names are strings, made from the map above
 
 
 def __getattr__(name: str) -> Any:

@@ -94,10 +94,10 @@ class StudyError(InputError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` for the nearest known name, or an empty string."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if not near:
-        folded = {other.casefold(): other for other in names}
-        near = [folded[match] for match in difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)]
+    folded = {other.casefold(): other for other in names}
+    near = [folded[name.casefold()]] if name.casefold() in folded else []
+    near = near or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    near = near or [folded[match] for match in difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)]
     return f"; did you mean '{near[0]}'?" if near else ""
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ablate import augmentation
-from ablate.components.contracts import Count, Natural, Share
+from ablate import Count, Natural, Share, augmentation
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

@@ -12,8 +12,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from ablate import Borrowed, library, model, settings_of_library
-from ablate.components.contracts import Count, Share
+from ablate import Borrowed, Count, Share, library, model, settings_of_library
 from ablate.errors import InputError
 
 if TYPE_CHECKING:

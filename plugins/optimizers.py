@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Interval
 
-from ablate import Borrowed, library, optimizer, settings_of_library
-from ablate.components.contracts import NonNegative, Positive, Share
+from ablate import Borrowed, NonNegative, Positive, Share, library, optimizer, settings_of_library
 from ablate.errors import InputError
 
 if TYPE_CHECKING:

@@ -213,7 +213,9 @@ def test_what_cannot_be_trained_stops_before_the_first_run(
     study.write_text(
         study.read_text().replace('add = { augmentation = [{ use = "flip" }] }', 'set = { model = { use = "odd" } }')
     )
-    with pytest.raises(Exception, match=r"1 variant cannot be trained; nothing was started\n  flipped: AttributeError"):
+    with pytest.raises(
+        Exception, match=r"1 variant cannot be trained; nothing was started\n  flipped: model 'odd' returns NoneType"
+    ):
         run_inline(study, capsys)
     assert {r["state"] for r in plan(study)} == {"new"}
 
@@ -416,3 +418,156 @@ def test_a_subset_of_real_cifar100_trains(
     (run,) = json.loads(capsys.readouterr().out)["runs"]
     assert 4 < run["train/loss"] < 5
     shutil.rmtree("store")
+
+
+# What must never mislead
+
+
+def test_after_an_edit_and_a_partial_run_nothing_old_is_compared_with_new(
+    study: Path, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_inline(study, capsys)
+    plugin = study.parent.parent / "plugins" / "tiny.py"
+    plugin.write_text(plugin.read_text().replace("normal(0, 30", "normal(0, 31"))
+    run_inline(study, capsys, only=("flipped",))
+    states = {(r["variant"], r["state"]) for r in json.loads(ablate("status", "tiny", "--json").stdout)["runs"]}
+    assert states == {("baseline", "missing"), ("flipped", "done")}
+
+
+def test_variants_that_are_one_run_in_a_pilot_are_trained_once(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write_text(study.read_text() + '[[variant]]\nname = "longer"\nset = { epochs = 9 }\n')
+    code, out, err = run_inline(study, capsys, changes=Changes(pilot=True))
+    assert code == 0
+    assert err.count("start ") == 2
+    assert [line.split()[:2] for line in out.splitlines()[2:]] == [["baseline", "1"], ["flipped", "1"], ["longer", "1"]]
+
+
+def test_a_study_that_could_not_be_started_does_not_become_the_one_run_last(
+    study: Path, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_inline(study, capsys)
+    write("plugins/odd.py", 'from ablate import model\n\n\n@model("odd")\ndef odd(shape, classes):\n    """Odd."""\n')
+    other = write(
+        "other.toml", study.read_text().replace('"tiny"\nseeds', '"other"\nseeds').replace("simple-cnn", "odd")
+    )
+    other.write_text(other.read_text().replace(", width = 4, hidden = 8", ""))
+    with pytest.raises(Exception, match=r"model 'odd' returns NoneType, not a torch\.nn\.Module"):
+        run_inline(other, capsys)
+    assert ablate("report").stdout.startswith("reports/tiny/")
+    assert "other" not in ablate("status").stdout
+
+
+def test_two_studies_do_not_take_each_others_name(
+    study: Path, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_inline(study, capsys)
+    other = write("other.toml", study.read_text())
+    done = ablate("plan", other)
+    assert done.exit_code == 2
+    assert "other.toml: the name 'tiny' is that of studies/tiny.toml in this store" in done.stderr
+
+
+def test_a_project_that_is_copied_with_its_store_goes_on(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_inline(study, capsys)
+    copy = tmp_path / "copy"
+    for part in ("studies", "plugins", "ablate-store"):
+        shutil.copytree(part, copy / part)
+    monkeypatch.chdir(copy)
+    assert {r["state"] for r in plan(Path("studies/tiny.toml"))} == {"stored"}
+    assert ablate("report").exit_code == 0
+
+
+def test_a_study_that_changed_is_reported_as_it_was_run(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_inline(study, capsys)
+    study.write_text(study.read_text().replace("epochs = 2", "epochs = 1"))
+    done = ablate("report")
+    assert "studies/tiny.toml has changed since it was run: this is the study as it was run" in done.stderr
+    assert "4 of 4 runs done" in done.stderr
+
+
+def test_the_report_says_what_the_command_line_changed(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_inline(study, capsys, changes=Changes(("baseline.epochs=1",), (3,)))
+    ablate("report", "--format", "md")
+    text = Path("reports/tiny/report.md").read_text().replace("\\", "")
+    assert "--set baseline.epochs=1" in text
+    assert "ablate run studies/tiny.toml --set baseline.epochs=1 --seeds 3," in text
+
+
+def test_a_file_is_reported_under_the_name_it_has_now(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_inline(study, capsys)
+    study.write_text(study.read_text().replace('name = "tiny"', 'name = "zz"').replace("lr = 1e-2", "lr = 2e-2"))
+    record = next(Path("ablate-store/studies").glob("tiny.json"))
+    record.write_text(record.read_text().replace('"time": "2', '"time": "1'))
+    run_inline(study, capsys)
+    assert ablate("report", study).stdout.startswith("reports/zz/")
+
+
+def test_a_study_with_a_byte_order_mark_runs_and_reports(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write_text("\ufeff" + study.read_text(), encoding="utf-8")
+    assert run_inline(study, capsys)[0] == 0
+    assert ablate("report", study).exit_code == 0
+
+
+def test_writing_a_default_out_is_no_change_in_the_report_either(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = study.read_text().replace(
+        'add = { augmentation = [{ use = "flip" }] }',
+        'set = { optimizer = { use = "adam", lr = 1e-2, eps = 1e-8 }, epochs = 1 }',
+    )
+    study.write_text(text)
+    run_inline(study, capsys)
+    ablate("report", "--format", "md")
+    report = Path("reports/tiny/report.md").read_text()
+    assert "eps" not in report.split("## One by one")[-1].split("flipped")[-1]
+    assert "several-factors" not in report
+
+
+def test_problems_of_data_and_of_components_are_told_together(study: Path) -> None:
+    study.write_text(study.read_text().replace("validation = 16", "validation = 9999").replace('"adam"', '"adma"'))
+    done = ablate("plan", study)
+    assert done.stderr.splitlines()[0] == "error: studies/tiny.toml: 2 problems"
+
+
+@pytest.mark.parametrize("key", ["title", "label"])
+def test_control_characters_do_not_reach_the_terminal(study: Path, key: str) -> None:
+    study.write_text(study.read_text().replace("seeds = 2", f'seeds = 2\n{key} = "a\\u001b[31mb"'))
+    done = ablate("plan", study)
+    assert done.exit_code == 2
+    assert "has characters that are not printable" in done.stderr
+    assert "\x1b" not in done.output
+
+
+def test_a_decorator_without_parentheses_is_told(study: Path, write: Write) -> None:
+    write("plugins/bare.py", "from ablate import model\n\n\n@model\ndef bare(shape, classes): ...\n")
+    done = ablate("plan", study)
+    assert done.exit_code == 2
+    assert 'write @model("NAME"), with a name in parentheses' in done.stderr
+
+
+def test_the_live_table_shows_runs_and_leaves_a_line_for_each(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import pty
+
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    command = [sys.executable, "-m", "ablate", "run", str(study), "--seeds", "1", "--jobs", "1"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=follower, env=environment)
+    os.close(follower)
+    told = b""
+    while True:
+        try:
+            piece = os.read(leader, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        told += piece
+    os.close(leader)
+    assert running.communicate()[0].decode().startswith("Variant")
+    assert running.returncode == 0
+    text = told.decode()
+    assert "done    baseline, seed 0" in text
+    assert "test accuracy" in text
+    assert text.rstrip().endswith("next: ablate report")

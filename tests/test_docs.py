@@ -72,7 +72,8 @@ def test_the_readmes_error_is_what_the_tool_says(tmp_path: Path, monkeypatch: py
     reading = parse_study(text, study)
     with pytest.raises(StudyError) as told:
         settle(reading, discover(study), tmp_path, {})
-    assert f"error: {told.value}".strip() == shown.strip()
+    lines = re.compile(r"\.py:\d+")  # where in a plugin a component stands moves with every edit
+    assert lines.sub(".py:N", f"error: {told.value}".strip()) == lines.sub(".py:N", shown.strip())
 
 
 def test_links_between_pages_lead_somewhere() -> None:

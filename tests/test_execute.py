@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -210,3 +211,121 @@ def test_a_users_script_without_a_main_guard_does_not_loop(study: Path, write: W
         [sys.executable, str(script)], capture_output=True, text=True, check=True, env=dict(os.environ)
     )
     assert done.stdout.strip() == "4"
+
+
+def test_a_run_that_another_process_holds_is_waited_for_and_not_made_twice(study: Path) -> None:
+    todo = jobs(study, "baseline.epochs=30")[:1]
+    events: list[list[Event]] = [[], []]
+    drivers = [threading.Thread(target=LocalProcesses(1).run, args=(todo, mine.append), daemon=True) for mine in events]
+    for driver in drivers:
+        driver.start()
+    for driver in drivers:
+        driver.join(60)
+    assert sorted(sum(isinstance(e, Started) for e in mine) for mine in events) == [0, 1]
+    assert all(isinstance(mine[-1], Finished) for mine in events)
+    assert len(Store(todo[0].store).run(todo[0].spec.key).history()) == 30
+
+
+def test_a_stored_run_is_never_begun_again(study: Path) -> None:
+    todo = jobs(study)[:1]
+    run(Inline(), todo)
+    again = run(Inline(), todo)
+    assert [type(e) for e in again] == [Finished]
+    assert len(Store(todo[0].store).run(todo[0].spec.key).history()) == 2
+
+
+def test_a_damaged_result_is_moved_aside_and_the_run_made_again(study: Path) -> None:
+    todo = jobs(study)[:1]
+    run(Inline(), todo)
+    folder = Store(todo[0].store).run(todo[0].spec.key)
+    (folder.path / "result.json").write_text("{}")
+    assert folder.state() == "unfinished"
+    assert isinstance(run(Inline(), todo)[-1], Finished)
+    assert folder.state() == "stored"
+    assert (folder.path / "result.damaged.json").exists()
+
+
+def test_a_run_that_was_killed_goes_on_from_its_checkpoint(study: Path) -> None:
+    (job,) = jobs(study, "baseline.epochs=40", "baseline.dataset.images=2000")[:1]
+    seen: list[Event] = []
+
+    def tell(event: Event) -> None:
+        seen.append(event)
+        if isinstance(event, EpochDone) and event.record["epoch"] == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        LocalProcesses(1).run([job], tell)
+    again = run(LocalProcesses(1), [job])
+    first = next(e.record["epoch"] for e in again if isinstance(e, EpochDone))
+    assert first >= 10
+    folder = Store(job.store).run(job.spec.key)
+    assert [record["epoch"] for record in folder.history()] == list(range(1, 41))
+    assert not folder.checkpoint.exists()
+    whole = Job(job.spec, Path("whole").resolve(), job.machine, job.study)
+    run(LocalProcesses(1), [whole])
+    assert (folder.result() or {})["weights"] == (Store(whole.store).run(job.spec.key).result() or {})["weights"]
+
+
+def test_a_rehearsal_whose_process_cannot_begin_ends(study: Path, write: Write) -> None:
+    # The plugin is fine for the driver and ends every process that is not.
+    todo = jobs(study)[:2]
+    write("plugins/ends.py", f"import os\n\nif os.getpid() != {os.getpid()}:\n    os._exit(7)\n")
+    failed = LocalProcesses(1).rehearse(todo)
+    assert set(failed) == {"baseline", "flipped"}
+    assert all("exit code 7" in reason for reason in failed.values())
+
+
+def test_a_model_that_exits_is_told_and_the_others_are_rehearsed(study: Path, write: Write) -> None:
+    body = 'import sys\nfrom ablate import model\n\n\n@model("exits")\ndef exits(shape, classes):\n'
+    write("plugins/exits.py", f'{body}    """Exit."""\n    sys.exit(0)\n')
+    write("plugins/breaks.py", BREAKS)
+    todo = jobs(study, "baseline.model.use=exits", 'flipped.augmentation=[{ use = "breaks", how = "shape" }]')[:1]
+    todo.append(jobs(study, 'flipped.augmentation=[{ use = "breaks", how = "shape" }]')[1])
+    failed = LocalProcesses(1).rehearse(todo)
+    assert set(failed) == {"baseline", "flipped"}
+    assert "SystemExit" in failed["baseline"]
+
+
+def test_a_crash_with_children_left_ends_them_and_is_told_at_once(study: Path, write: Write) -> None:
+    forks = '''
+import os
+import time
+
+from ablate import augmentation
+
+
+@augmentation("forks")
+def forks(*, after: int = 2):
+    """Leave a child behind and crash."""
+    calls = []
+
+    def transform(images, generator):
+        calls.append(1)
+        if len(calls) > after:
+            if os.fork() == 0:
+                time.sleep(300)
+                os._exit(0)
+            os._exit(9)
+        return images
+
+    return transform
+'''
+    write("plugins/forks.py", forks)
+    todo = jobs(study, 'flipped.augmentation=[{ use = "forks" }]')[1:2]
+    began = time.monotonic()
+    (failed,) = [e for e in run(LocalProcesses(1), todo) if isinstance(e, Failed)]
+    assert "exit code 9" in failed.reason
+    assert time.monotonic() - began < 60
+
+
+def test_a_result_is_kept_where_there_are_no_hard_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    mine = Store(folder / "store").run("k")
+    mine.start({"key": "k"})
+    assert mine.finish({"test/accuracy": 0.5})
+    assert not mine.finish({"test/accuracy": 0.9})
+    assert (mine.result() or {})["test/accuracy"] == 0.5

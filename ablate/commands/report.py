@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..console import text
-from ..paths import shown
+from ..paths import shown, store_dir
 from ..report.content import Records
 from ..report.render import render
 from ..store.frame import environment_lines, read_frames
@@ -50,8 +51,13 @@ def write_report(options: ReportOptions) -> int:
 
 def read_records(home: Store, record: StudyRecord) -> Records:
     """Gather what a report is made of, without loading a plugin."""
-    study = record.reading().done()
-    keys = record.keys(study)
+    written = record.reading().done()
+    keys = record.keys(written)
+    if not keys:
+        text.note(f"{shown(record.path)} has changed since it was run: this is the study as it was run")
+        written = record.as_run().done()
+        keys = record.keys(written)
+    study = written if written.pilot else record.settled(written)
     wanted = {
         (variant.name, seed): keys.get((variant.name, seed)) for seed in study.seeds for variant in study.variants
     }
@@ -63,8 +69,26 @@ def read_records(home: Store, record: StudyRecord) -> Records:
         findings=findings(study),
         environments=environment_lines(home, list(keys.values())),
         made=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        command=f"ablate report {shown(record.path)}" + (" --pilot" if study.pilot else ""),
+        command=_command(home, record),
+        changes=_changes(record),
     )
+
+
+def _changes(record: StudyRecord) -> tuple[str, ...]:
+    """Return what the command line changed in the study, as it would be typed."""
+    seeds = record.changes.seeds
+    # A single seed is written as a list: `--seeds 3,` is seed 3, and `--seeds 3` the seeds 0 to 2.
+    listed = [f"--seeds {','.join(map(str, seeds))}{',' if len(seeds) == 1 else ''}"] if seeds else []
+    return (*(f"--set {shlex.quote(setting)}" for setting in record.changes.settings), *listed)
+
+
+def _command(home: Store, record: StudyRecord) -> str:
+    """Return the command that makes the study's runs, or what is missing of them, again."""
+    pilot = record.changes.pilot
+    root = home.root.parent if pilot else home.root
+    parts = ["ablate run", shlex.quote(shown(record.path)), *_changes(record), "--pilot" if pilot else ""]
+    parts += [] if root == store_dir() else ["--store", shlex.quote(shown(root))]
+    return " ".join(part for part in parts if part)
 
 
 def _slug(record: StudyRecord) -> str:

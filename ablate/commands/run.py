@@ -15,11 +15,11 @@ from ..execute.local import LocalProcesses
 from ..paths import shown
 from ..report.numbers import NAMES, duration
 from ..stats.summary import estimate
-from ..store.files import write_document
 from ..store.frame import read_frames
 from ..store.store import Store
 from ..store.studies import StudyRecord, save_study, set_last
 from ..study.check import findings
+from ..study.toml import read_text
 from ..training.machine import Machine, check_device, cores, default_jobs
 from .prepare import Options, Prepared, expected_seconds, prepare, total_seconds
 
@@ -42,16 +42,18 @@ class RunOptions:
 def run_study(options: Options, how: RunOptions, executor: Executor | None = None) -> int:
     """Run a study and return the exit code: 0, or 1 where a run of it has failed."""
     check_device(how.device)
+    _check_store(options)
     prepared = prepare(options)
     todo = _todo(prepared, how)
-    how = replace(how, jobs=how.jobs or default_jobs(how.device, len(todo)))
+    how = replace(how, jobs=how.jobs or default_jobs(how.device, len(prepared.planned)))
     announce(prepared, todo, how)
-    _open_store(prepared)
     if todo:
         executor = executor or _local(how)
         fetch_data(prepared, todo)
         rehearse(prepared, executor, todo, how)
-        make_runs(prepared, executor, todo, how)
+    record(prepared)
+    if todo:
+        make_runs(prepared, executor or _local(how), todo, how)
     return summarize(prepared, how)
 
 
@@ -62,7 +64,8 @@ def announce(prepared: Prepared, todo: Sequence[RunSpec], how: RunOptions) -> No
     expected = total_seconds(expected_seconds(prepared), how.jobs)
     head = f"{study.name}{' (pilot)' if study.pilot else ''}: {len(prepared.planned)} runs"
     at_once = f", {how.jobs} at a time" if how.jobs > 1 else ""
-    rest = f"{len(todo)} to make{at_once} ({text.about(expected)})" if todo else "nothing to make"
+    when = "" if study.pilot else f" ({text.about(expected)})"
+    rest = f"{len(todo)} to make{at_once}{when}" if todo else "nothing to make"
     text.note(f"{head}, {stored} stored, {rest}")
     if todo and not study.pilot:
         places: dict[str, list[str]] = {}
@@ -87,13 +90,22 @@ def rehearse(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], ho
         first.setdefault(spec.variant, spec)
     failed = executor.rehearse(_jobs(prepared, list(first.values()), how))
     if failed:
-        same = len(failed) == len(first) and len(set(failed.values())) == 1  # the machine's fault, not a variant's
+        # One reason for all is the machine's fault, or the baseline's, and is told once.
+        same = 1 < len(failed) == len(prepared.written.variants) and len(set(failed.values())) == 1
         lines = [f"  {'all' if same else variant}: {reason}" for variant, reason in failed.items()]
         lines = lines[:1] if same else lines
         count = f"{len(failed)} variant{'s' if len(failed) > 1 else ''}"
         raise InputError(
             "\n".join([f"{shown(prepared.options.study)}: {count} cannot be trained; nothing was started", *lines])
         )
+
+
+def record(prepared: Prepared) -> None:
+    """Record what is about to run, of all variants: what `--only` leaves out is then missing, and not out of date."""
+    options, store = prepared.options, Store(prepared.options.store)
+    found = StudyRecord(prepared.written.name, options.study.resolve(), read_text(options.study), options.changes)
+    save_study(prepared.home, found, prepared.written, prepared.settled.study, prepared.specs)
+    set_last(store, prepared.written.name, prepared.written.pilot)
 
 
 def make_runs(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], how: RunOptions) -> None:
@@ -124,9 +136,14 @@ def summarize(prepared: Prepared, how: RunOptions) -> int:
     text.say(text.table([study.label, "runs", name + unit, "95 % interval", "time each"], rows, right=(1, 2, 3, 4)))
     for row in failed.to_dict("records"):
         text.note(f"failed: {row['variant']}, seed {row['seed']}: {row['reason']}")
+        text.note(f"  traceback in {shown(home.run(str(row['key'])).path / 'failure.json')}")
     if len(failed):
-        text.note(f"  tracebacks: {shown(home.root / 'runs')}/KEY/failure.json; --retry-failed tries them again")
-    text.note("next: ablate report" + _same_store(prepared.options))
+        text.note("  --retry-failed tries them again")
+    if study.pilot:
+        text.note("this was a pilot: it shows that everything runs, and its numbers mean nothing")
+        text.note(f"next: ablate run {shown(prepared.options.study)}{_same_store(prepared.options)}")
+    else:
+        text.note("next: ablate report" + _same_store(prepared.options))
     return 1 if len(failed) else 0
 
 
@@ -136,24 +153,21 @@ def _local(how: RunOptions) -> LocalProcesses:
     return executor
 
 
-def _open_store(prepared: Prepared) -> None:
-    """Prove that the store can be written, and record what is about to run."""
-    options, store = prepared.options, Store(prepared.options.store)
+def _check_store(options: Options) -> None:
+    """Make the store where it is missing, and prove that it can be written."""
+    store = Store(options.store)
     try:
-        for home in {store.root: store, prepared.home.root: prepared.home}.values():
+        for home in (store, store.pilot) if options.changes.pilot else (store,):
             home.make_writable()
     except StoreError as error:
         raise InputError(str(error)) from error
-    write_document(store.known_file, prepared.known)
-    text_now = options.study.read_text(encoding="utf-8")
-    record = StudyRecord(prepared.written.name, options.study.resolve(), text_now, options.changes)
-    save_study(prepared.home, record, prepared.written, [p.spec for p in prepared.planned])
-    set_last(store, prepared.written.name, prepared.written.pilot)
 
 
 def _todo(prepared: Prepared, how: RunOptions) -> list[RunSpec]:
     retried = {spec.key for spec in prepared.failed} if how.retry_failed else set()
-    return [p.spec for p in prepared.planned if p.state in ("new", "unfinished") or p.spec.key in retried]
+    specs = [p.spec for p in prepared.planned if p.state in ("new", "unfinished") or p.spec.key in retried]
+    # In a pilot, variants that differ only in their epochs are one run.
+    return list({spec.key: spec for spec in reversed(specs)}.values())[::-1]
 
 
 def _jobs(prepared: Prepared, specs: Sequence[RunSpec], how: RunOptions) -> list[Job]:

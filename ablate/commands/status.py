@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ..console import text
-from ..errors import AblateError
+from ..errors import AblateError, InputError
 from ..paths import shown
 from ..store.store import Store
 from ..store.studies import StudyRecord, find_study, list_studies
@@ -18,7 +19,7 @@ def show_status(store_dir: Path, named: str | None, as_json: bool = False) -> in
     """Print the state of every study, or of every run of one, and return the exit code."""
     store = Store(store_dir)
     if named is not None:
-        return _one(*find_study(store, named, None), as_json)
+        return _one(*_found(store, named), as_json)
     found = [(home, record) for home in (store, store.pilot) for record in list_studies(home)]
     counted = [(record, _count(home, record)) for home, record in found]
     if as_json:
@@ -26,6 +27,10 @@ def show_status(store_dir: Path, named: str | None, as_json: bool = False) -> in
             {"store": str(store.root), "studies": [{**_names(record), "runs": counts} for record, counts in counted]}
         )
         return 0
+    if store.root.exists() and not store.root.is_dir():
+        raise InputError(
+            f"{shown(store.root)}: is a file, and the store has to be a folder\n  name another: --store DIR"
+        )
     if not found:
         text.say(f"{shown(store.root)}: no study has been run here yet; 'ablate run STUDY' runs one")
         return 0
@@ -39,6 +44,16 @@ def show_status(store_dir: Path, named: str | None, as_json: bool = False) -> in
         text.table(["study", "done", "failed", "unfinished", "missing", "run last", "file"], rows, right=(1, 2, 3, 4))
     )
     return 0
+
+
+def _found(store: Store, named: str) -> tuple[Store, StudyRecord]:
+    """Return a study by name or file; its pilot where only that has been run."""
+    try:
+        return find_study(store, named, pilot=False)
+    except InputError:
+        with contextlib.suppress(InputError):
+            return find_study(store, named, pilot=True)
+        raise
 
 
 def _one(home: Store, record: StudyRecord, as_json: bool) -> int:

@@ -69,21 +69,22 @@ def _load(registry: Registry, file: Path) -> None:
     text = file.read_bytes() if file.is_file() else b""
     digest = hashlib.sha256(str(file).encode() + b"\0" + text).hexdigest()[:12]
     name = f"ablate_plugin_{digest}_{file.stem.replace('-', '_')}"
-    module = sys.modules.get(name) or _import(name, file)
+    module = sys.modules.get(name) or _import(name, file, text)
     _collect(registry, module, file)
 
 
-def _import(name: str, file: Path) -> ModuleType:
+def _import(name: str, file: Path, text: bytes) -> ModuleType:
+    """Import a plugin from the very bytes that were read: a cached compilation may be of another text."""
     spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None or not file.is_file():
+    if spec is None or not file.is_file():
         raise ComponentError(f"{paths.shown(file)}: not a Python file that can be loaded")
-    # Appended, not put first: a plugin can import its helpers, and never hides an installed package.
-    if str(file.parent) not in sys.path:
+    # A user's plugin can import its helpers. Appended, so that none of them hides an installed package.
+    if file.parent != paths.shipped("plugins").resolve() and str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        exec(compile(text, str(file), "exec"), module.__dict__)  # noqa: S102  # this is what importing a plugin is
     except BaseException as error:
         del sys.modules[name]
         if isinstance(error, AblateError) or not isinstance(error, (Exception, SystemExit)):

@@ -239,6 +239,9 @@ def marked(module: Any, file: Path) -> list[Entry | LibraryEntry]:
 
 
 def _marker(mark: _Mark) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    if not isinstance(mark.name, str):  # the decorator stands there without parentheses
+        raise ComponentError(f'write @{mark.kind}("NAME"), with a name in parentheses')
+
     def decorate(factory: Callable[P, R]) -> Callable[P, R]:
         _check_contract(mark, factory)
         _put_mark(factory, mark)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
+
+from .jobs import BUSY_SECONDS, Busy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .jobs import Job, Tell
+    from .jobs import Event, Job, Tell
 
 
 class Inline:
@@ -30,5 +33,15 @@ class Inline:
         """Make all runs in order."""
         from .worker import work
 
-        for job in jobs:
-            work(job, tell)
+        waiting = list(jobs)
+        while waiting:
+            job = waiting.pop(0)
+            busy: list[Event] = []
+
+            def note(event: Event, busy: list[Event] = busy) -> None:
+                busy.append(event) if isinstance(event, Busy) else tell(event)
+
+            work(job, note)
+            if busy:
+                waiting.append(job)
+                time.sleep(BUSY_SECONDS)

@@ -52,6 +52,13 @@ class EpochDone:
 
 
 @dataclass(frozen=True)
+class Busy:
+    """Another process is making this run; it is looked at again later."""
+
+    spec: RunSpec
+
+
+@dataclass(frozen=True)
 class Finished:
     """A run's result is stored."""
 
@@ -67,7 +74,10 @@ class Failed:
     reason: str
 
 
-Event = Started | UnderWay | EpochDone | Finished | Failed
+Event = Started | UnderWay | EpochDone | Busy | Finished | Failed
+BUSY_SECONDS = 2.0
+"""How long to wait before looking again, where other processes make all the runs that are left."""
+
 Tell = Callable[[Event], None]
 
 

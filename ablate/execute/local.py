@@ -13,17 +13,18 @@ import os
 import signal
 import sys
 import threading
+import time
 from multiprocessing import connection
-from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
 from ..store.store import Store
-from .jobs import Failed, Finished, Job, Tell
+from .jobs import BUSY_SECONDS, Busy, Event, Failed, Finished, Job, Tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
 
@@ -32,9 +33,10 @@ class LocalProcesses:
 
     def __init__(self, jobs: int = 1) -> None:
         self._most = jobs
-        methods = multiprocessing.get_all_start_methods()
-        self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        if "forkserver" in methods:
+        # Elsewhere than on Linux, forking a process that has loaded a GPU's libraries is known to crash.
+        linux = sys.platform == "linux"
+        self._context: Any = multiprocessing.get_context("forkserver" if linux else "spawn")
+        if linux:
             self._context.set_forkserver_preload(["ablate.execute.worker"])
 
     def warm_up(self) -> None:
@@ -45,8 +47,13 @@ class LocalProcesses:
         if self._context.get_start_method() == "forkserver":
             from multiprocessing import forkserver
 
-            with _without_main():
-                forkserver.ensure_running()
+            # The server inherits this: Ctrl-C in the terminal is the driver's business alone.
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            try:
+                with _without_main():
+                    forkserver.ensure_running()
+            finally:
+                signal.signal(signal.SIGINT, before)
 
     def rehearse(self, jobs: Sequence[Job]) -> dict[str, str]:
         """Build each job's run and take one step, in a process of its own; return what failed, by variant."""
@@ -55,7 +62,7 @@ class LocalProcesses:
         while left:
             process, ours = self._start(_rehearse, left)
             begun = ""
-            with contextlib.suppress(EOFError), _ending({ours: process}):
+            with _ending({ours: process}), contextlib.suppress(EOFError, OSError):
                 while True:
                     variant, reason = ours.recv()
                     begun = variant
@@ -63,10 +70,13 @@ class LocalProcesses:
                         failed[variant] = reason
                     left = [job for job in left if job.spec.variant != variant]
             process.join()
-            if process.exitcode == 0:
+            if process.exitcode != 0:
+                # It died in the middle of one variant, and the others still have their turn; or it could not begin.
+                failed |= dict.fromkeys(
+                    [begun] if begun else [job.spec.variant for job in left], died(process.exitcode)
+                )
+            if not begun:
                 break
-            # The process died in the middle of one variant; the others still have their turn.
-            failed[begun] = died(process.exitcode)
         return failed
 
     def run(self, jobs: Sequence[Job], tell: Tell) -> None:
@@ -80,29 +90,31 @@ class LocalProcesses:
                     job = waiting.pop()
                     process, ours = self._start(_work, job)
                     running[ours], mine[ours] = process, job
-                for ready in connection.wait(list(running)):
-                    assert isinstance(ready, Connection)  # only connections are waited for
-                    if self._tell_next(ready, running[ready], mine[ready], tell):
-                        ready.close()
-                        del running[ready]
+                for ours in _ready(running):
+                    last = self._tell_next(ours, running[ours], mine[ours], tell)
+                    if last is not None:
+                        ours.close()
+                        del running[ours]
+                    if isinstance(last, Busy):
+                        waiting.insert(0, mine[ours])
+                        if not running:
+                            time.sleep(BUSY_SECONDS)
 
-    def _tell_next(self, ours: Connection, process: BaseProcess, job: Job, tell: Tell) -> bool:
-        """Pass on one event; True when the run has ended."""
+    def _tell_next(self, ours: Connection, process: BaseProcess, job: Job, tell: Tell) -> Event | None:
+        """Pass on what a run's process tells next; return it if it is the last."""
+        event: Event
         try:
-            event = ours.recv()
+            # Nothing to read, and ready all the same: the process has ended, though a child of it may live on.
+            event = ours.recv() if ours.poll() else _lost(process, job)
         except (EOFError, OSError):
-            process.join()
-            reason = died(process.exitcode)
-            with contextlib.suppress(StoreError):
-                Store(job.store).run(job.spec.key).fail(reason)
-            tell(Failed(job.spec, reason))
-            return True
-        tell(event)
-        if isinstance(event, (Finished, Failed)):
-            process.join(timeout=10)
-            _kill(process)
-            return True
-        return False
+            event = _lost(process, job)
+        if not isinstance(event, Busy):
+            tell(event)
+        if not isinstance(event, (Busy, Finished, Failed)):
+            return None
+        process.join(timeout=10)
+        _kill(process)
+        return event
 
     def _start(self, target: Callable[..., None], argument: Any) -> tuple[BaseProcess, Connection]:
         ours, theirs = self._context.Pipe()
@@ -111,6 +123,21 @@ class LocalProcesses:
             process.start()
         theirs.close()
         return process, ours
+
+
+def _ready(running: Mapping[Connection, BaseProcess]) -> list[Connection]:
+    """Wait until a process has told something or ended, and return the connections of those."""
+    ready = set(connection.wait([*running, *(process.sentinel for process in running.values())]))
+    return [ours for ours, process in running.items() if ours in ready or process.sentinel in ready]
+
+
+def _lost(process: BaseProcess, job: Job) -> Failed:
+    """Record that a run's process ended without a word."""
+    process.join()
+    reason = died(process.exitcode)
+    with contextlib.suppress(StoreError):
+        Store(job.store).run(job.spec.key).fail(reason)
+    return Failed(job.spec, reason)
 
 
 def died(exitcode: int | None) -> str:
@@ -154,7 +181,7 @@ def _settle_in(theirs: Connection) -> None:
 
 def _kill(process: BaseProcess) -> None:
     """End a process with everything it started."""
-    if process.pid is not None:
+    if process.pid is not None and hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
@@ -166,8 +193,6 @@ def _ending(running: Mapping[Connection, BaseProcess]) -> Iterator[None]:
     """End every process that is still running when its driver is interrupted or fails."""
     try:
         yield
-    except EOFError:  # a process ended by itself
-        raise
     except BaseException:
         for process in running.values():
             _kill(process)

@@ -10,26 +10,47 @@ import torch._dynamo  # noqa: F401  # the first optimizer imports it, for a seco
 
 from ..components.discover import discover
 from ..errors import AblateError, RunError, StoreError
+from ..paths import shown
+from ..store.files import store_errors
 from ..store.store import RunFolder, Store
 from ..study.settle import parts
+from ..training.checkpoint import NoCheckpointError, read_checkpoint, write_checkpoint
 from ..training.run import rehearse, train_run
-from .jobs import EpochDone, Failed, Finished, Job, Started, Tell, UnderWay
+from .jobs import Busy, EpochDone, Failed, Finished, Job, Started, Tell, UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ..components.registry import Registry
+    from ..training.checkpoint import State
+
+# What writing to the driver raises when it has died; nothing is wrong with the run then.
+_DRIVER_GONE = (BrokenPipeError, ConnectionResetError)
 
 
 def work(job: Job, tell: Tell) -> None:
     """Make one run: train it, record it, tell of it. Never raises for what the run itself does wrong."""
     folder = Store(job.store).run(job.spec.key)
+    try:
+        with folder.lock() as mine:
+            _work(job, folder, tell) if mine else tell(Busy(job.spec))
+    except StoreError as error:
+        tell(Failed(job.spec, str(error)))
+
+
+def _work(job: Job, folder: RunFolder, tell: Tell) -> None:
+    """Make a run that is ours to make, unless another process finished it since it was planned."""
+    result = folder.result()
+    if result is not None:
+        tell(Finished(job.spec, result))
+        return
     tell(Started(job.spec))
     try:
-        registry = _registry(job)
-        result = train_run(job.spec, registry, job.machine, _Recorder(job, folder, tell))
+        result = train_run(job.spec, _registry(job), job.machine, _Recorder(job, folder, tell))
         folder.finish(result)
-    except Exception as error:  # noqa: BLE001 - whatever a plugin raises is this run's failure, and no other's
+    except _DRIVER_GONE:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
         reason = reason_of(error)
         with contextlib.suppress(StoreError):
             folder.fail(reason, traceback.format_exc())
@@ -42,10 +63,12 @@ def rehearse_all(jobs: Sequence[Job], tell: Callable[[tuple[str, str | None]], N
     """Rehearse jobs one by one, telling (variant, None) before each and (variant, reason) after one that fails."""
     for job in jobs:
         tell((job.spec.variant, None))
+        registry = None
         try:
-            rehearse(job.spec, _registry(job), job.machine)
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            tell((job.spec.variant, reason_of(error, _plugin_line(error))))
+            registry = _registry(job)
+            rehearse(job.spec, registry, job.machine)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
+            tell((job.spec.variant, reason_of(error, _plugin_line(error, registry) if registry else "")))
 
 
 def reason_of(error: BaseException, place: str = "") -> str:
@@ -54,13 +77,15 @@ def reason_of(error: BaseException, place: str = "") -> str:
     if isinstance(error, AblateError):
         return text
     first = text.splitlines()[0]
-    return f"{type(error).__name__}: {first}" + (f" ({place})" if place else "")
+    about = "; ".join([*getattr(error, "__notes__", []), *([place] if place else [])])
+    return f"{type(error).__name__}: {first}" + (f"  ({about})" if about else "")
 
 
-def _plugin_line(error: BaseException) -> str:
+def _plugin_line(error: BaseException, registry: Registry) -> str:
     """Return file:line of the last frame of a plugin, where one is in the traceback."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if "plugins" in f.filename]
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    files = {str(file) for file in registry.files}
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]
+    return f"{shown(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
 
 
 def _registry(job: Job) -> Registry:
@@ -84,7 +109,17 @@ class _Recorder:
     def __init__(self, job: Job, folder: RunFolder, tell: Tell) -> None:
         self._job, self._folder, self._tell = job, folder, tell
 
-    def started(self, environment: Mapping[str, Any]) -> None:
+    def resume(self) -> State | None:
+        try:
+            return read_checkpoint(self._folder.checkpoint, self._job.spec.key)
+        except NoCheckpointError:
+            return None
+
+    def keep(self, state: State) -> None:
+        with store_errors(self._folder.checkpoint):
+            write_checkpoint(self._folder.checkpoint, self._job.spec.key, state)
+
+    def started(self, environment: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
         spec = self._job.spec
         self._folder.start(
             {
@@ -93,7 +128,8 @@ class _Recorder:
                 "seed": spec.seed,
                 "identity": spec.identity,
                 "environment": environment,
-            }
+            },
+            records,
         )
 
     def under_way(self, epoch: int, share: float) -> None:

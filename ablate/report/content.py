@@ -33,7 +33,7 @@ class Records:
         and `images_per_second`.
     findings: what is doubtful in the study. environments: one line each.
     made: ISO time of the report, passed in so that the same records give the same report.
-    command: what makes this report again; where empty, the report names the study only.
+    command: what makes the study's runs again. changes: what the command line changed in the study, as typed.
     """
 
     study: Study
@@ -43,6 +43,7 @@ class Records:
     environments: tuple[str, ...]
     made: str
     command: str = ""
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def report(records: Records) -> Report:
         findings=records.findings,
         gaps=_gaps(records),
         making=_making(records),
-        command=records.command or f"ablate report {study.name}.toml",
+        command=f"{records.command or f'ablate run {study.name}.toml'}, then ablate report",
     )
 
 
@@ -103,6 +104,7 @@ def _facts(records: Records) -> tuple[Fact, ...]:
         Fact("seeds each", str(len(study.seeds))),
         Fact("runs done", f"{done} of {planned}"),
         Fact("compared on", numbers.NAMES[study.metric]),
+        *([Fact("changed on the command line", ", ".join(records.changes))] if records.changes else []),
     )
 
 
@@ -124,6 +126,7 @@ def _making(records: Records) -> tuple[Fact, ...]:
     return (
         *(Fact("data", fact.value, fact.detail) for fact in data.values()),
         Fact("seeds", ", ".join(map(str, study.seeds)), "the same for every variant"),
+        *(Fact("changed on the command line", change) for change in records.changes),
         *(Fact("environment", line) for line in records.environments),
         *([Fact("training time", numbers.duration(float(took)), "all runs that are done")] if took > 0 else []),
         Fact("report made", records.made),

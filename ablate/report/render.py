@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from .. import paths
-from ..errors import AblateError, InputError, did_you_mean, listing
+from ..errors import InputError, did_you_mean, listing
 from . import drawing, figures
 from .content import report
 
@@ -56,8 +56,10 @@ def render(records: Records, formats: Sequence[str], out: Path) -> list[Path]:
 
     html: `report.html`. md: `report.md`, with its figures in `figures/`.
     Everything is made before anything is written, and each file takes the place of an older one at once.
-    InputError for an unknown format or a template that cannot be used, AblateError where `out` cannot be written.
+    InputError for an unknown format or a template that cannot be used, also where `out` cannot be written.
     """
+    if not formats:
+        raise InputError(f"--format names no format\n  accepts {listing(FORMATS)}")
     for name in formats:
         if name not in FORMATS:
             raise InputError(
@@ -161,7 +163,7 @@ def _write(files: Mapping[Path, bytes]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             _replace(path, content)
         except OSError as error:
-            raise AblateError(
+            raise InputError(
                 f"cannot write {paths.shown(path)}: {error.strerror or error}; name a folder that can be written"
             ) from error
 

@@ -33,6 +33,10 @@ def commit_document(path: Path, body: Mapping[str, Any]) -> bool:
             path.hardlink_to(temporary)
         except FileExistsError:
             return False
+        except OSError:  # a file system without hard links; the run's lock keeps other writers away
+            if path.exists():
+                return False
+            temporary.replace(path)
     return True
 
 

@@ -1,9 +1,12 @@
 """The store: one folder for each run, by key. This module alone names its paths.
 
-STORE/runs/KEY/run.json        spec and environment, written when the run starts
-history.jsonl   a line for each epoch
-result.json     committed last: a run is done when it stands
-failure.json    why the last try ended without a result
+STORE/runs/KEY/                one folder for each run:
+    run.json                   spec and environment, written when the run starts
+    history.jsonl              a line for each epoch
+    result.json                committed last: a run is done when it stands
+    failure.json               why the last try ended without a result
+    checkpoint.pt              the state to go on from, while there is no result
+    lock                       held by the one process that makes the run
 STORE/studies/NAME.json        what was run under a study's name (see `studies`)
 STORE/last.json                the study run last
 STORE/known.json               library components that were checked before
@@ -12,9 +15,12 @@ STORE/pilot/                   a store of its own for pilot runs
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import TYPE_CHECKING, Any, Literal
+
+from filelock import FileLock, Timeout
 
 from ..errors import StoreError
 from ..paths import shown
@@ -29,7 +35,7 @@ from .files import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 State = Literal["new", "stored", "failed", "unfinished"]
@@ -90,6 +96,7 @@ class RunFolder:
         self._history = path / "history.jsonl"
         self._result = path / "result.json"
         self._failure = path / "failure.json"
+        self.checkpoint = path / "checkpoint.pt"
 
     def state(self) -> State:
         """Tell where the run stands; a result whose checksum does not fit does not count."""
@@ -125,12 +132,29 @@ class RunFolder:
                 break
         return records
 
-    def start(self, spec: Mapping[str, Any]) -> None:
-        """Begin a run, or begin it again: earlier epochs and failures of this key are dropped."""
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Hold the run, and tell whether it could be had; the system lets go of it when its owner dies."""
+        held = FileLock(self.path / "lock")
         with store_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
+            mine = _had(held)
+        try:
+            yield mine
+        finally:
+            held.release()
+
+    def start(self, spec: Mapping[str, Any], records: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Begin a run, or go on with it: the history is set to the epochs that are done, failures are dropped.
+
+        A result that cannot be read is moved aside, or it would stand in the new one's way.
+        """
+        with store_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            if self._result.exists():
+                self._result.replace(self.path / "result.damaged.json")
             self._failure.unlink(missing_ok=True)
-            self._history.write_text("", encoding="utf-8")
+            self._history.write_text("".join(dumps(record) + "\n" for record in records), encoding="utf-8")
         write_document(self._run, spec)
 
     def epoch(self, record: Mapping[str, Any]) -> None:
@@ -139,8 +163,11 @@ class RunFolder:
             file.write(dumps(record) + "\n")
 
     def finish(self, result: Mapping[str, Any]) -> bool:
-        """Commit the result; False where another process had already done so."""
-        return commit_document(self._result, {**result, "finished": _now()})
+        """Commit the result, and drop the checkpoint; False where a result already stood."""
+        committed = commit_document(self._result, {**result, "finished": _now()})
+        with store_errors(self.path):
+            self.checkpoint.unlink(missing_ok=True)
+        return committed
 
     def fail(self, reason: str, traceback: str = "") -> None:
         """Record why a try ended without a result."""
@@ -148,10 +175,13 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         write_document(self._failure, {"reason": reason, "traceback": traceback, "time": _now()})
 
-    def forget_failure(self) -> None:
-        """Let a failed run be tried again."""
-        with store_errors(self.path):
-            self._failure.unlink(missing_ok=True)
+
+def _had(lock: FileLock) -> bool:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    return True
 
 
 def _now() -> str:

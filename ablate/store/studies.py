@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from ..errors import InputError, did_you_mean, listing
 from ..paths import shown
-from ..study.toml import Changes, Reading, parse_study
-from .files import Document, read_document, write_document
+from ..study.spec import Choice, Recipe, Splits
+from ..study.toml import Changes, Reading, parse_study, read_text
+from .files import Document, read_document, store_errors, write_document
 
 if TYPE_CHECKING:
-    from ..study.spec import Recipe, RunSpec, Study
+    from ..study.spec import RunSpec, Study
     from .store import Store
 
 
@@ -37,7 +41,11 @@ class Row:
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """A study as it was run last. `rows` holds every run ever planned under this name, the latest last."""
+    """A study as it was run last.
+
+    rows holds every run ever planned under this name, the latest last; recipes the settled recipe (every setting
+    filled in, splits counted) of each written one, by digest.
+    """
 
     name: str
     path: Path
@@ -45,14 +53,29 @@ class StudyRecord:
     changes: Changes
     time: str = ""
     rows: tuple[Row, ...] = field(default=())
+    recipes: Mapping[str, Document] = field(default_factory=dict)
 
     def reading(self) -> Reading:
         """Read the study anew: from its file if that is still there, else as it was; nothing is checked further."""
         try:
-            text = self.path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+            text = read_text(self.path)
+        except InputError:
             text = self.text
         return parse_study(text, self.path, self.changes)
+
+    def as_run(self) -> Reading:
+        """Read the study as it was when it was run last."""
+        return parse_study(self.text, self.path, self.changes)
+
+    def settled(self, study: Study) -> Study:
+        """Return a read study with the recipes that its runs were planned with, where there are any."""
+        variants = [
+            replace(variant, recipe=recipe_of(known))
+            if (known := self.recipes.get(written_digest(variant.recipe)))
+            else variant
+            for variant in study.variants
+        ]
+        return replace(study, variants=tuple(variants))
 
     def keys(self, study: Study) -> dict[tuple[str, int], str]:
         """Return the latest key of each variant and seed of a read study; those never planned are left out."""
@@ -75,19 +98,30 @@ def written_digest(recipe: Recipe) -> str:
     return hashlib.sha256(document.encode()).hexdigest()[:16]
 
 
-def save_study(store: Store, record: StudyRecord, written: Study, specs: Iterable[RunSpec]) -> StudyRecord:
-    """Record a study that is about to run, as the study run last. `written` is the study as read, not settled."""
+def save_study(
+    store: Store, record: StudyRecord, written: Study, settled: Study, specs: Iterable[RunSpec]
+) -> StudyRecord:
+    """Record a study that is about to run, over what was recorded under its name before.
+
+    written is the study as read, settled the same after its components were checked.
+    """
     digests = {v.name: written_digest(v.recipe) for v in written.variants}
     planned = [Row(s.variant, digests[s.variant], s.seed, s.key) for s in specs]
-    before = load_study(store, record.name)
-    kept = [row for row in (before.rows if before else ()) if row not in planned]
-    record = replace(record, rows=(*kept, *planned), time=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
-    document = {
-        **asdict(record),
-        "path": str(record.path),
-        "rows": [list(vars(row).values()) for row in record.rows],
-    }
-    write_document(_file(store, record.name), document)
+    recipes = {digests[v.name]: _plain(asdict(v.recipe)) for v in settled.variants}
+    file = _file(store, record.name)
+    with store_errors(file), FileLock(file.with_suffix(".lock")):
+        before = load_study(store, record.name)
+        kept = [row for row in (before.rows if before else ()) if row not in planned]
+        record = replace(
+            record,
+            rows=(*kept, *planned),
+            recipes={**(before.recipes if before else {}), **recipes},
+            time=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        )
+        rows = [list(vars(row).values()) for row in record.rows]
+        # Relative, so that a project that is moved or copied with its store finds its studies again.
+        place = Path(os.path.relpath(record.path, store.root)).as_posix()
+        write_document(file, {**asdict(record), "path": place, "rows": rows})
     return record
 
 
@@ -98,13 +132,13 @@ def set_last(store: Store, name: str, pilot: bool) -> None:
 
 def load_study(store: Store, name: str) -> StudyRecord | None:
     """Return the record of a study by name, or None."""
-    return _record(read_document(_file(store, name)))
+    return _record(store, read_document(_file(store, name)))
 
 
 def list_studies(store: Store) -> list[StudyRecord]:
     """Return the records of all studies in a store, by name."""
     files = sorted(store.studies_folder.glob("*.json"))
-    return [record for file in files if (record := _record(read_document(file)))]
+    return [record for file in files if (record := _record(store, read_document(file)))]
 
 
 def find_study(store: Store, named: str | None, pilot: bool | None) -> tuple[Store, StudyRecord]:
@@ -124,9 +158,11 @@ def find_study(store: Store, named: str | None, pilot: bool | None) -> tuple[Sto
     home = store.pilot if pilot else store
     records = list_studies(home)
     wanted = Path(named).resolve()
-    for record in records:
-        if record.name == named or record.path == wanted:
-            return home, record
+    found = [r for r in records if r.name == named] or sorted(
+        (r for r in records if r.path == wanted), key=lambda r: r.time, reverse=True
+    )
+    if found:
+        return home, found[0]
     what = "pilot of a study" if pilot else "study"
     names = [record.name for record in records]
     raise InputError(
@@ -142,7 +178,7 @@ def _file(store: Store, name: str) -> Path:
     return store.studies_folder / f"{slug}{tail}.json"
 
 
-def _record(document: Document | None) -> StudyRecord | None:
+def _record(store: Store, document: Document | None) -> StudyRecord | None:
     if document is None:
         return None
     try:
@@ -150,14 +186,30 @@ def _record(document: Document | None) -> StudyRecord | None:
         seeds: Sequence[int] | None = changes["seeds"]
         return StudyRecord(
             name=str(document["name"]),
-            path=Path(document["path"]),
+            path=(store.root / document["path"]).resolve(),
             text=str(document["text"]),
             changes=Changes(tuple(changes["settings"]), tuple(seeds) if seeds else None, bool(changes["pilot"])),
             time=str(document["time"]),
             rows=tuple(Row(str(v), str(d), int(s), str(k)) for v, d, s, k in document["rows"]),
+            recipes=dict(document["recipes"]),
         )
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def recipe_of(document: Mapping[str, Any]) -> Recipe:
+    """Make a recipe of a recorded document again."""
+
+    def choice(part: Mapping[str, Any]) -> Choice:
+        return Choice(str(part["use"]), dict(part["settings"]))
+
+    return Recipe(
+        epochs=int(document["epochs"]),
+        batch_size=int(document["batch_size"]),
+        augmentation=tuple(choice(part) for part in document["augmentation"]),
+        splits=Splits(**document["splits"]),
+        **{kind: choice(document[kind]) for kind in ("dataset", "model", "optimizer", "scheduler")},
+    )
 
 
 def _plain(value: Any) -> Any:

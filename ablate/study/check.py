@@ -48,6 +48,13 @@ def _seeds(study: Study) -> Iterator[Finding]:
             "with one seed no difference has an error bar",
             "set seeds = 3 or more",
         )
+    if len(study.seeds) == 2:
+        yield Finding(
+            "two-seeds",
+            "study.seeds",
+            "an interval from two seeds is six times as wide as one from five with the same spread",
+            "set seeds = 3 or more",
+        )
 
 
 def _validation(study: Study) -> Iterator[Finding]:

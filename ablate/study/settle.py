@@ -73,6 +73,7 @@ class _Settler:
         self._reading, self._registry, self._data_dir, self._known = reading, registry, data_dir, known
         self._done: dict[tuple[Place, Kind, str], Choice] = {}
         self._facts: dict[str, DataFacts | None] = {}
+        self._wrong: set[Place] = set()
 
     def variant(self, variant: Variant) -> Variant:
         recipe = variant.recipe
@@ -111,6 +112,8 @@ class _Settler:
             return choice
         self._note(kind, choice.use, entry.source, entry.place)
         checked = entry.check(choice.settings)
+        if checked.problems:
+            self._wrong.add(choice.place)
         for name, what in checked.problems:
             self._problem(
                 (*choice.place, name), kind, choice, f".{name}", f"{what}\naccepts {entry.signature}   ({entry.place})"
@@ -127,7 +130,7 @@ class _Settler:
         written = json.dumps([choice.use, choice.settings], sort_keys=True, default=str)
         if written not in self._facts:
             self._facts[written] = None
-            if not self._reading.problems:
+            if ("dataset", choice.use) in self.settled.sources and choice.place not in self._wrong:
                 try:
                     entry = self._registry.get("dataset", choice.use)
                     self._facts[written] = entry.build(self._data_dir, settings=choice.settings).facts()

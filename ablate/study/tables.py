@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ..components.contracts import Count, Natural
 from ..components.schema import type_text, value_text
@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 ChoiceTable = dict[str, Any]
 
 
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("has characters that are not printable")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+"""A text of one line: it goes to terminals and tables."""
+
+
 class Table(BaseModel):
     """A table of a study file."""
 
@@ -31,8 +41,8 @@ class StudyTable(Table):
     """[study]: what the study is called, its seeds, and what is compared."""
 
     name: str
-    title: str = ""
-    label: str = "Variant"
+    title: Line = ""
+    label: Line = "Variant"
     seeds: Count | list[Natural] = 3
     metric: Literal["test/accuracy", "test/loss", "validation/accuracy", "validation/loss"] = "test/accuracy"
     ladder: bool = False
@@ -43,8 +53,8 @@ class StudyTable(Table):
 class _Told(Table):
     """What the baseline and a variant say about themselves; none of it changes a result."""
 
-    model_label: str = ""
-    enhancements: list[str] = []
+    model_label: Line = ""
+    enhancements: list[Line] = []
     reported: dict[Literal["accuracy", "loss"], float] = {}
     note: str = ""
 
@@ -153,6 +163,8 @@ def _explain(form: type[Table], problem: Any) -> tuple[Place, str]:
     if key == "reported" and len(loc) > depth + 1:
         text = "a reported number is accuracy (a fraction) or loss\naccepts accuracy: float, loss: float"
         return loc[: depth + 2], text
+    if problem["type"] == "value_error":
+        return path, f"{value_text(problem['input'])} {problem['ctx']['error']}"
     annotation: Any = keys[key].annotation
     for meta in keys[key].metadata:
         annotation = Annotated[annotation, meta]

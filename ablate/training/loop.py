@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ class Ingredients:
     """All that one run trains with, built and on the device.
 
     order: draws the order of the training images (on the CPU, so that all devices see the same order);
-    noise: draws the augmentations, on the images' device.
+    noise: one for each transform, on the images' device.
     """
 
     model: nn.Module
@@ -39,7 +40,7 @@ class Ingredients:
     data: Data
     batch_size: int
     order: torch.Generator
-    noise: torch.Generator
+    noise: Sequence[torch.Generator]
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -51,34 +52,56 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
     return max(1, whole + (rest > 1 or (rest == 1 and batch_size == 1)))
 
 
-def train_epoch(run: Ingredients, on_step: Callable[[int], None] | None = None) -> tuple[float, float]:
-    """Train for one epoch and return the mean loss per image and the learning rate of its last step.
+@dataclass
+class Epoch:
+    """An epoch under way: the order of its images, how many steps are done, and what they gave.
+
+    loss is the sum over the images seen, kept on the device; lr is the learning rate of the last step;
+    seconds is the time that its steps have taken so far.
+    """
+
+    order: Tensor
+    loss: Tensor
+    step: int = 0
+    seen: int = 0
+    lr: float = math.nan
+    seconds: float = 0.0
+
+
+def begin_epoch(run: Ingredients) -> Epoch:
+    """Draw the order of an epoch's images."""
+    device = run.data.train.images.device
+    order = torch.randperm(len(run.data.train), generator=run.order)
+    return Epoch(order.to(device), torch.zeros((), device=device))
+
+
+def train_epoch(run: Ingredients, epoch: Epoch, on_step: Callable[[Epoch], None] | None = None) -> float:
+    """Train for the rest of an epoch and return its mean loss per image.
 
     The loss is that of the augmented images under the weights of the moment, as training saw it.
+    on_step: called after each step; what it raises ends the epoch there, and `epoch` says where.
     """
     model, data = run.model.train(), run.data
-    order = torch.randperm(len(data.train), generator=run.order).to(data.train.images.device)
-    total = torch.zeros((), device=data.train.images.device)
-    seen, lr = 0, float("nan")
-    for step in range(steps_per_epoch(len(data.train), run.batch_size)):
-        batch = order[step * run.batch_size : (step + 1) * run.batch_size]
+    for step in range(epoch.step, steps_per_epoch(len(data.train), run.batch_size)):
+        batch = epoch.order[step * run.batch_size : (step + 1) * run.batch_size]
         images = data.train.images[batch].float().div_(255)
-        for transform in run.transforms:
-            images = transform(images, run.noise)
+        for transform, noise in zip(run.transforms, run.noise, strict=True):
+            images = transform(images, noise)
         labels = data.train.labels[batch]
         loss = cross_entropy(model(images.sub(data.mean).div(data.std)), labels)
         run.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        lr = float(run.optimizer.param_groups[0]["lr"])
+        epoch.lr = float(run.optimizer.param_groups[0]["lr"])
         run.optimizer.step()
         if run.steps == "batch":
             run.scheduler.step()
         # Summed on the device: reading it here would wait for the device at every step.
-        total += loss.detach() * len(batch)
-        seen += len(batch)
+        epoch.loss += loss.detach() * len(batch)
+        epoch.seen += len(batch)
+        epoch.step = step + 1
         if on_step is not None:
-            on_step(step)
-    return total.item() / seen, lr
+            on_step(epoch)
+    return epoch.loss.item() / epoch.seen
 
 
 @torch.inference_mode()

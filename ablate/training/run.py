@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import random
 import time
 from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..components.contracts import Horizon, ImageShape
 from ..errors import DivergedError, RunError
+from .checkpoint import State, capture, restore, weights_digest
 from .data import Data, Images, load_data
-from .loop import Ingredients, check_logits, evaluate, steps_per_epoch, train_epoch
+from .loop import Epoch, Ingredients, begin_epoch, check_logits, evaluate, steps_per_epoch, train_epoch
 from .machine import Machine, environment, pick_device
 from .streams import stream_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ..components.registry import Registry
     from ..study.spec import RunSpec
 
 TELL_SECONDS = 1.0
+CHECKPOINT_SECONDS = 120.0
+"""Within an epoch that takes longer, the state is kept this often, beside once after each epoch."""
+
 Record = dict[str, Any]
 """One epoch: `epoch`, `lr`, `train/loss`, `validation/…`, `test/…`, `seconds` (training), `evaluation_seconds`, ..."""
 
 
 class Recorder(Protocol):
-    """What a run tells of itself while it trains."""
+    """What a run tells of itself while it trains, and what it asks."""
 
-    def started(self, environment: Mapping[str, Any]) -> None:
-        """Take note of the machine, before the first step."""
+    def resume(self) -> State | None:
+        """Return the state to go on from, or None to begin."""
+        ...
+
+    def started(self, environment: Mapping[str, Any], records: Sequence[Record]) -> None:
+        """Take note of the machine and of the epochs done before, before the first step."""
         ...
 
     def under_way(self, epoch: int, share: float) -> None:
@@ -45,34 +56,40 @@ class Recorder(Protocol):
         """Take note of a finished epoch."""
         ...
 
+    def keep(self, state: State) -> None:
+        """Keep the state, in place of the one before."""
+        ...
 
-def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Recorder) -> Record:
+
+def train_run(
+    spec: RunSpec, registry: Registry, machine: Machine, recorder: Recorder, every: float = CHECKPOINT_SECONDS
+) -> Record:
     """Train one run and return its result: the last epoch's metrics, parameters, seconds.
 
+    every: seconds between checkpoints inside a long epoch.
     Raises DivergedError where the training loss is not finite at an epoch's end.
     """
-    torch.set_num_threads(machine.threads)
-    torch.backends.cudnn.deterministic = True
     device = pick_device(machine.device)
-    recorder.started(environment(device, machine.threads))
+    torch.backends.cudnn.deterministic = True
     began = time.perf_counter()
+    state = recorder.resume()
+    # The number of threads changes the order of sums, and so the bits: a run keeps the one it began with.
+    threads = state["threads"] if state else machine.threads
+    torch.set_num_threads(threads)
     run = build(spec, registry, _load(spec, registry, machine.data_dir, device))
-    records: list[Record] = []
-    for epoch in range(1, spec.recipe.epochs + 1):
-        record = _epoch(run, epoch, recorder)
-        records.append(record)
-        recorder.epoch(record)
-        if not math.isfinite(record["train/loss"]):
-            raise DivergedError(
-                f"diverged: the training loss is {record['train/loss']} in epoch {epoch} "
-                f"(learning rate {record['lr']:g})"
-            )
+    trainer = _Trainer(run, recorder, threads, every)
+    if state:
+        trainer.restore(state)
+    recorder.started(environment(device, threads), trainer.records)
+    prepared = time.perf_counter() - began
+    records = trainer.train(spec.recipe.epochs)
     evaluated = len(run.data.test) + len(run.data.validation or ())
     return {
         **{name: value for name, value in records[-1].items() if "/" in name},
         "epochs": spec.recipe.epochs,
         "parameters": sum(p.numel() for p in run.model.parameters()),
-        "seconds": time.perf_counter() - began,
+        "weights": weights_digest(run.model),
+        "seconds": prepared + sum(r["seconds"] + r["evaluation_seconds"] for r in records),
         "seconds_per_image": median(r["seconds"] for r in records) / len(run.data.train),
         "evaluation_seconds_per_image": median(r["evaluation_seconds"] for r in records) / evaluated,
     }
@@ -87,7 +104,7 @@ def rehearse(spec: RunSpec, registry: Registry, machine: Machine) -> None:
     images = Images(torch.randint(0, 256, (count, *dataset["shape"]), dtype=torch.uint8, device=device), labels)
     half = torch.full((1, dataset["shape"][0], 1, 1), 0.5, device=device)
     run = build(spec, registry, Data(images, None, images, half, half))
-    train_epoch(replace(run, batch_size=count))
+    train_epoch(replace(run, batch_size=count), begin_epoch(run))
     evaluate(run.model, images, run.data)
 
 
@@ -97,20 +114,46 @@ def build(spec: RunSpec, registry: Registry, data: Data) -> Ingredients:
     device, shape = data.mean.device, ImageShape(*spec.identity["dataset"]["shape"])
     torch.manual_seed(stream_seed(spec.seed, "weights"))
     # Built on the CPU, so that a seed gives the same initial weights on every device.
-    model = registry.get("model", recipe.model.use).build(shape, classes, settings=recipe.model.settings).to(device)
-    _check_model(model, data, classes)
-    optimizer = registry.get("optimizer", recipe.optimizer.use).build(
-        (p for p in model.parameters() if p.requires_grad), settings=recipe.optimizer.settings
-    )
+    with _blaming(f"model {recipe.model.use} for images of {'x'.join(map(str, shape))}"):
+        model = registry.get("model", recipe.model.use).build(shape, classes, settings=recipe.model.settings)
+        if not isinstance(model, torch.nn.Module):
+            raise RunError(f"model '{recipe.model.use}' returns {type(model).__name__}, not a torch.nn.Module")
+        model = model.to(device)
+        _check_model(model, data, classes)
+    with _blaming(f"optimizer {recipe.optimizer.use}"):
+        optimizer = registry.get("optimizer", recipe.optimizer.use).build(
+            (p for p in model.parameters() if p.requires_grad), settings=recipe.optimizer.settings
+        )
     horizon = Horizon(recipe.epochs, steps_per_epoch(len(data.train), recipe.batch_size))
     entry = registry.get("scheduler", recipe.scheduler.use)
-    scheduler = entry.build(optimizer, horizon, settings=recipe.scheduler.settings)
-    transforms = [registry.get("augmentation", c.use).build(settings=c.settings) for c in recipe.augmentation]
-    _check_transforms([c.use for c in recipe.augmentation], transforms, data)
+    with _blaming(f"scheduler {recipe.scheduler.use}"):
+        scheduler = entry.build(optimizer, horizon, settings=recipe.scheduler.settings)
+    transforms = []
+    for choice in recipe.augmentation:
+        with _blaming(f"augmentation {choice.use}"):
+            transform = registry.get("augmentation", choice.use).build(settings=choice.settings)
+            _check_transform(choice.use, transform, data)
+            transforms.append(transform)
     order = torch.Generator().manual_seed(stream_seed(spec.seed, "order"))
-    noise = torch.Generator(device).manual_seed(stream_seed(spec.seed, "augmentation"))
+    uses = [c.use for c in recipe.augmentation]
+    names = [f"{use}#{uses[:i].count(use) + 1}" if use in uses[:i] else use for i, use in enumerate(uses)]
+    noise = [torch.Generator(device).manual_seed(stream_seed(spec.seed, f"augmentation {name}")) for name in names]
     torch.manual_seed(stream_seed(spec.seed, "dropout"))
+    # Not ours, but a plugin may draw from them.
+    random.seed(stream_seed(spec.seed, "plugins"))
+    np.random.seed(stream_seed(spec.seed, "plugins") % 2**32)  # noqa: NPY002
     return Ingredients(model, optimizer, scheduler, entry.steps, transforms, data, recipe.batch_size, order, noise)
+
+
+@contextlib.contextmanager
+def _blaming(part: str) -> Iterator[None]:
+    """Note on whatever a component raises which component that was."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, RunError):
+            error.add_note(part)
+        raise
 
 
 def _load(spec: RunSpec, registry: Registry, data_dir: Path, device: torch.device) -> Data:
@@ -119,29 +162,67 @@ def _load(spec: RunSpec, registry: Registry, data_dir: Path, device: torch.devic
     return load_data(source, ImageShape(*dataset["shape"]), dataset["classes"], recipe.splits, device)
 
 
-def _epoch(run: Ingredients, epoch: int, recorder: Recorder) -> Record:
-    began = told = time.perf_counter()
-    steps = steps_per_epoch(len(run.data.train), run.batch_size)
+class _Trainer:
+    """Trains a run epoch by epoch, keeping its state as it goes."""
 
-    def on_step(step: int) -> None:
-        nonlocal told
-        now = time.perf_counter()
-        if now - told >= TELL_SECONDS:
-            told = now
-            recorder.under_way(epoch, (step + 1) / steps)
+    def __init__(self, run: Ingredients, recorder: Recorder, threads: int, every: float) -> None:
+        self._run, self._recorder, self._threads, self._every = run, recorder, threads, every
+        self._number, self._epoch = 1, None  # type: int, Epoch | None
+        self.records: list[Record] = []
+        self._told = self._kept = time.perf_counter()
 
-    loss, lr = train_epoch(run, on_step)
-    trained = time.perf_counter()
-    record: Record = {"epoch": epoch, "lr": lr, "train/loss": loss}
-    for name, split in (("validation", run.data.validation), ("test", run.data.test)):
-        if split is not None:
-            record[f"{name}/loss"], record[f"{name}/accuracy"] = evaluate(run.model, split, run.data)
-    if run.steps == "epoch":
-        _step(run, record)
-    record["seconds"] = trained - began
-    record["evaluation_seconds"] = time.perf_counter() - trained
-    record["images_per_second"] = len(run.data.train) / record["seconds"]
-    return record
+    def restore(self, state: State) -> None:
+        """Go back to a kept state."""
+        self._number, self._epoch, self.records = restore(self._run, state)
+
+    def train(self, epochs: int) -> list[Record]:
+        """Train what is left of the run, and return the records of all its epochs."""
+        while self._number <= epochs:
+            record = self._one()
+            self.records.append(record)
+            self._recorder.epoch(record)
+            if not math.isfinite(record["train/loss"]):
+                raise DivergedError(
+                    f"diverged: the training loss is {record['train/loss']} in epoch {self._number} "
+                    f"(learning rate {record['lr']:g})"
+                )
+            self._number, self._epoch = self._number + 1, None
+            if self._number <= epochs:
+                self._keep()
+        return self.records
+
+    def _one(self) -> Record:
+        """Train the epoch at hand to its end and evaluate."""
+        run, epoch = self._run, self._epoch or begin_epoch(self._run)
+        self._epoch, began = epoch, time.perf_counter() - epoch.seconds
+        steps = steps_per_epoch(len(run.data.train), run.batch_size)
+
+        def on_step(epoch: Epoch) -> None:
+            now = time.perf_counter()
+            epoch.seconds = now - began
+            if now - self._told >= TELL_SECONDS:
+                self._told = now
+                self._recorder.under_way(self._number, epoch.step / steps)
+            if now - self._kept >= self._every:
+                self._keep()
+
+        loss = train_epoch(run, epoch, on_step)
+        trained = time.perf_counter()
+        record: Record = {"epoch": self._number, "lr": epoch.lr, "train/loss": loss}
+        for name, split in (("validation", run.data.validation), ("test", run.data.test)):
+            if split is not None:
+                record[f"{name}/loss"], record[f"{name}/accuracy"] = evaluate(run.model, split, run.data)
+        if run.steps == "epoch":
+            _step(run, record)
+        record["seconds"] = trained - began
+        record["evaluation_seconds"] = time.perf_counter() - trained
+        record["images_per_second"] = len(run.data.train) / record["seconds"]
+        return record
+
+    def _keep(self) -> None:
+        state = capture(self._run, self._number, self._epoch, self.records)
+        self._recorder.keep({**state, "threads": self._threads})
+        self._kept = time.perf_counter()
 
 
 def _step(run: Ingredients, record: Record) -> None:
@@ -162,13 +243,10 @@ def _check_model(model: torch.nn.Module, data: Data, classes: int) -> None:
     torch.set_rng_state(state)
 
 
-def _check_transforms(names: list[str], transforms: list[Any], data: Data) -> None:
-    generator = torch.Generator(data.mean.device)
-    for name, transform in zip(names, transforms, strict=True):
-        before = data.train.images[:2].float().div(255)
-        after = transform(before, generator)
-        if getattr(after, "shape", None) != before.shape or after.dtype != before.dtype:
-            got = f"{after.dtype} {tuple(after.shape)}" if isinstance(after, torch.Tensor) else type(after).__name__
-            raise RunError(
-                f"augmentation '{name}' returns {got}, not {before.dtype} {tuple(before.shape)} as it was given"
-            )
+def _check_transform(name: str, transform: Any, data: Data) -> None:
+    """Try an augmentation on two images, with a generator of its own."""
+    before = data.train.images[:2].float().div(255)
+    after = transform(before, torch.Generator(data.mean.device))
+    if getattr(after, "shape", None) != before.shape or after.dtype != before.dtype:
+        got = f"{after.dtype} {tuple(after.shape)}" if isinstance(after, torch.Tensor) else type(after).__name__
+        raise RunError(f"augmentation '{name}' returns {got}, not {before.dtype} {tuple(before.shape)} as it was given")

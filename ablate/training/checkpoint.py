@@ -1,0 +1,123 @@
+"""A run's whole state on disk, so that a run that was killed goes on and ends with the same bits.
+
+Held: weights and buffers, optimizer, scheduler, every random state, the place in the epoch, and the records
+of the epochs so far. Plain data and tensors only: a checkpoint is read with `weights_only=True`, which runs
+no code from the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from .loop import Epoch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from .loop import Ingredients
+
+FORMAT = 1
+State = dict[str, Any]
+
+
+class NoCheckpointError(Exception):
+    """A checkpoint is absent, damaged, or of another run; its text says which."""
+
+
+def capture(run: Ingredients, number: int, epoch: Epoch | None, records: list[dict[str, Any]]) -> State:
+    """Return the state of a run in epoch `number` (1-based); `epoch` is None where that one has not begun."""
+    return {
+        "model": run.model.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "scheduler": run.scheduler.state_dict(),
+        "random": _random_states(run),
+        "number": number,
+        "epoch": None if epoch is None else vars(epoch),
+        "records": records,
+    }
+
+
+def restore(run: Ingredients, state: Mapping[str, Any]) -> tuple[int, Epoch | None, list[dict[str, Any]]]:
+    """Put a run back into a captured state; return the epoch's number, the epoch, and the records so far."""
+    run.model.load_state_dict(state["model"])
+    run.optimizer.load_state_dict(state["optimizer"])
+    # Schedulers warn when they are stepped before the optimizer; after a restart it was stepped, in another life.
+    run.optimizer._opt_called = True  # type: ignore[attr-defined]  # noqa: SLF001  # torch's own flag for it
+    run.scheduler.load_state_dict(state["scheduler"])
+    _restore_random(run, state["random"])
+    epoch = None if state["epoch"] is None else Epoch(**state["epoch"])
+    if epoch is not None:
+        device = run.data.train.images.device
+        epoch.order, epoch.loss = epoch.order.to(device), epoch.loss.to(device)
+    return int(state["number"]), epoch, list(state["records"])
+
+
+def write_checkpoint(path: Path, key: str, state: State) -> None:
+    """Put a checkpoint in place in one step: written beside, flushed to disk, renamed."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with temporary.open("wb") as file:
+            torch.save({"format": FORMAT, "key": key, **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path, key: str) -> State:
+    """Return a checkpoint's state; NoCheckpointError where it cannot be used."""
+    if not path.exists():
+        raise NoCheckpointError("there is none")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise NoCheckpointError(f"it cannot be read ({type(error).__name__})") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT or state.get("key") != key:
+        raise NoCheckpointError("it is not this run's")
+    return state
+
+
+def weights_digest(model: torch.nn.Module) -> str:
+    """Return a hash of all weights and buffers: two runs with the same digest ended with the same bits."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        if isinstance(tensor, torch.Tensor):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _random_states(run: Ingredients) -> State:
+    kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002  # a plugin may use it
+    assert not isinstance(keys, str)  # numpy's types allow it for the form that is not asked for
+    version, internal, carried = random.getstate()
+    return {
+        "order": run.order.get_state(),
+        "noise": [generator.get_state() for generator in run.noise],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [kind, keys.tolist(), position, has_gauss, gauss],
+        "python": [version, list(internal), carried],
+    }
+
+
+def _restore_random(run: Ingredients, state: Mapping[str, Any]) -> None:
+    run.order.set_state(state["order"])
+    for generator, kept in zip(run.noise, state["noise"], strict=True):
+        generator.set_state(kept)
+    torch.set_rng_state(state["torch"])
+    if state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])
+    kind, keys, *rest = state["numpy"]
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
+    version, internal, carried = state["python"]
+    random.setstate((version, tuple(internal), carried))

@@ -1,0 +1,169 @@
+"""A run that is interrupted anywhere, and goes on from its checkpoint, ends with the same bits."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from ablate.components.discover import discover
+from ablate.study.plan import run_specs
+from ablate.study.settle import settle
+from ablate.study.toml import Changes, read_study
+from ablate.training.checkpoint import NoCheckpointError, State, read_checkpoint, write_checkpoint
+from ablate.training.machine import Machine
+from ablate.training.run import train_run
+
+if TYPE_CHECKING:
+    from ablate.components.registry import Registry
+    from ablate.study.spec import RunSpec
+
+TIMES = ("seconds", "images_per_second", "evaluation_seconds")
+
+RANDOM = '''
+import random
+
+import numpy as np
+
+from ablate import augmentation
+
+
+@augmentation("random")
+def random_noise():
+    """Draw from every global stream, as a careless plugin would."""
+    return lambda images, generator: images * (0.5 + 0.25 * random.random() + 0.25 * np.random.rand())
+'''
+
+
+class KilledError(Exception):
+    """Stands for SIGKILL."""
+
+
+class Disk:
+    """A recorder that keeps states on disk, and dies after some of them."""
+
+    def __init__(self, file: Path, dies_after: int | None = None) -> None:
+        self.file, self.left = file, dies_after
+        self.records: list[dict[str, Any]] = []
+
+    def resume(self) -> State | None:
+        try:
+            return read_checkpoint(self.file, "key")
+        except NoCheckpointError:
+            return None
+
+    def started(self, environment: Any, records: Any) -> None:
+        self.records = list(records)
+
+    def under_way(self, epoch: int, share: float) -> None:
+        pass
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        self.records.append(record)
+
+    def keep(self, state: State) -> None:
+        if self.left == 0:
+            raise KilledError
+        write_checkpoint(self.file, "key", state)
+        if self.left is not None:
+            self.left -= 1
+
+
+def planned(study: Path, *settings: str) -> tuple[RunSpec, Registry]:
+    reading = read_study(study, Changes(settings))
+    registry = discover(study)
+    return run_specs(settle(reading, registry, Path("data"), {}), (0,))[0], registry
+
+
+def bits(disk: Disk, result: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+    return result["weights"], [{k: v for k, v in r.items() if k not in TIMES} for r in disk.records]
+
+
+def train(spec: RunSpec, registry: Registry, disk: Disk, threads: int = 1) -> dict[str, Any]:
+    return train_run(spec, registry, Machine(Path("data"), "cpu", threads), disk, every=0.0)
+
+
+SHIPPED = [
+    "baseline.model.use=simple-cnn",
+    'baseline.model={ use = "enhanced-cnn", width = 4, dropout = 0.5 }',
+    "baseline.model.use=timm:test_resnet",
+    "baseline.model.use=torchvision:shufflenet_v2_x0_5",
+    "baseline.optimizer.use=sgd",
+    "baseline.optimizer.use=adamw",
+    "baseline.optimizer.use=torch:RMSprop",
+    "baseline.optimizer.use=timm:lion",
+    "baseline.scheduler.use=cosine",
+    "baseline.scheduler.use=step",
+    "baseline.scheduler.use=one-cycle",
+    "baseline.scheduler.use=warmup-cosine",
+    'baseline.scheduler={ use = "torch:CyclicLR", base_lr = 1e-3, max_lr = 1e-2, cycle_momentum = false }',
+    "baseline.scheduler.use=torch:ReduceLROnPlateau",
+    'baseline.augmentation=[{ use = "random-crop" }, { use = "flip" }, { use = "cutout", size = 4 }]',
+    'baseline.augmentation=[{ use = "random" }]',
+]
+
+
+@pytest.mark.parametrize("setting", SHIPPED)
+def test_a_run_killed_many_times_ends_with_the_same_bits(setting: str, study: Path, folder: Path) -> None:
+    (folder / "plugins" / "drawing.py").write_text(RANDOM)
+    settings = [setting, "baseline.epochs=3", "baseline.dataset.images=40"]
+    if "optimizer" in setting:
+        settings.append("baseline.optimizer.lr=1e-2")
+    spec, registry = planned(study, *settings)
+    whole = Disk(folder / "whole.pt")
+    unkilled = bits(whole, train(spec, registry, whole))
+    disk = Disk(folder / "killed.pt")
+    for lives in (0, 1, 1, 2, 1):
+        disk = Disk(folder / "killed.pt", lives)
+        with pytest.raises(KilledError):
+            train(spec, registry, disk)
+    disk = Disk(folder / "killed.pt")
+    assert bits(disk, train(spec, registry, disk)) == unkilled
+
+
+def test_a_run_goes_on_with_the_threads_it_began_with(study: Path, folder: Path) -> None:
+    spec, registry = planned(study)
+    with pytest.raises(KilledError):
+        train(spec, registry, Disk(folder / "c.pt", 1), threads=1)
+    train(spec, registry, Disk(folder / "c.pt"), threads=2)
+    assert torch.get_num_threads() == 1
+
+
+def test_the_epochs_before_are_told_again_when_a_run_goes_on(study: Path, folder: Path) -> None:
+    spec, registry = planned(study)
+    with pytest.raises(KilledError):
+        train(spec, registry, Disk(folder / "c.pt", 3))
+    disk = Disk(folder / "c.pt")
+    train(spec, registry, disk)
+    assert [record["epoch"] for record in disk.records] == [1, 2]
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 nothing", None])
+def test_a_damaged_checkpoint_is_none(damage: bytes | None, folder: Path) -> None:
+    file = folder / "c.pt"
+    write_checkpoint(file, "key", {"a": torch.zeros(1000)})
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    with pytest.raises(NoCheckpointError, match="cannot be read"):
+        read_checkpoint(file, "key")
+
+
+def test_a_checkpoint_of_another_run_is_none(folder: Path) -> None:
+    write_checkpoint(folder / "c.pt", "key", {})
+    with pytest.raises(NoCheckpointError, match="not this run's"):
+        read_checkpoint(folder / "c.pt", "other")
+
+
+class Hostile:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("hacked"),))
+
+
+def test_a_hostile_checkpoint_runs_nothing(folder: Path) -> None:
+    torch.save({"format": 1, "key": "key", "model": Hostile()}, folder / "c.pt", pickle_module=pickle)
+    with pytest.raises(NoCheckpointError, match="cannot be read"):
+        read_checkpoint(folder / "c.pt", "key")
+    assert not Path("hacked").exists()
