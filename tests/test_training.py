@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 from ablate.components.contracts import ImageShape, Source, Split
 from ablate.components.discover import discover
 from ablate.errors import DataError, DivergedError, InputError, RunError
+from ablate.paths import shipped
 from ablate.study.plan import run_specs
 from ablate.study.settle import settle
 from ablate.study.spec import RunSpec, Splits
@@ -258,3 +259,23 @@ def test_jobs_never_exceed_the_cores_or_the_runs() -> None:
     assert default_jobs("cpu", 100) <= cores()
     assert default_jobs("cpu", 1) == 1
     assert default_jobs("cuda", 100) == 1
+
+
+# Golden numbers: a change here is a change of every result, and RESULTS_VERSION has to move with it.
+
+
+def test_a_cut_takes_these_images() -> None:
+    labels = np.arange(12, dtype=np.int64) % 3
+    loaded = {"train": Split(np.arange(12, dtype=np.uint8)[:, None, None, None], labels)}
+    loaded["test"] = loaded["train"]
+    cut = cut_splits(loaded, Splits(5, 3, 4))
+    images = {name: part.images[:, 0, 0, 0].tolist() for name, part in cut.items()}
+    assert images == {"test": [3, 5, 6, 7], "validation": [3, 5, 7], "train": [2, 4, 6, 8, 9]}
+
+
+def test_two_epochs_on_real_digits_give_these_losses() -> None:
+    # The variant with batch norm and shifts: weights, order, augmentation and statistics all have a part in it.
+    _, notes = trained(shipped("studies") / "digits.toml", "baseline.epochs=2", index=4)
+    losses = [(r["train/loss"], r["validation/loss"], r["test/loss"]) for r in notes.records]
+    assert losses[0] == pytest.approx((2.12152, 2.00676, 2.01019), abs=2e-3)
+    assert losses[1] == pytest.approx((1.57566, 1.12388, 1.13539), abs=1e-2)
