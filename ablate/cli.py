@@ -20,10 +20,26 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Ablation studies for image classification: which change helped, by how much, and is it real?",
 )
 new = typer.Typer(no_args_is_help=True, help="Write a commented file to start from, that runs as it is.")
 app.add_typer(new, name="new")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from . import __version__
+
+        sys.stdout.write(f"ablate {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Ablation studies for image classification: which change helped, by how much, and is it real?"""
 
 
 StudyFile = Annotated[Path, typer.Argument(help="The study file.", show_default=False)]

@@ -571,3 +571,14 @@ def test_the_live_table_shows_runs_and_leaves_a_line_for_each(study: Path, capsy
     assert "done    baseline, seed 0" in text
     assert "test accuracy" in text
     assert text.rstrip().endswith("next: ablate report")
+
+
+def test_where_a_dataset_is_decides_nothing(study: Path) -> None:
+    plugin = study.parent.parent / "plugins" / "tiny.py"
+    plugin.write_text(plugin.read_text().replace("images: int = 64", "images: int = 64, where: Path = Path('.')"))
+    here, there = (plan(study, "--set", f"baseline.dataset.where={place}") for place in ("here", "there"))
+    assert [r["key"] for r in here] == [r["key"] for r in there]
+
+
+def test_the_version_is_told() -> None:
+    assert ablate("--version").stdout.startswith("ablate 0.")

@@ -14,7 +14,7 @@ from ..report.content import Records
 from ..report.render import render
 from ..store.frame import environment_lines, read_frames
 from ..store.store import Store
-from ..store.studies import StudyRecord, find_study
+from ..store.studies import StudyRecord, file_name, find_study
 from ..study.check import findings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def write_report(options: ReportOptions) -> int:
     """Write a study's report, name its files, and return the exit code."""
     home, record = find_study(Store(options.store), options.study, options.pilot)
     records = read_records(home, record)
-    out = options.out or Path("reports") / _slug(record)
+    out = options.out or Path("reports") / (file_name(record.name) + ("-pilot" if record.changes.pilot else ""))
     files = render(records, options.formats, out)
     if options.json:
         text.say_json({"study": record.name, "files": [str(f.resolve()) for f in files]})
@@ -89,8 +89,3 @@ def _command(home: Store, record: StudyRecord) -> str:
     parts = ["ablate run", shlex.quote(shown(record.path)), *_changes(record), "--pilot" if pilot else ""]
     parts += [] if root == store_dir() else ["--store", shlex.quote(shown(root))]
     return " ".join(part for part in parts if part)
-
-
-def _slug(record: StudyRecord) -> str:
-    slug = "".join(c if c.isalnum() or c in "-_." else "-" for c in record.name).strip(".") or "study"
-    return slug + ("-pilot" if record.changes.pilot else "")

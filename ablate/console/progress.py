@@ -53,7 +53,8 @@ class Lines:
         match event:
             case Started():
                 self._began[spec.key] = now
-                note(f"start   {name}: {spec.recipe.epochs} epochs")
+                epochs = spec.recipe.epochs
+                note(f"start   {name}: {epochs} epoch{'s' if epochs > 1 else ''}")
                 self._last = now
             case EpochDone(record=record) if now - self._last >= QUIET_SECONDS:
                 self._last = now

@@ -171,11 +171,14 @@ def find_study(store: Store, named: str | None, pilot: bool | None) -> tuple[Sto
     )
 
 
+def file_name(name: str) -> str:
+    """Return what files of a study are called; a hash keeps names apart that differ in case or odd characters."""
+    slug = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name.lower())[:60]
+    return slug if slug == name else f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
 def _file(store: Store, name: str) -> Path:
-    """Return the file for a study's name; the hash keeps names apart that differ only in odd characters."""
-    slug = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)[:60]
-    tail = "" if slug == name else "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
-    return store.studies_folder / f"{slug}{tail}.json"
+    return store.studies_folder / f"{file_name(name)}.json"
 
 
 def _record(store: Store, document: Document | None) -> StudyRecord | None:

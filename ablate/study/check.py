@@ -65,7 +65,7 @@ def _validation(study: Study) -> Iterator[Finding]:
             "no-validation",
             "every variant" if everywhere else listing(without),
             "no validation split: whatever is decided from these numbers is decided on the test set",
-            "hold images back with dataset = { ..., validation = 5000 }",
+            "hold images back with dataset = { ..., validation = 0.1 }",
         )
 
 

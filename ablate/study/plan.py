@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..components.contracts import KINDS, Kind
@@ -95,7 +95,7 @@ def _spec(settled: Settled, name: str, recipe: Recipe, seed: int) -> RunSpec:
         "epochs": recipe.epochs,
         "batch_size": recipe.batch_size,
         "dataset": {
-            **part("dataset", recipe.dataset),
+            **part("dataset", replace(recipe.dataset, settings=_settings_of_data(settled, recipe.dataset))),
             "splits": vars(recipe.splits),
             "shape": list(facts.shape),
             "classes": facts.classes,
@@ -107,6 +107,12 @@ def _spec(settled: Settled, name: str, recipe: Recipe, seed: int) -> RunSpec:
         "scheduler": part("scheduler", recipe.scheduler),
     }
     return RunSpec(name, seed, _digest(identity), recipe, identity)
+
+
+def _settings_of_data(settled: Settled, dataset: Choice) -> dict[str, Any]:
+    """Return a dataset's settings without those that say where it is: its fingerprint says what it is."""
+    elsewhere = settled.locations.get(dataset.use, frozenset())
+    return {name: value for name, value in dataset.settings.items() if name not in elsewhere}
 
 
 def _digest(document: Mapping[str, Any]) -> str:

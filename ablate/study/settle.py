@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..components.contracts import KINDS, DataFacts, Kind
@@ -19,7 +20,6 @@ from .toml import PILOT_IMAGES, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from ..components.registry import LibraryEntry, Registry
 
@@ -31,13 +31,15 @@ Part = tuple[Kind, str]
 class Settled:
     """A study whose recipes are complete, with what a run's key needs beside them.
 
-    facts: each variant's dataset; sources: the digest of each component's source; places: where it stands.
+    facts: each variant's dataset; sources: the digest of each component's source; places: where it stands;
+    locations: the settings of each dataset that say where its files are.
     """
 
     study: Study
     facts: dict[str, DataFacts] = field(default_factory=dict)
     sources: dict[Part, str] = field(default_factory=dict)
     places: dict[Part, str] = field(default_factory=dict)
+    locations: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 Known = dict[str, dict[str, Any]]
@@ -111,6 +113,8 @@ class _Settler:
             self._problem((*choice.place, "use"), kind, choice, ".use", str(error))
             return choice
         self._note(kind, choice.use, entry.source, entry.place)
+        if kind == "dataset":
+            self.settled.locations[choice.use] = frozenset(s.name for s in entry.settings if s.annotation is Path)
         checked = entry.check(choice.settings)
         if checked.problems:
             self._wrong.add(choice.place)
