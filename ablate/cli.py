@@ -27,9 +27,9 @@ app.add_typer(new, name="new")
 
 def _version(asked: bool) -> None:
     if asked:
-        from . import __version__
+        from importlib.metadata import version
 
-        sys.stdout.write(f"ablate {__version__}\n")
+        sys.stdout.write(f"ablate {version('ablate-studies')}\n")
         raise typer.Exit
 
 

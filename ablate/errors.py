@@ -7,7 +7,8 @@
     ├── DataError                  exit 2: a dataset that is absent, damaged or cannot be fetched
     ├── StoreError                 exit 1: the store cannot be read or written
     └── RunError                   exit 1: one run failed; the study goes on
-        └── DivergedError          the loss stopped being finite
+        ├── DivergedError          the loss stopped being finite
+        └── StoppedError           the run was asked to stop, and kept its state
 
 An error's text is written for a person: what is wrong, where, what is accepted, and the next step.
 The command prints it without a traceback and exits with `exit_code`.
@@ -55,6 +56,10 @@ class RunError(AblateError):
 
 class DivergedError(RunError):
     """The training loss stopped being finite."""
+
+
+class StoppedError(RunError):
+    """The run was asked to stop, and kept its state."""
 
 
 @dataclass(frozen=True, order=True)

@@ -7,17 +7,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ablate.components.discover import discover
 from ablate.execute.inline import Inline
-from ablate.execute.jobs import EpochDone, Event, Executor, Failed, Finished, Job, Started
+from ablate.execute.jobs import EpochDone, Event, Executor, Failed, Finished, Job, Lost, Started, Stopped
 from ablate.execute.local import LocalProcesses, died
 from ablate.store.store import Store
 from ablate.study.plan import run_specs
 from ablate.study.settle import settle
+from ablate.study.spec import Limits
 from ablate.study.toml import Changes, read_study
 from ablate.training.machine import Machine
 
@@ -246,7 +248,7 @@ def test_a_damaged_result_is_moved_aside_and_the_run_made_again(study: Path) -> 
 
 
 def test_a_run_that_was_killed_goes_on_from_its_checkpoint(study: Path) -> None:
-    (job,) = jobs(study, "baseline.epochs=40", "baseline.dataset.images=2000")[:1]
+    (job,) = jobs(study, "baseline.epochs=40", "baseline.dataset.images=300")[:1]
     seen: list[Event] = []
 
     def tell(event: Event) -> None:
@@ -329,3 +331,102 @@ def test_a_result_is_kept_where_there_are_no_hard_links(folder: Path, monkeypatc
     assert mine.finish({"test/accuracy": 0.5})
     assert not mine.finish({"test/accuracy": 0.9})
     assert (mine.result() or {})["test/accuracy"] == 0.5
+
+
+SLEEPS = '''
+import time
+from pathlib import Path
+
+from ablate import augmentation
+
+
+@augmentation("sleeps")
+def sleeps(*, seconds: float = 300.0, after: int = 2):
+    """Sleep after some batches."""
+    calls = []
+
+    def transform(images, generator):
+        calls.append(1)
+        if len(calls) > after:
+            time.sleep(seconds)
+        return images
+
+    return transform
+
+
+@augmentation("moody")
+def moody(*, after: int = 4):
+    """Crash once, in the life of a folder."""
+    import os
+
+    calls = []
+
+    def transform(images, generator):
+        calls.append(1)
+        if len(calls) > after and not Path("crashed").exists():
+            Path("crashed").touch()
+            os._exit(9)
+        return images
+
+    return transform
+'''
+
+
+def test_a_lost_run_is_tried_again_from_its_checkpoint(study: Path, write: Write) -> None:
+    write("plugins/sleeps.py", SLEEPS)
+    (job,) = jobs(study, 'flipped.augmentation=[{ use = "moody" }]')[1:2]
+    events = run(LocalProcesses(1), [job])
+    (lost,) = [e for e in events if isinstance(e, Lost)]
+    assert "exit code 9" in lost.reason
+    assert lost.tries_left == 2
+    assert isinstance(events[-1], Finished)
+    assert [record["epoch"] for record in Store(job.store).run(job.spec.key).history()] == [1, 2]
+    epochs = [e.record["epoch"] for e in events if isinstance(e, EpochDone)]
+    assert epochs == [1, 2]
+
+
+def test_a_run_that_takes_too_long_is_ended_and_told(study: Path, write: Write) -> None:
+    write("plugins/sleeps.py", SLEEPS)
+    (job,) = jobs(study, 'flipped.augmentation=[{ use = "sleeps" }]')[1:2]
+    events = run(LocalProcesses(1), [replace(job, limits=Limits(run_timeout=3))])
+    assert isinstance(events[-1], Failed)
+    assert events[-1].reason == "timed out after 3 s (run_timeout)"
+    assert Store(job.store).state(job.spec.key) == "failed"
+
+
+def test_runs_that_are_asked_to_stop_keep_their_state_and_begin_no_other(study: Path) -> None:
+    todo = jobs(study, "baseline.epochs=100000")
+    events: list[Event] = []
+    LocalProcesses(1).run(todo, events.append, lambda: any(isinstance(e, EpochDone) for e in events))
+    assert isinstance(events[-1], Stopped)
+    assert sum(isinstance(e, Started) for e in events) == 1
+    folder = Store(todo[0].store).run(todo[0].spec.key)
+    assert folder.state() == "unfinished"
+    assert folder.checkpoint.exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_the_command_and_the_same_command_goes_on(study: Path, number: int, code: int) -> None:
+    command = [sys.executable, "-m", "ablate", "run", str(study), "--seeds", "1", "--jobs", "1"]
+    long = [*command, "--set", "baseline.epochs=3000", "--set", "baseline.dataset.images=2000"]
+    running = subprocess.Popen(long, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert running.stderr is not None
+    for line in running.stderr:
+        if line.startswith("start"):
+            break
+    time.sleep(3)
+    running.send_signal(number)
+    told = running.stderr.read()
+    running.stderr.close()
+    assert running.wait() == code
+    assert "stopping: runs under way keep their state" in told
+    assert "stopped: 0 of 2 runs done, 1 kept at the last checkpoint; the same command goes on" in told
+    assert "Traceback" not in told
+
+
+def test_a_study_may_go_on_after_its_loss_diverged(study: Path) -> None:
+    todo = jobs(study, "baseline.optimizer.use=sgd", "baseline.optimizer.lr=1e30")[:1]
+    (failed,) = [e for e in run(Inline(), todo) if isinstance(e, Failed)]
+    assert "diverged: the training loss is nan in epoch 1, from step" in failed.reason
+    events = run(Inline(), [replace(todo[0], limits=Limits(go_on=True))])
+    assert isinstance(events[-1], Finished)

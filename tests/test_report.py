@@ -212,14 +212,14 @@ def test_a_complete_study_has_no_column_of_runs() -> None:
 
 
 def test_a_report_ends_with_how_it_was_made() -> None:
-    made = report(dataclasses.replace(records(), command="ablate report studies/x.toml"))
+    made = report(dataclasses.replace(records(), command="ablate run studies/x.toml"))
     facts = {fact.label: fact.value.replace("\xa0", " ") for fact in made.making}
     assert facts["seeds"] == "0, 1, 2"
     assert facts["environment"] == "torch 2.15.0, CPU, 2 threads"
     assert facts["training time"] == "13 min 30 s"
     assert facts["report made"] == "2026-01-02"
-    assert made.command == "ablate report studies/x.toml"
-    assert report(records()).command == "ablate report cifar100-phases.toml"
+    assert made.command == "ablate run studies/x.toml, then ablate report"
+    assert report(records()).command == "ablate run cifar100-phases.toml, then ablate report"
 
 
 def test_a_pilot_has_a_banner() -> None:

@@ -12,6 +12,7 @@ import torch
 from ablate.components.discover import discover
 from ablate.study.plan import run_specs
 from ablate.study.settle import settle
+from ablate.study.spec import Limits
 from ablate.study.toml import Changes, read_study
 from ablate.training.checkpoint import NoCheckpointError, State, read_checkpoint, write_checkpoint
 from ablate.training.machine import Machine
@@ -64,6 +65,9 @@ class Disk:
     def epoch(self, record: dict[str, Any]) -> None:
         self.records.append(record)
 
+    def stopping(self) -> bool:
+        return False
+
     def keep(self, state: State) -> None:
         if self.left == 0:
             raise KilledError
@@ -83,7 +87,7 @@ def bits(disk: Disk, result: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]
 
 
 def train(spec: RunSpec, registry: Registry, disk: Disk, threads: int = 1) -> dict[str, Any]:
-    return train_run(spec, registry, Machine(Path("data"), "cpu", threads), disk, every=0.0)
+    return train_run(spec, registry, Machine(Path("data"), "cpu", threads), disk, Limits(checkpoint_seconds=0.0))
 
 
 SHIPPED = [

@@ -14,7 +14,7 @@ from ablate.errors import DataError, DivergedError, InputError, RunError
 from ablate.paths import shipped
 from ablate.study.plan import run_specs
 from ablate.study.settle import settle
-from ablate.study.spec import RunSpec, Splits
+from ablate.study.spec import Limits, RunSpec, Splits
 from ablate.study.toml import Changes, read_study
 from ablate.training.data import cut_splits, load_data
 from ablate.training.loop import check_logits, evaluate, steps_per_epoch
@@ -36,6 +36,9 @@ class Notes:
 
     def resume(self) -> State | None:
         return None
+
+    def stopping(self) -> bool:
+        return False
 
     def keep(self, state: State) -> None:
         pass
@@ -59,7 +62,7 @@ def planned(study: Path, *settings: str) -> tuple[list[RunSpec], Registry]:
 def trained(study: Path, *settings: str, index: int = 0) -> tuple[dict[str, Any], Notes]:
     specs, registry = planned(study, *settings)
     notes = Notes()
-    return train_run(specs[index], registry, Machine(Path("data"), "cpu", 1), notes), notes
+    return train_run(specs[index], registry, Machine(Path("data"), "cpu", 1), notes, Limits()), notes
 
 
 def split(count: int, classes: int = 10) -> Split:
@@ -156,7 +159,7 @@ def test_plateau_watches_validation_and_never_test(study: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(study: Path) -> None:
-    with pytest.raises(DivergedError, match=r"training loss is nan in epoch \d \(learning rate 1e\+30\)"):
+    with pytest.raises(DivergedError, match=r"training loss is nan in epoch \d, from step \d \(learning rate 1e\+30\)"):
         trained(study, "baseline.optimizer.use=sgd", "baseline.optimizer.lr=1e30", "baseline.epochs=5")
 
 

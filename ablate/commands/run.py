@@ -12,6 +12,7 @@ from ..console.progress import progress
 from ..errors import InputError, StoreError, listing
 from ..execute.jobs import Executor, Job
 from ..execute.local import LocalProcesses
+from ..execute.signals import Interrupts
 from ..paths import shown
 from ..report.numbers import NAMES, duration
 from ..stats.summary import estimate
@@ -52,8 +53,9 @@ def run_study(options: Options, how: RunOptions, executor: Executor | None = Non
         fetch_data(prepared, todo)
         rehearse(prepared, executor, todo, how)
     record(prepared)
-    if todo:
-        make_runs(prepared, executor or _local(how), todo, how)
+    stopped = make_runs(prepared, executor or _local(how), todo, how) if todo else None
+    if stopped is not None:
+        return say_stopped(prepared, stopped)
     return summarize(prepared, how)
 
 
@@ -108,11 +110,25 @@ def record(prepared: Prepared) -> None:
     set_last(store, prepared.written.name, prepared.written.pilot)
 
 
-def make_runs(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], how: RunOptions) -> None:
-    """Make the runs, showing how they go."""
+def make_runs(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], how: RunOptions) -> int | None:
+    """Make the runs, showing how they go; return the signal that stopped them, or None."""
     expected = expected_seconds(prepared)
-    with progress(todo, lambda spec: expected.get(spec.key)) as tell:
-        executor.run(_jobs(prepared, todo, how), tell)
+    stop_text = "stopping: runs under way keep their state; once more stops at once"
+    with (
+        Interrupts(lambda: text.note(stop_text)) as interrupts,
+        progress(todo, lambda spec: expected.get(spec.key)) as tell,
+    ):
+        executor.run(_jobs(prepared, todo, how), tell, interrupts.stopping)
+    return interrupts.signal
+
+
+def say_stopped(prepared: Prepared, number: int) -> int:
+    """Say how things stand after a signal, and how to go on; return the exit code that shells know it by."""
+    states = [prepared.home.state(p.spec.key) for p in prepared.planned]
+    begun = states.count("unfinished")
+    keep = f", {begun} kept at the last checkpoint" if begun else ""
+    text.note(f"stopped: {states.count('stored')} of {len(states)} runs done{keep}; the same command goes on")
+    return 128 + number
 
 
 def summarize(prepared: Prepared, how: RunOptions) -> int:
@@ -173,7 +189,9 @@ def _todo(prepared: Prepared, how: RunOptions) -> list[RunSpec]:
 def _jobs(prepared: Prepared, specs: Sequence[RunSpec], how: RunOptions) -> list[Job]:
     options = prepared.options
     machine = Machine(options.data_dir, how.device, max(1, cores() // how.jobs))
-    return [Job(s, prepared.home.root, machine, options.study.resolve(), prepared.written.plugins) for s in specs]
+    study = prepared.written
+    place = (prepared.home.root, machine, options.study.resolve(), study.plugins, study.limits)
+    return [Job(spec, *place) for spec in specs]
 
 
 def _records(runs: Any) -> list[dict[str, Any]]:

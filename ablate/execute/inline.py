@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from .jobs import BUSY_SECONDS, Busy
+from .jobs import BUSY_SECONDS, Busy, never
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .jobs import Event, Job, Tell
+    from .jobs import Event, Job, Stopping, Tell
 
 
 class Inline:
@@ -29,19 +29,19 @@ class Inline:
         rehearse_all(jobs, note)
         return failed
 
-    def run(self, jobs: Sequence[Job], tell: Tell) -> None:
+    def run(self, jobs: Sequence[Job], tell: Tell, stopping: Stopping = never) -> None:
         """Make all runs in order."""
         from .worker import work
 
         waiting = list(jobs)
-        while waiting:
+        while waiting and not stopping():
             job = waiting.pop(0)
             busy: list[Event] = []
 
             def note(event: Event, busy: list[Event] = busy) -> None:
                 busy.append(event) if isinstance(event, Busy) else tell(event)
 
-            work(job, note)
+            work(job, note, stopping)
             if busy:
                 waiting.append(job)
                 time.sleep(BUSY_SECONDS)

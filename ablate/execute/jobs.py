@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from ..study.spec import Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +27,7 @@ class Job:
     machine: Machine
     study: Path | None = None
     plugins: tuple[Path, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,22 @@ class Busy:
 
 
 @dataclass(frozen=True)
+class Lost:
+    """A run's process ended without a word; the run is tried again from its last checkpoint."""
+
+    spec: RunSpec
+    reason: str
+    tries_left: int
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A run was asked to stop, and kept its state."""
+
+    spec: RunSpec
+
+
+@dataclass(frozen=True)
 class Finished:
     """A run's result is stored."""
 
@@ -74,20 +93,27 @@ class Failed:
     reason: str
 
 
-Event = Started | UnderWay | EpochDone | Busy | Finished | Failed
+Event = Started | UnderWay | EpochDone | Busy | Lost | Stopped | Finished | Failed
 BUSY_SECONDS = 2.0
 """How long to wait before looking again, where other processes make all the runs that are left."""
 
 Tell = Callable[[Event], None]
+Stopping = Callable[[], bool]
+"""Asked again and again: whether to begin no more runs, and to let those under way keep their state and stop."""
+
+
+def never() -> bool:
+    """Say that nobody asked to stop."""
+    return False
 
 
 class Executor(Protocol):
-    """Somewhere to run jobs. Every job ends in one `Finished` or `Failed`, in any order."""
+    """Somewhere to run jobs. Every job that is not stopped ends in one `Finished` or `Failed`, in any order."""
 
     def rehearse(self, jobs: Sequence[Job]) -> dict[str, str]:
         """Build each job's run and take one step; return what failed, by variant."""
         ...
 
-    def run(self, jobs: Sequence[Job], tell: Tell) -> None:
-        """Make all runs, telling of each as it goes."""
+    def run(self, jobs: Sequence[Job], tell: Tell, stopping: Stopping = never) -> None:
+        """Make all runs, telling of each as it goes; once `stopping` is true, save those under way and begin none."""
         ...

@@ -14,18 +14,62 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from multiprocessing import connection
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
 from ..store.store import Store
-from .jobs import BUSY_SECONDS, Busy, Event, Failed, Finished, Job, Tell
+from .jobs import BUSY_SECONDS, Busy, Event, Failed, Finished, Job, Lost, Stopped, Stopping, Tell, never
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
+
+
+TRIES = 3
+"""How often a run is begun, or gone on with, whose process ends without a word."""
+
+STOP_SECONDS = 20.0
+WAIT_SECONDS = 0.25
+"""How long to wait for news before looking whether to stop, and whether a run is overdue."""
+
+
+@dataclass
+class _Try:
+    """A job with the process that makes it, and how often that was tried."""
+
+    job: Job
+    process: BaseProcess | None = None
+    began: float = 0.0
+    lives: int = TRIES
+    ended: str = ""
+
+    def end(self, reason: str) -> None:
+        """End the process for a reason of ours."""
+        if self.process is not None and not self.ended:
+            self.ended = reason
+            _kill(self.process)
+
+    def lost(self) -> Event:
+        """Record that the process ended without a word; a reason of ours is final, any other has further tries."""
+        spec = self.job.spec
+        if self.ended == STOPPED:
+            return Stopped(spec)
+        assert self.process is not None  # it was started
+        self.process.join()
+        reason = self.ended or died(self.process.exitcode)
+        self.lives -= 1
+        if self.lives > 0 and not self.ended:
+            return Lost(spec, reason, self.lives)
+        with contextlib.suppress(StoreError):
+            Store(self.job.store).run(spec.key).fail(reason)
+        return Failed(spec, reason)
+
+
+STOPPED = "did not stop in time"
 
 
 class LocalProcesses:
@@ -62,7 +106,7 @@ class LocalProcesses:
         while left:
             process, ours = self._start(_rehearse, left)
             begun = ""
-            with _ending({ours: process}), contextlib.suppress(EOFError, OSError):
+            with _ending({ours: _Try(left[0], process)}), contextlib.suppress(EOFError, OSError):
                 while True:
                     variant, reason = ours.recv()
                     begun = variant
@@ -79,41 +123,54 @@ class LocalProcesses:
                 break
         return failed
 
-    def run(self, jobs: Sequence[Job], tell: Tell) -> None:
-        """Make all runs, in order of their start. On an exception (Ctrl-C) every process is ended first."""
-        waiting = list(reversed(jobs))
-        running: dict[Connection, BaseProcess] = {}
-        mine: dict[Connection, Job] = {}
-        with _ending(running):
-            while waiting or running:
-                while waiting and len(running) < self._most:
-                    job = waiting.pop()
-                    process, ours = self._start(_work, job)
-                    running[ours], mine[ours] = process, job
-                for ours in _ready(running):
-                    last = self._tell_next(ours, running[ours], mine[ours], tell)
-                    if last is not None:
-                        ours.close()
-                        del running[ours]
-                    if isinstance(last, Busy):
-                        waiting.insert(0, mine[ours])
-                        if not running:
-                            time.sleep(BUSY_SECONDS)
+    def run(self, jobs: Sequence[Job], tell: Tell, stopping: Stopping = never) -> None:
+        """Make all runs, in order of their start. On an exception every process is ended first.
 
-    def _tell_next(self, ours: Connection, process: BaseProcess, job: Job, tell: Tell) -> Event | None:
+        A run whose process is lost is tried again from its checkpoint, up to TRIES times in all. One that is
+        asked to stop and does not within STOP_SECONDS is ended; it goes on from its last checkpoint.
+        """
+        waiting = [_Try(job) for job in reversed(jobs)]
+        running: dict[Connection, _Try] = {}
+        asked = 0.0
+        with _ending(running):
+            while running or (waiting and not stopping()):
+                while waiting and len(running) < self._most and not stopping():
+                    one = waiting.pop()
+                    one.process, ours = self._start(_work, one.job)
+                    one.began = time.monotonic()
+                    running[ours] = one
+                if stopping() and not asked:
+                    asked = time.monotonic()
+                    for ours in running:
+                        with contextlib.suppress(OSError):
+                            ours.send("stop")
+                _end_overdue(running.values(), asked)
+                for ours in _ready(running):
+                    last = self._tell_next(ours, running[ours], tell)
+                    if last is None:
+                        continue
+                    ours.close()
+                    one = running.pop(ours)
+                    if isinstance(last, (Busy, Lost)):
+                        waiting.insert(0 if isinstance(last, Busy) else len(waiting), one)
+                    if isinstance(last, Busy) and not running:
+                        time.sleep(BUSY_SECONDS)
+
+    def _tell_next(self, ours: Connection, one: _Try, tell: Tell) -> Event | None:
         """Pass on what a run's process tells next; return it if it is the last."""
         event: Event
         try:
             # Nothing to read, and ready all the same: the process has ended, though a child of it may live on.
-            event = ours.recv() if ours.poll() else _lost(process, job)
+            event = ours.recv() if ours.poll() else one.lost()
         except (EOFError, OSError):
-            event = _lost(process, job)
+            event = one.lost()
         if not isinstance(event, Busy):
             tell(event)
-        if not isinstance(event, (Busy, Finished, Failed)):
+        if not isinstance(event, (Busy, Lost, Stopped, Finished, Failed)):
             return None
-        process.join(timeout=10)
-        _kill(process)
+        assert one.process is not None  # it has just told something
+        one.process.join(timeout=10)
+        _kill(one.process)
         return event
 
     def _start(self, target: Callable[..., None], argument: Any) -> tuple[BaseProcess, Connection]:
@@ -125,19 +182,22 @@ class LocalProcesses:
         return process, ours
 
 
-def _ready(running: Mapping[Connection, BaseProcess]) -> list[Connection]:
-    """Wait until a process has told something or ended, and return the connections of those."""
-    ready = set(connection.wait([*running, *(process.sentinel for process in running.values())]))
-    return [ours for ours, process in running.items() if ours in ready or process.sentinel in ready]
+def _ready(running: Mapping[Connection, _Try]) -> list[Connection]:
+    """Wait a moment until a process has told something or ended, and return the connections of those."""
+    ends = {ours: one.process.sentinel for ours, one in running.items() if one.process is not None}
+    ready = set(connection.wait([*ends, *ends.values()], timeout=WAIT_SECONDS))
+    return [ours for ours, end in ends.items() if ours in ready or end in ready]
 
 
-def _lost(process: BaseProcess, job: Job) -> Failed:
-    """Record that a run's process ended without a word."""
-    process.join()
-    reason = died(process.exitcode)
-    with contextlib.suppress(StoreError):
-        Store(job.store).run(job.spec.key).fail(reason)
-    return Failed(job.spec, reason)
+def _end_overdue(running: Iterable[_Try], asked: float) -> None:
+    """End runs that take longer than they may, and those that were asked to stop (at `asked`) and did not."""
+    now = time.monotonic()
+    for one in running:
+        limit = one.job.limits.run_timeout
+        if limit is not None and now - one.began > limit:
+            one.end(f"timed out after {limit:g} s (run_timeout)")
+        if asked and now - asked > STOP_SECONDS:
+            one.end(STOPPED)
 
 
 def died(exitcode: int | None) -> str:
@@ -152,8 +212,8 @@ def died(exitcode: int | None) -> str:
 def _work(job: Job, theirs: Connection) -> None:
     from .worker import work
 
-    _settle_in(theirs)
-    work(job, theirs.send)
+    asked = _settle_in(theirs)
+    work(job, theirs.send, asked.is_set)
 
 
 def _rehearse(jobs: Sequence[Job], theirs: Connection) -> None:
@@ -163,20 +223,26 @@ def _rehearse(jobs: Sequence[Job], theirs: Connection) -> None:
     rehearse_all(jobs, theirs.send)
 
 
-def _settle_in(theirs: Connection) -> None:
-    """Leave the driver's process group, and end with the driver: its end of the pipe closes when it dies."""
+def _settle_in(theirs: Connection) -> threading.Event:
+    """Leave the driver's process group, and listen to it: return what is set when it asks to stop.
+
+    When the driver dies, its end of the pipe closes, and this process ends with all that it started.
+    """
     if hasattr(os, "setsid"):
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asked = threading.Event()
 
     def watch() -> None:
         with contextlib.suppress(EOFError, OSError):
-            theirs.recv()
+            while theirs.recv() == "stop":
+                asked.set()
         if hasattr(os, "killpg"):
             os.killpg(os.getpgrp(), signal.SIGKILL)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+    return asked
 
 
 def _kill(process: BaseProcess) -> None:
@@ -189,13 +255,14 @@ def _kill(process: BaseProcess) -> None:
 
 
 @contextlib.contextmanager
-def _ending(running: Mapping[Connection, BaseProcess]) -> Iterator[None]:
+def _ending(running: Mapping[Connection, _Try]) -> Iterator[None]:
     """End every process that is still running when its driver is interrupted or fails."""
     try:
         yield
     except BaseException:
-        for process in running.values():
-            _kill(process)
+        for one in running.values():
+            if one.process is not None:
+                _kill(one.process)
         raise
 
 

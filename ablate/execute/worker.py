@@ -6,17 +6,18 @@ import contextlib
 import traceback
 from typing import TYPE_CHECKING, Any
 
-import torch._dynamo  # noqa: F401  # the first optimizer imports it, for a second: so it is done once for all runs
+import torch
+import torch._dynamo  # the first optimizer imports it, for a second: so it is done once for all runs
 
 from ..components.discover import discover
-from ..errors import AblateError, RunError, StoreError
+from ..errors import AblateError, RunError, StoppedError, StoreError
 from ..paths import shown
 from ..store.files import store_errors
 from ..store.store import RunFolder, Store
 from ..study.settle import parts
 from ..training.checkpoint import NoCheckpointError, read_checkpoint, write_checkpoint
 from ..training.run import rehearse, train_run
-from .jobs import Busy, EpochDone, Failed, Finished, Job, Started, Tell, UnderWay
+from .jobs import Busy, EpochDone, Failed, Finished, Job, Started, Stopped, Stopping, Tell, UnderWay, never
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,17 +29,17 @@ if TYPE_CHECKING:
 _DRIVER_GONE = (BrokenPipeError, ConnectionResetError)
 
 
-def work(job: Job, tell: Tell) -> None:
+def work(job: Job, tell: Tell, stopping: Stopping = never) -> None:
     """Make one run: train it, record it, tell of it. Never raises for what the run itself does wrong."""
     folder = Store(job.store).run(job.spec.key)
     try:
         with folder.lock() as mine:
-            _work(job, folder, tell) if mine else tell(Busy(job.spec))
+            _work(job, folder, tell, stopping) if mine else tell(Busy(job.spec))
     except StoreError as error:
         tell(Failed(job.spec, str(error)))
 
 
-def _work(job: Job, folder: RunFolder, tell: Tell) -> None:
+def _work(job: Job, folder: RunFolder, tell: Tell, stopping: Stopping) -> None:
     """Make a run that is ours to make, unless another process finished it since it was planned."""
     result = folder.result()
     if result is not None:
@@ -46,12 +47,15 @@ def _work(job: Job, folder: RunFolder, tell: Tell) -> None:
         return
     tell(Started(job.spec))
     try:
-        result = train_run(job.spec, _registry(job), job.machine, _Recorder(job, folder, tell))
+        recorder = _Recorder(job, folder, tell, stopping)
+        result = train_run(job.spec, _registry(job), job.machine, recorder, job.limits)
         folder.finish(result)
     except _DRIVER_GONE:
         raise
+    except StoppedError:
+        tell(Stopped(job.spec))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
-        reason = reason_of(error)
+        reason = _out_of_memory(job, error) or reason_of(error)
         with contextlib.suppress(StoreError):
             folder.fail(reason, traceback.format_exc())
         tell(Failed(job.spec, reason))
@@ -81,6 +85,18 @@ def reason_of(error: BaseException, place: str = "") -> str:
     return f"{type(error).__name__}: {first}" + (f"  ({about})" if about else "")
 
 
+def _out_of_memory(job: Job, error: BaseException) -> str:
+    """Say what to lower where memory ran out; an empty string for any other error."""
+    if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        return ""
+    recipe = job.spec.recipe
+    peak = f", {torch.cuda.max_memory_allocated() / 2**30:.1f} GB at its peak" if torch.cuda.is_available() else ""
+    return (
+        f"out of memory: {recipe.model.use} with batch_size {recipe.batch_size}{peak}; "
+        "lower batch_size, choose a smaller model, or make fewer runs at a time (--jobs)"
+    )
+
+
 def _plugin_line(error: BaseException, registry: Registry) -> str:
     """Return file:line of the last frame of a plugin, where one is in the traceback."""
     files = {str(file) for file in registry.files}
@@ -106,8 +122,8 @@ def _registry(job: Job) -> Registry:
 class _Recorder:
     """Writes a run's folder and tells its driver."""
 
-    def __init__(self, job: Job, folder: RunFolder, tell: Tell) -> None:
-        self._job, self._folder, self._tell = job, folder, tell
+    def __init__(self, job: Job, folder: RunFolder, tell: Tell, stopping: Stopping) -> None:
+        self._job, self._folder, self._tell, self.stopping = job, folder, tell, stopping
 
     def resume(self) -> State | None:
         try:

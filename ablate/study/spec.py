@@ -70,6 +70,19 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """How runs are looked after; none of it is part of a run's key.
+
+    run_timeout: seconds after which a run is ended, or None. checkpoint_seconds: between checkpoints inside an
+    epoch. go_on: train on where the loss is no longer finite.
+    """
+
+    run_timeout: float | None = None
+    checkpoint_seconds: float = 120.0
+    go_on: bool = False
+
+
+@dataclass(frozen=True)
 class Study:
     """One study file, read and resolved.
 
@@ -89,6 +102,7 @@ class Study:
     note: str = ""
     plugins: tuple[Path, ...] = ()
     pilot: bool = False
+    limits: Limits = Limits()
 
     def variant(self, name: str) -> Variant:
         """Return the variant of this name; KeyError where there is none."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from ..components.contracts import Count, Natural
+from ..components.contracts import Count, Natural, Positive
 from ..components.schema import type_text, value_text
 from ..errors import did_you_mean, listing
 
@@ -48,6 +48,9 @@ class StudyTable(Table):
     ladder: bool = False
     note: str = ""
     plugins: list[str] = []
+    run_timeout: Positive | None = None
+    checkpoint_seconds: Positive = 120.0
+    diverged: Literal["fail", "continue"] = "fail"
 
 
 class _Told(Table):

@@ -15,7 +15,7 @@ from ..errors import InputError, Problem, StudyError, did_you_mean
 from ..paths import shown
 from .overrides import COMMAND_LINE, Override
 from .positions import line_of, positions
-from .spec import Place, Study
+from .spec import Limits, Place, Study
 from .tables import BaselineTable, Form, SetTable, StudyTable, VariantTable, check_table, dotted
 from .variants import Builder, Written
 
@@ -117,6 +117,7 @@ def parse_study(text: str, path: Path, changes: Changes = Changes()) -> Reading:
         note=head.note,
         plugins=head.plugins,
         pilot=changes.pilot,
+        limits=head.limits,
     )
     return reading
 
@@ -154,8 +155,10 @@ def _study_head(reading: Reading, raw: Mapping[str, Any], changes: Changes, path
     for given, plugin in zip(table.plugins, plugins, strict=True):
         if not plugin.exists():
             reading.problem(("study", "plugins"), "study: plugins", f"{given}: no such file or folder beside the study")
+    limits = Limits(table.run_timeout, table.checkpoint_seconds, table.diverged == "continue")
     return Study(
-        table.name, table.title, (), tuple(seeds), table.label, table.metric, table.ladder, table.note, plugins
+        table.name, table.title, (), tuple(seeds), table.label, table.metric, table.ladder, table.note, plugins,
+        limits=limits,
     )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def restore(run: Ingredients, state: Mapping[str, Any]) -> tuple[int, Epoch | No
     epoch = None if state["epoch"] is None else Epoch(**state["epoch"])
     if epoch is not None:
         device = run.data.train.images.device
-        epoch.order, epoch.loss = epoch.order.to(device), epoch.loss.to(device)
+        epoch.order, epoch.loss, epoch.broke = (t.to(device) for t in (epoch.order, epoch.loss, epoch.broke))
     return int(state["number"]), epoch, list(state["records"])
 
 

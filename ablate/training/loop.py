@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -57,7 +57,8 @@ class Epoch:
     """An epoch under way: the order of its images, how many steps are done, and what they gave.
 
     loss is the sum over the images seen, kept on the device; lr is the learning rate of the last step;
-    seconds is the time that its steps have taken so far.
+    seconds is the time that its steps have taken so far; broke is the first step (from 0) whose loss was not
+    finite, -1 while there is none, kept on the device too.
     """
 
     order: Tensor
@@ -66,13 +67,14 @@ class Epoch:
     seen: int = 0
     lr: float = math.nan
     seconds: float = 0.0
+    broke: Tensor = field(default_factory=lambda: torch.tensor(-1))
 
 
 def begin_epoch(run: Ingredients) -> Epoch:
     """Draw the order of an epoch's images."""
     device = run.data.train.images.device
     order = torch.randperm(len(run.data.train), generator=run.order)
-    return Epoch(order.to(device), torch.zeros((), device=device))
+    return Epoch(order.to(device), torch.zeros((), device=device), broke=torch.tensor(-1, device=device))
 
 
 def train_epoch(run: Ingredients, epoch: Epoch, on_step: Callable[[Epoch], None] | None = None) -> float:
@@ -96,7 +98,9 @@ def train_epoch(run: Ingredients, epoch: Epoch, on_step: Callable[[Epoch], None]
         if run.steps == "batch":
             run.scheduler.step()
         # Summed on the device: reading it here would wait for the device at every step.
-        epoch.loss += loss.detach() * len(batch)
+        summed = loss.detach() * len(batch)
+        epoch.broke = torch.where((epoch.broke < 0) & ~summed.isfinite(), step, epoch.broke)
+        epoch.loss += summed
         epoch.seen += len(batch)
         epoch.step = step + 1
         if on_step is not None:

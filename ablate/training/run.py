@@ -15,7 +15,7 @@ import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..components.contracts import Horizon, ImageShape
-from ..errors import DivergedError, RunError
+from ..errors import DivergedError, RunError, StoppedError
 from .checkpoint import State, capture, restore, weights_digest
 from .data import Data, Images, load_data
 from .loop import Epoch, Ingredients, begin_epoch, check_logits, evaluate, steps_per_epoch, train_epoch
@@ -27,12 +27,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..components.registry import Registry
-    from ..study.spec import RunSpec
+    from ..study.spec import Limits, RunSpec
 
 TELL_SECONDS = 1.0
-CHECKPOINT_SECONDS = 120.0
-"""Within an epoch that takes longer, the state is kept this often, beside once after each epoch."""
-
 Record = dict[str, Any]
 """One epoch: `epoch`, `lr`, `train/loss`, `validation/…`, `test/…`, `seconds` (training), `evaluation_seconds`, ..."""
 
@@ -60,14 +57,15 @@ class Recorder(Protocol):
         """Keep the state, in place of the one before."""
         ...
 
+    def stopping(self) -> bool:
+        """Tell whether the run is asked to keep its state and stop."""
+        ...
 
-def train_run(
-    spec: RunSpec, registry: Registry, machine: Machine, recorder: Recorder, every: float = CHECKPOINT_SECONDS
-) -> Record:
+
+def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Recorder, limits: Limits) -> Record:
     """Train one run and return its result: the last epoch's metrics, parameters, seconds.
 
-    every: seconds between checkpoints inside a long epoch.
-    Raises DivergedError where the training loss is not finite at an epoch's end.
+    Raises DivergedError where the training loss is not finite at an epoch's end, StoppedError when asked to stop.
     """
     device = pick_device(machine.device)
     torch.backends.cudnn.deterministic = True
@@ -77,7 +75,7 @@ def train_run(
     threads = state["threads"] if state else machine.threads
     torch.set_num_threads(threads)
     run = build(spec, registry, _load(spec, registry, machine.data_dir, device))
-    trainer = _Trainer(run, recorder, threads, every)
+    trainer = _Trainer(run, recorder, threads, limits)
     if state:
         trainer.restore(state)
     recorder.started(environment(device, threads), trainer.records)
@@ -165,8 +163,8 @@ def _load(spec: RunSpec, registry: Registry, data_dir: Path, device: torch.devic
 class _Trainer:
     """Trains a run epoch by epoch, keeping its state as it goes."""
 
-    def __init__(self, run: Ingredients, recorder: Recorder, threads: int, every: float) -> None:
-        self._run, self._recorder, self._threads, self._every = run, recorder, threads, every
+    def __init__(self, run: Ingredients, recorder: Recorder, threads: int, limits: Limits) -> None:
+        self._run, self._recorder, self._threads, self._limits = run, recorder, threads, limits
         self._number, self._epoch = 1, None  # type: int, Epoch | None
         self.records: list[Record] = []
         self._told = self._kept = time.perf_counter()
@@ -181,9 +179,10 @@ class _Trainer:
             record = self._one()
             self.records.append(record)
             self._recorder.epoch(record)
-            if not math.isfinite(record["train/loss"]):
+            if not math.isfinite(record["train/loss"]) and not self._limits.go_on:
+                step = int(self._epoch.broke) + 1 if self._epoch else 0
                 raise DivergedError(
-                    f"diverged: the training loss is {record['train/loss']} in epoch {self._number} "
+                    f"diverged: the training loss is {record['train/loss']} in epoch {self._number}, from step {step} "
                     f"(learning rate {record['lr']:g})"
                 )
             self._number, self._epoch = self._number + 1, None
@@ -200,10 +199,13 @@ class _Trainer:
         def on_step(epoch: Epoch) -> None:
             now = time.perf_counter()
             epoch.seconds = now - began
+            if self._recorder.stopping():
+                self._keep()
+                raise StoppedError("stopped; the same command goes on from here")
             if now - self._told >= TELL_SECONDS:
                 self._told = now
                 self._recorder.under_way(self._number, epoch.step / steps)
-            if now - self._kept >= self._every:
+            if now - self._kept >= self._limits.checkpoint_seconds:
                 self._keep()
 
         loss = train_epoch(run, epoch, on_step)
