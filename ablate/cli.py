@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 new = typer.Typer(no_args_is_help=True, help="Write a commented file to start from, that runs as it is.")
 app.add_typer(new, name="new")
+care = typer.Typer(no_args_is_help=True, help="Look after the store: verify what it keeps, make room in it.")
+app.add_typer(care, name="store")
 
 
 def _version(asked: bool) -> None:
@@ -178,6 +180,16 @@ def components(
     return show_components(kind, name, json)
 
 
+@app.command()
+@_command
+def doctor(store: StoreOption = None, data_dir: DataOption = None, json: JsonOption = False) -> int:
+    """Check installation, machine, store and data folder; say what is wrong and what helps."""
+    from . import paths
+    from .commands.doctor import examine
+
+    return examine(paths.store_dir(store), paths.data_dir(data_dir), json)
+
+
 @new.command("study")
 @_command
 def new_study(name: Annotated[str, typer.Argument(help="The study's name.", show_default=False)]) -> int:
@@ -197,6 +209,52 @@ def new_component(
     from .commands.new import new_component as write
 
     return write(kind, name)
+
+
+@care.command("check")
+@_command
+def check_store(
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Move damaged files aside, so that 'ablate run' makes their runs again.")
+    ] = False,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Verify every file of every run; exit 0 where all is sound."""
+    from .commands.store import check
+    from .paths import store_dir
+
+    return check(store_dir(store), mend, json)
+
+
+@care.command("clean")
+@_command
+def clean_store(
+    failed: Annotated[bool, typer.Option("--failed", help="Remove failed runs.")] = False,
+    leftovers: Annotated[
+        bool, typer.Option("--leftovers", help="Remove temporary and damaged files, idle locks, empty folders.")
+    ] = False,
+    checkpoints: Annotated[
+        bool, typer.Option("--checkpoints", help="Remove the checkpoints of finished and of failed runs.")
+    ] = False,
+    unused: Annotated[
+        bool, typer.Option("--unused", help="Remove finished runs that no study names; only where asked for.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be removed.")] = False,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Remove what the store can do without, after saying what and how much; all but --unused where none is chosen."""
+    from .commands.store import CleanOptions, clean
+    from .paths import store_dir
+    from .store.clean import KINDS
+
+    asked = {"failed": failed, "leftovers": leftovers, "checkpoints": checkpoints, "unused": unused}
+    kinds = [kind for kind in KINDS if asked[kind]]
+    someone = sys.stdin.isatty() and sys.stdout.isatty()
+    ask = functools.partial(typer.confirm, err=True) if someone else None
+    return clean(CleanOptions(store_dir(store), kinds, yes, dry_run, json), ask)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ablate.errors import InputError, StoreError
+from ablate.store import index
 from ablate.store.files import commit_document, plain, read_committed, read_document, write_document
 from ablate.store.frame import EPOCH_COLUMNS, RUN_COLUMNS, read_frames, step_times
 from ablate.store.store import Store
@@ -243,3 +244,32 @@ def test_a_read_only_store_is_told(store: Store) -> None:
             store.make_writable()
     finally:
         store.root.chmod(0o700)
+
+
+def test_states_are_the_same_with_and_without_the_index(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "WORTH_SAVING", 1)
+    finished(store, "a")
+    store.run("b").fail("broke")
+    store.run("c").start({"key": "c"})
+    wanted = {"a": "stored", "b": "failed", "c": "unfinished", "d": "new"}
+    assert index.states(store, wanted) == wanted
+    assert store.index_file.exists()
+    assert index.states(store, wanted) == wanted
+
+
+def test_a_result_that_changed_after_it_was_indexed_is_read_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "WORTH_SAVING", 1)
+    finished(store, "a")
+    index.states(store, ["a"])
+    file = store.run("a").path / "result.json"
+    file.write_text(file.read_text().replace("0.5", "0.55"))
+    assert index.states(store, ["a"]) == {"a": "unfinished"}
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"a": 3}', '{"a": [1, 2]}'])
+def test_a_damaged_index_is_read_over(store: Store, text: str) -> None:
+    finished(store, "a")
+    store.index_file.write_text(text)
+    assert index.states(store, ["a"]) == {"a": "stored"}

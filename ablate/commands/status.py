@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..console import text
 from ..errors import AblateError, InputError
 from ..paths import shown
+from ..store.index import states
 from ..store.store import Store
 from ..store.studies import StudyRecord, find_study, list_studies
 
@@ -20,8 +21,7 @@ def show_status(store_dir: Path, named: str | None, as_json: bool = False) -> in
     store = Store(store_dir)
     if named is not None:
         return _one(*_found(store, named), as_json)
-    found = [(home, record) for home in (store, store.pilot) for record in list_studies(home)]
-    counted = [(record, _count(home, record)) for home, record in found]
+    counted = [counts for home in (store, store.pilot) for counts in _counted(home)]
     if as_json:
         text.say_json(
             {"store": str(store.root), "studies": [{**_names(record), "runs": counts} for record, counts in counted]}
@@ -31,7 +31,7 @@ def show_status(store_dir: Path, named: str | None, as_json: bool = False) -> in
         raise InputError(
             f"{shown(store.root)}: is a file, and the store has to be a folder\n  name another: --store DIR"
         )
-    if not found:
+    if not counted:
         text.say(f"{shown(store.root)}: no study has been run here yet; 'ablate run STUDY' runs one")
         return 0
     rows = []
@@ -74,18 +74,27 @@ def _one(home: Store, record: StudyRecord, as_json: bool) -> int:
     return 0
 
 
-def _count(home: Store, record: StudyRecord) -> dict[str, int]:
-    """Count the runs of a study by state; one whose file no longer reads counts the runs planned last."""
+def _counted(home: Store) -> list[tuple[StudyRecord, dict[str, int]]]:
+    """Count the runs of each study of a store by state."""
+    wanted = [(record, _keys(record)) for record in list_studies(home)]
+    found = states(home, {key for _, keys in wanted for key in keys if key})
+    counted = []
+    for record, keys in wanted:
+        counts = dict.fromkeys(("stored", "failed", "unfinished", "new"), 0)
+        for key in keys:
+            counts[found[key] if key else "new"] += 1
+        counted.append((record, counts))
+    return counted
+
+
+def _keys(record: StudyRecord) -> list[str | None]:
+    """Return the key of each run of a study; one whose file no longer reads has those of the runs planned last."""
     try:
         study = record.reading().done()
         keys = record.keys(study)
-        wanted = [keys.get((v.name, s)) for v in study.variants for s in study.seeds]
+        return [keys.get((v.name, s)) for v in study.variants for s in study.seeds]
     except AblateError:
-        wanted = [row.key for row in record.rows]
-    counts = dict.fromkeys(("stored", "failed", "unfinished", "new"), 0)
-    for key in wanted:
-        counts[home.state(key) if key else "new"] += 1
-    return counts
+        return [row.key for row in record.rows]
 
 
 def _names(record: StudyRecord) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class _Try:
     began: float = 0.0
     lives: int = TRIES
     ended: str = ""
+    busy: bool = False
 
     def end(self, reason: str) -> None:
         """End the process for a reason of ours."""
@@ -164,8 +165,9 @@ class LocalProcesses:
             event = ours.recv() if ours.poll() else one.lost()
         except (EOFError, OSError):
             event = one.lost()
-        if not isinstance(event, Busy):
+        if not (isinstance(event, Busy) and one.busy):  # told once, however often it is looked at again
             tell(event)
+        one.busy = isinstance(event, Busy)
         if not isinstance(event, (Busy, Lost, Stopped, Finished, Failed)):
             return None
         assert one.process is not None  # it has just told something
@@ -213,14 +215,14 @@ def _work(job: Job, theirs: Connection) -> None:
     from .worker import work
 
     asked = _settle_in(theirs)
-    work(job, theirs.send, asked.is_set)
+    work(job, _teller(theirs), asked.is_set)
 
 
 def _rehearse(jobs: Sequence[Job], theirs: Connection) -> None:
     from .worker import rehearse_all
 
     _settle_in(theirs)
-    rehearse_all(jobs, theirs.send)
+    rehearse_all(jobs, _teller(theirs))
 
 
 def _settle_in(theirs: Connection) -> threading.Event:
@@ -237,12 +239,29 @@ def _settle_in(theirs: Connection) -> threading.Event:
         with contextlib.suppress(EOFError, OSError):
             while theirs.recv() == "stop":
                 asked.set()
-        if hasattr(os, "killpg"):
-            os.killpg(os.getpgrp(), signal.SIGKILL)
-        os._exit(1)
+        _end_all()
 
     threading.Thread(target=watch, daemon=True).start()
     return asked
+
+
+def _teller(theirs: Connection) -> Callable[[Any], None]:
+    """Return what tells the driver. Where it is gone, that ends this process without a traceback."""
+
+    def tell(event: Any) -> None:
+        try:
+            theirs.send(event)
+        except (BrokenPipeError, ConnectionResetError):
+            _end_all()
+
+    return tell
+
+
+def _end_all() -> None:
+    """End this process with all that it started: its driver is gone."""
+    if hasattr(os, "killpg"):
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
 
 
 def _kill(process: BaseProcess) -> None:

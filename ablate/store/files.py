@@ -51,9 +51,12 @@ def read_document(path: Path) -> Document | None:
 
 def read_committed(path: Path) -> Document | None:
     """Return the body of a committed document, or None where it is absent or its checksum does not fit."""
-    found = read_document(path)
-    body = found.get("body") if found else None
-    return body if isinstance(body, dict) and found is not None and found.get("checksum") == _checksum(body) else None
+    found = read_document(path) or {}
+    body = found.get("body")
+    try:
+        return body if isinstance(body, dict) and found.get("checksum") == _checksum(body) else None
+    except (ValueError, RecursionError):  # half of a surrogate pair has no bytes to sum; a deep nest has no end
+        return None
 
 
 def plain(value: Any) -> Any:

@@ -56,7 +56,8 @@ def environment_lines(store: Store, keys: list[str]) -> tuple[str, ...]:
     for key in keys:
         environment = (store.run(key).spec() or {}).get("environment")
         if isinstance(environment, Mapping):
-            versions = ", ".join(f"{name} {value}" for name, value in environment.get("versions", {}).items())
+            named = environment.get("versions")
+            versions = ", ".join(f"{k} {v}" for k, v in (named if isinstance(named, Mapping) else {}).items())
             threads = environment.get("threads")
             device = f"{environment.get('device')} ({environment.get('device_name')})"
             lines[f"{device}, {threads} threads; Python {environment.get('python')}, {versions}"] = None
@@ -71,6 +72,6 @@ def step_times(store: Store, keys: list[str]) -> dict[str, tuple[float, float]]:
         result, spec = folder.result(), folder.spec()
         if result and spec and "identity" in spec:
             times = result.get("seconds_per_image"), result.get("evaluation_seconds_per_image")
-            if times[0] and times[1]:
+            if all(isinstance(seconds, (int, float)) and seconds for seconds in times):
                 found[cost_key(spec["identity"])] = (float(times[0]), float(times[1]))
     return found

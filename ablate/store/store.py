@@ -10,13 +10,17 @@ STORE/runs/KEY/                one folder for each run:
 STORE/studies/NAME.json        what was run under a study's name (see `studies`)
 STORE/last.json                the study run last
 STORE/known.json               library components that were checked before
+STORE/index.json               results that were read before and found sound
 STORE/pilot/                   a store of its own for pilot runs
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import itertools
 import json
+import os
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +28,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import StoreError
 from ..paths import shown
+from ..study.plan import key_of
 from .files import (
     Document,
     commit_document,
@@ -67,9 +72,23 @@ class Store:
         """Return the folder of study records."""
         return self.root / "studies"
 
+    @property
+    def index_file(self) -> Path:
+        """Return the cache of results that were found sound (see `index`)."""
+        return self.root / "index.json"
+
     def run(self, key: str) -> RunFolder:
         """Return the folder of one run, which may not exist yet."""
         return RunFolder(self.root / "runs" / key)
+
+    def stamp(self, key: str) -> list[int] | None:
+        """Return size and time of change of a run's result, or None where there is none."""
+        try:
+            # Plain strings: making 100,000 paths takes seconds.
+            found = os.stat(f"{self.root}/runs/{key}/result.json")  # noqa: PTH116
+        except OSError:
+            return None
+        return [found.st_size, found.st_mtime_ns]
 
     def state(self, key: str) -> State:
         """Tell where a run stands."""
@@ -111,26 +130,39 @@ class RunFolder:
         return read_committed(self._result)
 
     def spec(self) -> Document | None:
-        """Return what was written when the run started: `identity`, `variant`, `seed`, `environment`."""
-        return read_document(self._run)
+        """Return what was written when the run started: `identity`, `variant`, `seed`, `environment`.
+
+        Without `identity` where that is not what the run's key was made of.
+        """
+        found = read_document(self._run)
+        if found is not None and not is_identity(found.get("identity"), self.path.name):
+            found.pop("identity", None)
+        return found
 
     def failure(self) -> Document | None:
         """Return why the last try failed (`reason`, `traceback`), or None."""
         return read_document(self._failure)
 
     def history(self) -> list[Document]:
-        """Return the epochs recorded so far; a last line that was cut off is left out."""
-        try:
-            lines = self._history.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
-            return []
+        """Return the epochs recorded so far, up to the first line that is not the next epoch."""
         records: list[Document] = []
-        for line in lines:
-            try:
-                records.append(json.loads(line))
-            except ValueError:
+        for line in self.history_lines():
+            record = _record(line)
+            if record is None or record.get("epoch") != len(records) + 1:
                 break
+            records.append(record)
         return records
+
+    def history_lines(self) -> list[str]:
+        """Return the lines of the history as they stand, with their ends; bytes that are no text are replaced."""
+        try:
+            return self._history.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        except OSError:
+            return []
+
+    def history_digest(self) -> str:
+        """Return a hash of the history, which the result is committed with."""
+        return hashlib.sha256("".join(self.history_lines()).encode()).hexdigest()
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
@@ -154,6 +186,8 @@ class RunFolder:
             if self._result.exists():
                 self._result.replace(self.path / "result.damaged.json")
             self._failure.unlink(missing_ok=True)
+            for left in self.path.glob(".*.????????"):  # half written when a process before was killed
+                left.unlink(missing_ok=True)
             self._history.write_text("".join(dumps(record) + "\n" for record in records), encoding="utf-8")
         write_document(self._run, spec)
 
@@ -164,7 +198,7 @@ class RunFolder:
 
     def finish(self, result: Mapping[str, Any]) -> bool:
         """Commit the result, and drop the checkpoint; False where a result already stood."""
-        committed = commit_document(self._result, {**result, "finished": _now()})
+        committed = commit_document(self._result, {**result, "history": self.history_digest(), "finished": _now()})
         with store_errors(self.path):
             self.checkpoint.unlink(missing_ok=True)
         return committed
@@ -174,6 +208,34 @@ class RunFolder:
         with store_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         write_document(self._failure, {"reason": reason, "traceback": traceback, "time": _now()})
+
+
+def _record(line: str) -> Document | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def is_identity(found: Any, key: str, most_nulls: int = 3) -> bool:
+    """Tell whether a run's key was made of this; JSON has no infinity, so a null may stand for one.
+
+    most_nulls: with more of them, what they stand for is not searched for; each makes the search four times as long.
+    """
+    if not isinstance(found, dict):
+        return False
+    try:
+        if key_of(found) == key:
+            return True
+        parts = json.dumps(found).split("null")
+    except RecursionError:  # too deep a nest, though it could be read
+        return False
+    if len(parts) > most_nulls + 1:
+        return False
+    tried = itertools.product(("null", "Infinity", "-Infinity", "NaN"), repeat=len(parts) - 1)
+    texts = ("".join(map("".join, zip(parts, (*values, ""), strict=True))) for values in tried)
+    return any(key_of(json.loads(text)) == key for text in texts)
 
 
 def _had(lock: FileLock) -> bool:

@@ -7,9 +7,11 @@ digest of its written recipe), so that a new title or note, or a renamed variant
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -27,6 +29,11 @@ from .files import Document, read_document, store_errors, write_document
 if TYPE_CHECKING:
     from ..study.spec import RunSpec, Study
     from .store import Store
+
+
+_KEY = re.compile(r"[\w-]{1,64}")
+# What a document raises that is read as one and whose parts are not what was written.
+_DAMAGE = (AttributeError, KeyError, OverflowError, TypeError, ValueError, RuntimeError, OSError)
 
 
 @dataclass(frozen=True)
@@ -69,22 +76,23 @@ class StudyRecord:
 
     def settled(self, study: Study) -> Study:
         """Return a read study with the recipes that its runs were planned with, where there are any."""
-        variants = [
-            replace(variant, recipe=recipe_of(known))
-            if (known := self.recipes.get(written_digest(variant.recipe)))
-            else variant
-            for variant in study.variants
-        ]
+        variants = []
+        for variant in study.variants:
+            known = self.recipes.get(written_digest(variant.recipe))
+            with contextlib.suppress(*_DAMAGE):  # then as written
+                variant = replace(variant, recipe=recipe_of(known)) if known else variant  # noqa: PLW2901
+            variants.append(variant)
         return replace(study, variants=tuple(variants))
 
     def keys(self, study: Study) -> dict[tuple[str, int], str]:
         """Return the latest key of each variant and seed of a read study; those never planned are left out."""
         latest = {(row.digest, row.seed): row.key for row in self.rows}
+        digests = {variant.name: written_digest(variant.recipe) for variant in study.variants}
         return {
-            (variant.name, seed): key
-            for variant in study.variants
+            (name, seed): key
+            for name, digest in digests.items()
             for seed in study.seeds
-            if (key := latest.get((written_digest(variant.recipe), seed)))
+            if (key := latest.get((digest, seed)))
         }
 
     def last_key(self, variant: str, seed: int) -> str | None:
@@ -137,8 +145,12 @@ def load_study(store: Store, name: str) -> StudyRecord | None:
 
 def list_studies(store: Store) -> list[StudyRecord]:
     """Return the records of all studies in a store, by name."""
-    files = sorted(store.studies_folder.glob("*.json"))
-    return [record for file in files if (record := _record(store, read_document(file)))]
+    return [record for _, record in _records(store) if record]
+
+
+def damaged_studies(store: Store) -> list[Path]:
+    """Return the files of study records that do not read."""
+    return [file for file, record in _records(store) if not record]
 
 
 def find_study(store: Store, named: str | None, pilot: bool | None) -> tuple[Store, StudyRecord]:
@@ -149,12 +161,12 @@ def find_study(store: Store, named: str | None, pilot: bool | None) -> tuple[Sto
     """
     if named is None:
         last = read_document(store.last_file)
-        if last is None:
+        if last is None or not isinstance(last.get("study"), str):
             raise InputError(
                 f"{shown(store.root)}: no study has been run in this store\n"
                 "  'ablate run STUDY' runs one; --store DIR names another store"
             )
-        named, pilot = str(last.get("study")), bool(last.get("pilot")) if pilot is None else pilot
+        named, pilot = last["study"], bool(last.get("pilot")) if pilot is None else pilot
     home = store.pilot if pilot else store
     records = list_studies(home)
     wanted = Path(named).resolve()
@@ -181,6 +193,11 @@ def _file(store: Store, name: str) -> Path:
     return store.studies_folder / f"{file_name(name)}.json"
 
 
+def _records(store: Store) -> list[tuple[Path, StudyRecord | None]]:
+    files = sorted(store.studies_folder.glob("*.json"))
+    return [(file, _record(store, read_document(file))) for file in files]
+
+
 def _record(store: Store, document: Document | None) -> StudyRecord | None:
     if document is None:
         return None
@@ -191,13 +208,21 @@ def _record(store: Store, document: Document | None) -> StudyRecord | None:
             name=str(document["name"]),
             path=(store.root / document["path"]).resolve(),
             text=str(document["text"]),
-            changes=Changes(tuple(changes["settings"]), tuple(seeds) if seeds else None, bool(changes["pilot"])),
+            changes=Changes(
+                tuple(map(str, changes["settings"])), tuple(map(int, seeds)) if seeds else None, bool(changes["pilot"])
+            ),
             time=str(document["time"]),
-            rows=tuple(Row(str(v), str(d), int(s), str(k)) for v, d, s, k in document["rows"]),
+            rows=tuple(_row(*row) for row in document["rows"]),
             recipes=dict(document["recipes"]),
         )
-    except (KeyError, TypeError, ValueError):
+    except _DAMAGE:
         return None
+
+
+def _row(variant: Any, digest: Any, seed: Any, key: Any) -> Row:
+    if not _KEY.fullmatch(str(key)):  # it names a folder, and may not lead out of the store
+        raise ValueError(key)
+    return Row(str(variant), str(digest), int(seed), str(key))
 
 
 def recipe_of(document: Mapping[str, Any]) -> Recipe:

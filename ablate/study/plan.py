@@ -80,7 +80,7 @@ def cost_key(identity: Mapping[str, Any]) -> str:
         "augmentation": [named(part) for part in identity["augmentation"]],
         "optimizer": named(identity["optimizer"]),
     }
-    return _digest(cost)
+    return key_of(cost)
 
 
 def _spec(settled: Settled, name: str, recipe: Recipe, seed: int) -> RunSpec:
@@ -106,7 +106,7 @@ def _spec(settled: Settled, name: str, recipe: Recipe, seed: int) -> RunSpec:
         "optimizer": part("optimizer", recipe.optimizer),
         "scheduler": part("scheduler", recipe.scheduler),
     }
-    return RunSpec(name, seed, _digest(identity), recipe, identity)
+    return RunSpec(name, seed, key_of(identity), recipe, identity)
 
 
 def _settings_of_data(settled: Settled, dataset: Choice) -> dict[str, Any]:
@@ -115,7 +115,8 @@ def _settings_of_data(settled: Settled, dataset: Choice) -> dict[str, Any]:
     return {name: value for name, value in dataset.settings.items() if name not in elsewhere}
 
 
-def _digest(document: Mapping[str, Any]) -> str:
+def key_of(document: Mapping[str, Any]) -> str:
+    """Return the hash of a run's identity that is its key."""
     return hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:20]
 
 
