@@ -582,3 +582,10 @@ def test_where_a_dataset_is_decides_nothing(study: Path) -> None:
 
 def test_the_version_is_told() -> None:
     assert ablate("--version").stdout.startswith("ablate 0.")
+
+
+def test_loading_a_library_is_told_once(study: Path) -> None:
+    Path("ablate-store").mkdir()
+    study.write_text(study.read_text().replace('"adam"', '"torch:AdamW"'))
+    assert "loading torch to check the settings of its components" in ablate("plan", study).stderr
+    assert "loading" not in ablate("plan", study).stderr

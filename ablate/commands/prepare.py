@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..components.discover import discover
+from ..console import text
 from ..errors import InputError, StoreError, did_you_mean, listing
 from ..paths import shown
 from ..store.files import read_document, write_document
@@ -94,7 +95,7 @@ def prepare(options: Options) -> Prepared:
     written = reading.study
     registry = discover(options.study, written.plugins)
     passed = len(known)
-    settled = settle(reading, registry, options.data_dir, known)
+    settled = settle(reading, registry, options.data_dir, known, _say_slow)
     if len(known) > passed and store.root.is_dir():
         with contextlib.suppress(StoreError):  # a cache: without it the next command is slower, and no more
             write_document(store.known_file, known)
@@ -112,6 +113,10 @@ def prepare(options: Options) -> Prepared:
 
     planned = plan_runs(_only(options.only, specs, settled.study), home.state, before, settled.places)
     return Prepared(options, registry, written, settled, specs, planned, home, record, known)
+
+
+def _say_slow(prefix: str) -> None:
+    text.note(f"loading {prefix} to check the settings of its components: a few seconds, the first time")
 
 
 def expected_seconds(prepared: Prepared) -> dict[str, float | None]:

@@ -19,7 +19,7 @@ from .splits import count_splits
 from .toml import PILOT_IMAGES, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ..components.registry import LibraryEntry, Registry
 
@@ -46,12 +46,17 @@ Known = dict[str, dict[str, Any]]
 """Checked settings of library components by digest: checking one again would import the whole library."""
 
 
-def settle(reading: Reading, registry: Registry, data_dir: Path, known: Known) -> Settled:
+def settle(
+    reading: Reading, registry: Registry, data_dir: Path, known: Known, slow: Callable[[str], None] = lambda _: None
+) -> Settled:
     """Check what a study names, or raise StudyError with all problems of the file.
 
     known: library components that passed before; those that pass now are added.
+    slow: told the prefix of each library before it is loaded, which takes seconds.
     """
     settler = _Settler(reading, registry, data_dir, known)
+    for prefix in settler.unknown_libraries():
+        slow(prefix)
     variants = tuple(settler.variant(v) for v in reading.study.variants)
     settled = replace(settler.settled, study=replace(reading.study, variants=variants))
     if not reading.problems:
@@ -76,6 +81,16 @@ class _Settler:
         self._done: dict[tuple[Place, Kind, str], Choice] = {}
         self._facts: dict[str, DataFacts | None] = {}
         self._wrong: set[Place] = set()
+
+    def unknown_libraries(self) -> list[str]:
+        """Return the prefixes of the libraries that have to be loaded to check what the study names of them."""
+        found: dict[str, None] = {}
+        for variant in self._reading.study.variants:
+            for kind, choice in parts(variant.recipe):
+                library = self._registry.library(kind, choice.use)
+                if library is not None and _digest(kind, choice, library) not in self._known:
+                    found[library.prefix] = None
+        return list(found)
 
     def variant(self, variant: Variant) -> Variant:
         recipe = variant.recipe
