@@ -45,7 +45,7 @@ def check(store_dir: Path, mending: bool = False, as_json: bool = False) -> int:
     with _progress("checking runs", count) as progress:
         faults = check_store(store, progress.to)
     moved = mend(faults) if mending else {}
-    left = [fault for fault in faults if not moved.get(fault.place.parent)]
+    left = [fault for fault in faults if fault.harm != "again" or not moved.get(fault.place.parent)]
     if as_json:
         asides = [{"run": _place(k), "to": _place(v) if v else None} for k, v in moved.items()]
         found = [{**vars(fault), "place": _place(fault.place), "mended": fault not in left} for fault in faults]
@@ -102,7 +102,7 @@ def _existing(store_dir: Path) -> Store:
 def _line(fault: Fault, moved: dict[Path, Path | None]) -> str:
     folder = fault.place.parent
     remedy = fault.remedy
-    if folder in moved:
+    if folder in moved and fault.harm == "again":
         aside = moved[folder]
         remedy = f"moved to {_place(aside)}" if aside else "left alone: another process is making the run"
     return f"{fault.harm:<8}  {_place(fault.place)}: {fault.what}\n          {remedy}"

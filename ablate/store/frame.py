@@ -71,7 +71,7 @@ def step_times(store: Store, keys: list[str]) -> dict[str, tuple[float, float]]:
         folder = store.run(key)
         result, spec = folder.result(), folder.spec()
         if result and spec and "identity" in spec:
-            times = result.get("seconds_per_image"), result.get("evaluation_seconds_per_image")
-            if all(isinstance(seconds, (int, float)) and seconds for seconds in times):
-                found[cost_key(spec["identity"])] = (float(times[0]), float(times[1]))
+            each, evaluation = result.get("seconds_per_image"), result.get("evaluation_seconds_per_image")
+            if isinstance(each, (int, float)) and isinstance(evaluation, (int, float)) and each and evaluation:
+                found[cost_key(spec["identity"])] = (float(each), float(evaluation))
     return found

@@ -161,12 +161,12 @@ def find_study(store: Store, named: str | None, pilot: bool | None) -> tuple[Sto
     """
     if named is None:
         last = read_document(store.last_file)
-        if last is None or not isinstance(last.get("study"), str):
+        if last is None or not str(last.get("study", "\0")).isprintable():
             raise InputError(
                 f"{shown(store.root)}: no study has been run in this store\n"
                 "  'ablate run STUDY' runs one; --store DIR names another store"
             )
-        named, pilot = last["study"], bool(last.get("pilot")) if pilot is None else pilot
+        named, pilot = str(last["study"]), bool(last.get("pilot")) if pilot is None else pilot
     home = store.pilot if pilot else store
     records = list_studies(home)
     wanted = Path(named).resolve()
@@ -204,9 +204,11 @@ def _record(store: Store, document: Document | None) -> StudyRecord | None:
     try:
         changes: Mapping[str, Any] = document["changes"]
         seeds: Sequence[int] | None = changes["seeds"]
+        path = (store.root / document["path"]).resolve()
+        path.exists()  # raises where no file can be called so
         return StudyRecord(
             name=str(document["name"]),
-            path=(store.root / document["path"]).resolve(),
+            path=path,
             text=str(document["text"]),
             changes=Changes(
                 tuple(map(str, changes["settings"])), tuple(map(int, seeds)) if seeds else None, bool(changes["pilot"])
@@ -235,7 +237,8 @@ def recipe_of(document: Mapping[str, Any]) -> Recipe:
         epochs=int(document["epochs"]),
         batch_size=int(document["batch_size"]),
         augmentation=tuple(choice(part) for part in document["augmentation"]),
-        splits=Splits(**document["splits"]),
+        # Adding nothing raises where a size is no number.
+        splits=Splits(**{name: None if size is None else size + 0 for name, size in document["splits"].items()}),
         **{kind: choice(document[kind]) for kind in ("dataset", "model", "optimizer", "scheduler")},
     )
 
