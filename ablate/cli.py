@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -76,8 +77,9 @@ def _command(function: Callable[..., int]) -> Callable[..., None]:
             code = function(*args, **kwargs)
         except AblateError as error:
             _stop(f"error: {error}", error.exit_code)
-        except KeyboardInterrupt:
-            _stop("\nstopped; what is finished is stored, and the same command goes on", 130)
+        except KeyboardInterrupt as error:
+            number = signal.SIGTERM if isinstance(error, _TerminatedError) else signal.SIGINT
+            _stop("\nstopped; what is finished is stored, and the same command goes on", 128 + number)
         except BrokenPipeError:
             # The reader of our output (head, a pager) is gone; Python would complain again at its exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -85,6 +87,14 @@ def _command(function: Callable[..., int]) -> Callable[..., None]:
         raise typer.Exit(code)
 
     return command
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM came: what Ctrl-C is in a terminal."""
+
+
+def _terminate(number: int, frame: object) -> NoReturn:  # noqa: ARG001  # the form of a handler
+    raise _TerminatedError
 
 
 def _stop(message: str, code: int) -> NoReturn:
@@ -259,6 +269,7 @@ def clean_store(
 
 def main() -> None:
     """Run the command line."""
+    signal.signal(signal.SIGTERM, _terminate)
     app()
 
 

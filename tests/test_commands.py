@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from ablate.cli import app
 from ablate.commands.prepare import Options
 from ablate.commands.run import RunOptions, run_study
 from ablate.execute.inline import Inline
-from ablate.store.store import Store
+from ablate.store.store import RunFolder, Store
 from ablate.study.toml import Changes
 
 Write = Callable[[str, str], Path]
@@ -312,7 +313,7 @@ def test_a_store_that_cannot_be_written_stops_before_training(study: Path, write
     write("file", "")
     done = ablate("run", study, "--store", "file/store")
     assert done.exit_code == 2
-    assert "another place: --store DIR or ABLATE_STORE" in done.stderr
+    assert "name another: --store DIR or ABLATE_STORE" in done.stderr
 
 
 def test_a_plugin_that_does_not_import_stops_every_command_that_loads_it(study: Path, write: Write) -> None:
@@ -589,3 +590,36 @@ def test_loading_a_library_is_told_once(study: Path) -> None:
     study.write_text(study.read_text().replace('"adam"', '"torch:AdamW"'))
     assert "loading torch to check the settings of its components" in ablate("plan", study).stderr
     assert "loading" not in ablate("plan", study).stderr
+
+
+def test_status_tells_how_each_run_stands_or_ended(study: Path) -> None:
+    assert ablate("run", study, "--seeds", "4").exit_code == 0
+    runs = json.loads(ablate("status", "tiny", "--json").stdout)["runs"]
+    folders = [Path("ablate-store/runs") / run["key"] for run in runs[:5]]
+    for folder in folders:
+        (folder / "result.json").unlink()
+    for folder, kind in zip(folders, ["diverged", "lost", "timed out", ""], strict=False):
+        (folder / "failure.json").write_text(json.dumps({"kind": kind, "reason": f"was {kind}"}) if kind else "{")
+    with RunFolder(folders[4].resolve()).owned():
+        rows = json.loads(ablate("status", "tiny", "--json").stdout)["runs"]
+    told = [(row["state"], row["reason"]) for row in rows[:6]]
+    assert told[:3] == [("diverged", "was diverged"), ("lost", "was lost"), ("timed out", "was timed out")]
+    assert told[3] == ("failed", "its record does not read")
+    assert told[4][0] == "running"
+    assert told[4][1].startswith(f"epoch 2 of 2, process {os.getpid()} on ")
+    assert told[5] == ("done", "")
+
+
+def test_plan_says_how_much_room_the_runs_take(study: Path) -> None:
+    assert "space needed not known before a run or a pilot" in ablate("plan", study).stdout
+    assert ablate("run", study, "--seeds", "1").exit_code == 0
+    assert re.search(r"store: ablate-store, needs about \d\.\d MB, [\d,.]+ .B free", ablate("plan", study).stdout)
+    assert json.loads(ablate("plan", study, "--json").stdout)["bytes"] > 2 * 64_000
+    assert "nothing more needed" in ablate("plan", study, "--seeds", "1").stdout
+
+
+def test_runs_that_cannot_fit_are_not_begun(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "free_bytes", lambda _: 100_000)
+    done = ablate("run", study, "--seeds", "1")
+    assert done.exit_code == 1
+    assert re.search(r"0\.1 MB free, and the runs to make need about 0\.\d MB; nothing was started", done.stderr)

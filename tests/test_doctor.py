@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from ablate.cli import app
 from ablate.commands import checks, checks_machine, doctor
 from ablate.commands.checks import Check
+from ablate.training.granted import granted_bytes, granted_cores
 
 Write = Callable[[str, str], Path]
 ROOT = Path(__file__).parent.parent
@@ -211,7 +212,7 @@ def test_what_a_library_prints_does_not_stand_in_the_result(
 def test_the_cores_of_a_container_are_read(write: Write, own: str, file: str, text: str, cores: float | None) -> None:
     limit = write(f"cgroup/{file}", text)
     (limit.parent / "cpu.cfs_period_us").write_text("100000\n")
-    assert checks_machine.granted_cores(Path("cgroup"), write("own", own)) == cores
+    assert granted_cores(Path("cgroup"), write("own", own)) == cores
 
 
 @pytest.mark.parametrize(
@@ -225,18 +226,18 @@ def test_the_cores_of_a_container_are_read(write: Write, own: str, file: str, te
 )
 def test_the_memory_of_a_container_is_read(write: Write, own: str, file: str, text: str, granted: int | None) -> None:
     write(f"cgroup/{file}", text)
-    assert checks_machine.granted_bytes(Path("cgroup"), write("own", own)) == granted
+    assert granted_bytes(Path("cgroup"), write("own", own)) == granted
 
 
 def test_the_least_of_nested_limits_counts(write: Write) -> None:
     write("cgroup/a/cpu.max", "100000 100000")
     write("cgroup/a/b/cpu.max", "300000 100000")
-    assert checks_machine.granted_cores(Path("cgroup"), write("own", "0::/a/b\n")) == 1.0
+    assert granted_cores(Path("cgroup"), write("own", "0::/a/b\n")) == 1.0
 
 
 def test_without_control_groups_there_is_no_limit(folder: Path) -> None:
-    assert checks_machine.granted_cores(folder, folder / "none") is None
-    assert checks_machine.granted_bytes(folder, folder / "none") is None
+    assert granted_cores(folder, folder / "none") is None
+    assert granted_bytes(folder, folder / "none") is None
 
 
 def test_more_cores_counted_than_granted_is_a_warning() -> None:

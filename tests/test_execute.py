@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,14 +16,17 @@ from pathlib import Path
 import pytest
 
 from ablate.components.discover import discover
+from ablate.errors import StoreError
 from ablate.execute.inline import Inline
-from ablate.execute.jobs import EpochDone, Event, Executor, Failed, Finished, Job, Lost, Started, Stopped
-from ablate.execute.local import LocalProcesses, died
+from ablate.execute.jobs import EpochDone, Event, Executor, Failed, Finished, Job, Lost, Started, Stopped, UnderWay
+from ablate.execute.local import LocalProcesses
+from ablate.execute.processes import died
 from ablate.store.store import Store
 from ablate.study.plan import run_specs
 from ablate.study.settle import settle
 from ablate.study.spec import Limits
 from ablate.study.toml import Changes, read_study
+from ablate.training.checkpoint import read_checkpoint
 from ablate.training.machine import Machine
 
 Write = Callable[[str, str], Path]
@@ -60,6 +66,7 @@ def breaks(*, how: str = "raise", after: int = 2):
 def jobs(study: Path, *settings: str) -> list[Job]:
     reading = read_study(study, Changes(settings))
     specs = run_specs(settle(reading, discover(study), Path("data"), {}), reading.study.seeds)
+    Store(Path("store").resolve()).make_writable()
     return [Job(spec, Path("store").resolve(), Machine(Path("data"), "cpu", 1), study.resolve()) for spec in specs]
 
 
@@ -83,7 +90,7 @@ def test_every_job_starts_trains_and_is_stored(executor: Executor, study: Path) 
     todo = jobs(study)
     events = run(executor, todo)
     for job in todo:
-        mine = [type(e) for e in events if e.spec == job.spec]
+        mine = [type(e) for e in events if e.spec == job.spec and not isinstance(e, UnderWay)]
         assert mine == [Started, EpochDone, EpochDone, Finished]
         assert Store(job.store).state(job.spec.key) == "stored"
 
@@ -133,19 +140,21 @@ def test_a_failure_keeps_the_plugins_own_traceback(study: Path, write: Write) ->
 def test_a_rehearsal_names_each_variant_that_cannot_be_trained(executor: Executor, study: Path, write: Write) -> None:
     write("plugins/breaks.py", BREAKS)
     todo = jobs(study, 'flipped.augmentation=[{ use = "breaks", how = "shape" }]')[:2]
-    failed = executor.rehearse(todo)
+    failed = executor.rehearse(todo).failed
     assert list(failed) == ["flipped"]
     assert "augmentation 'breaks' returns torch.float32 (2, 1, 4, 8)" in failed["flipped"]
-    assert not Path("store").exists()
+    assert not list(Path("store/runs").iterdir())
 
 
 def test_a_rehearsal_survives_a_crash_and_goes_on(study: Path, write: Write) -> None:
     write("plugins/breaks.py", BREAKS)
     todo = jobs(study, 'baseline.augmentation=[{ use = "breaks", how = "segfault", after = 0 }]')[:2]
-    todo.append(jobs(study)[0])
-    failed = LocalProcesses(1).rehearse(todo)
-    assert set(failed) == {"baseline", "flipped"}
-    assert all("SIGSEGV" in reason for reason in failed.values())
+    sound = jobs(study)[0]
+    todo.append(replace(sound, spec=replace(sound.spec, variant="sound")))
+    found = LocalProcesses(1).rehearse(todo)
+    assert set(found.failed) == {"baseline", "flipped"}
+    assert all("SIGSEGV" in reason for reason in found.failed.values())
+    assert set(found.state_bytes) == {"sound"}
 
 
 def test_a_plugin_that_changes_after_planning_fails_its_run(study: Path) -> None:
@@ -158,7 +167,7 @@ def test_a_plugin_that_changes_after_planning_fails_its_run(study: Path) -> None
 
 def test_a_failed_run_that_is_made_again_leaves_no_failure(study: Path) -> None:
     todo = jobs(study)[:1]
-    Store(todo[0].store).run(todo[0].spec.key).fail("broke before")
+    Store(todo[0].store).run(todo[0].spec.key).fail("failed", "broke before")
     run(Inline(), todo)
     assert Store(todo[0].store).run(todo[0].spec.key).failure() is None
 
@@ -265,6 +274,7 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint(study: Path) -> None:
     assert [record["epoch"] for record in folder.history()] == list(range(1, 41))
     assert not folder.checkpoint.exists()
     whole = Job(job.spec, Path("whole").resolve(), job.machine, job.study)
+    Store(whole.store).make_writable()
     run(LocalProcesses(1), [whole])
     assert (folder.result() or {})["weights"] == (Store(whole.store).run(job.spec.key).result() or {})["weights"]
 
@@ -273,7 +283,7 @@ def test_a_rehearsal_whose_process_cannot_begin_ends(study: Path, write: Write) 
     # The plugin is fine for the driver and ends every process that is not.
     todo = jobs(study)[:2]
     write("plugins/ends.py", f"import os\n\nif os.getpid() != {os.getpid()}:\n    os._exit(7)\n")
-    failed = LocalProcesses(1).rehearse(todo)
+    failed = LocalProcesses(1).rehearse(todo).failed
     assert set(failed) == {"baseline", "flipped"}
     assert all("exit code 7" in reason for reason in failed.values())
 
@@ -284,7 +294,7 @@ def test_a_model_that_exits_is_told_and_the_others_are_rehearsed(study: Path, wr
     write("plugins/breaks.py", BREAKS)
     todo = jobs(study, "baseline.model.use=exits", 'flipped.augmentation=[{ use = "breaks", how = "shape" }]')[:1]
     todo.append(jobs(study, 'flipped.augmentation=[{ use = "breaks", how = "shape" }]')[1])
-    failed = LocalProcesses(1).rehearse(todo)
+    failed = LocalProcesses(1).rehearse(todo).failed
     assert set(failed) == {"baseline", "flipped"}
     assert "SystemExit" in failed["baseline"]
 
@@ -326,7 +336,9 @@ def test_a_result_is_kept_where_there_are_no_hard_links(folder: Path, monkeypatc
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(Path, "hardlink_to", refused)
-    mine = Store(folder / "store").run("k")
+    store = Store(folder / "store")
+    store.make_writable()
+    mine = store.run("k")
     mine.start({"key": "k"})
     assert mine.finish({"test/accuracy": 0.5})
     assert not mine.finish({"test/accuracy": 0.9})
@@ -430,3 +442,120 @@ def test_a_study_may_go_on_after_its_loss_diverged(study: Path) -> None:
     assert "diverged: the training loss is nan in epoch 1, from step" in failed.reason
     events = run(Inline(), [replace(todo[0], limits=Limits(go_on=True))])
     assert isinstance(events[-1], Finished)
+
+
+ONCE = """
+import os
+import signal
+from pathlib import Path
+
+from ablate import model
+
+
+@model("killed-once")
+def killed_once(shape, classes):
+    \"""Be killed from outside while it is built for the first time.\"""
+    import torch
+
+    if not Path("killed").exists():
+        Path("killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(classes))
+"""
+
+
+def test_a_rehearsal_that_was_killed_from_outside_is_tried_once_more(study: Path, write: Write) -> None:
+    write("plugins/once.py", ONCE)
+    todo = jobs(study, "baseline.model.use=killed-once")[:2]
+    assert LocalProcesses(1).rehearse(todo).failed == {}
+
+
+@pytest.mark.parametrize("executor", [Inline(), LocalProcesses(2)], ids=["inline", "processes"])
+def test_a_full_disk_halts_the_study_with_one_error_and_it_goes_on_with_room(
+    executor: Executor, study: Path, small_disk: Path
+) -> None:
+    todo = [replace(job, store=small_disk / "store") for job in jobs(study, "baseline.model.hidden=2000")]
+    Store(small_disk / "store").make_writable()
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - 40_000))
+    events: list[Event] = []
+    with pytest.raises(StoreError, match=r"No space left on device\n  free some space"):
+        executor.run(todo, events.append)
+    assert not any(isinstance(e, (Failed, Finished)) for e in events)
+    assert {Store(small_disk / "store").state(job.spec.key) for job in todo} <= {"new", "unfinished"}
+    filler.unlink()
+    assert set(ends(run(executor, todo)).values()) == {"done"}
+
+
+def test_a_store_that_vanishes_halts_the_study_and_is_not_made_anew(study: Path) -> None:
+    todo = jobs(study)
+    gone = Path("elsewhere")
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Finished) and not gone.exists():
+            Path("store").rename(gone)
+
+    with pytest.raises(StoreError, match="is its disk still there"):
+        LocalProcesses(1).run(todo, tell)
+    assert not Path("store").exists()
+    gone.rename("store")
+    assert set(ends(run(LocalProcesses(1), todo)).values()) == {"done"}
+
+
+def test_too_many_open_files_halt_the_study(study: Path, write: Write) -> None:
+    opens = """
+import os
+import resource
+
+from ablate import augmentation
+
+
+@augmentation("opens")
+def opens():
+    \"""Open files until there are no more.\"""
+
+    def transform(images, generator):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+        for _ in range(100 if len(images) > 4 else 0):
+            os.open("/dev/null", os.O_RDONLY)
+        return images
+
+    return transform
+"""
+    write("plugins/opens.py", opens)
+    (job,) = jobs(study, "flipped.augmentation=[{ use = 'opens' }]", "baseline.epochs=30")[1:2]
+    with pytest.raises(StoreError, match="allow more open files"):
+        LocalProcesses(1).run([job], lambda _: None)
+    assert Store(job.store).state(job.spec.key) == "unfinished"
+
+
+def test_finished_runs_keep_their_weights_where_the_study_says_so(study: Path) -> None:
+    keep, drop = jobs(study)[:2]
+    run(Inline(), [replace(keep, limits=Limits(keep_checkpoints=True)), drop])
+    kept = Store(keep.store).run(keep.spec.key)
+    state = read_checkpoint(kept.checkpoint, keep.spec.key)
+    assert [record["epoch"] for record in state["records"]] == [1, 2]
+    assert abs(kept.checkpoint.stat().st_size - (kept.result() or {})["state_bytes"]) < 64_000
+    assert not Store(drop.store).run(drop.spec.key).checkpoint.exists()
+
+
+def test_a_run_names_its_owner_while_it_is_made(study: Path) -> None:
+    job = jobs(study)[0]
+    folder = Store(job.store).run(job.spec.key)
+    seen: list[str] = []
+    LocalProcesses(1).run([job], lambda e: seen.append(str(folder.owner())) if isinstance(e, Started) else None)
+    assert re.fullmatch(rf"process \d+ on {re.escape(platform.node())} since .+", seen[0])
+    assert folder.owner() is None
+    assert not (folder.path / "owner.json").exists()
+
+
+def test_sigterm_before_the_first_run_says_so(study: Path, write: Write) -> None:
+    write("plugins/slow.py", "import time\n\nprint('slow', flush=True)\ntime.sleep(60)\n")
+    command = [sys.executable, "-m", "ablate", "run", str(study)]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    assert running.stdout.readline() == "slow\n"
+    running.send_signal(signal.SIGTERM)
+    _, told = running.communicate()
+    assert running.returncode == 143
+    assert told == "\nstopped; what is finished is stored, and the same command goes on\n"

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ablate.errors import InputError, StoreError
-from ablate.store import index
+from ablate.store import index, owner
 from ablate.store.files import commit_document, plain, read_committed, read_document, write_document
-from ablate.store.frame import EPOCH_COLUMNS, RUN_COLUMNS, read_frames, step_times
+from ablate.store.frame import EPOCH_COLUMNS, RUN_COLUMNS, costs, read_frames
 from ablate.store.store import Store
 from ablate.store.studies import (
     Row,
@@ -101,7 +104,7 @@ def test_beginning_again_drops_the_epochs_and_the_failure_of_before(store: Store
     run = store.run("k")
     run.start({"key": "k"})
     run.epoch({"epoch": 1})
-    run.fail("broke", "Traceback ...")
+    run.fail("failed", "broke", "Traceback ...")
     assert run.state() == "failed"
     assert (run.failure() or {})["reason"] == "broke"
     run.start({"key": "k"})
@@ -109,21 +112,68 @@ def test_beginning_again_drops_the_epochs_and_the_failure_of_before(store: Store
     assert run.history() == []
 
 
-def test_a_store_that_is_a_file_is_told(folder: Path) -> None:
-    (folder / "store").write_text("")
-    with pytest.raises(StoreError, match="is a file, and the store has to be a folder"):
-        Store(folder / "store").make_writable()
-
-
-def test_a_store_that_cannot_be_made_is_told_with_the_next_step(folder: Path) -> None:
+@pytest.mark.parametrize("place", ["file", "file/store"])
+def test_a_store_where_a_file_stands_is_told(folder: Path, place: str) -> None:
     (folder / "file").write_text("")
-    with pytest.raises(StoreError, match="another place: --store DIR or ABLATE_STORE"):
-        Store(folder / "file" / "store").make_writable()
+    with pytest.raises(InputError, match="file: is a file, and the store has to be a folder\n  name another"):
+        Store(folder / place).make_writable()
+
+
+@pytest.mark.parametrize(("age", "mine"), [(0.0, False), (owner.DEAD_SECONDS + 1, True)])
+def test_a_run_of_another_machine_is_left_alone_while_its_heart_beats(store: Store, age: float, mine: bool) -> None:
+    run = store.run("k")
+    with run.lock():
+        pass
+    file = run.path / "owner.json"
+    file.write_text(json.dumps({"host": "far", "boot": "another", "pid": 1, "since": "now"}))
+    os.utime(file, (time.time() - age,) * 2)
+    assert bool(run.owner()) is not mine
+    with run.lock() as had:
+        assert had is mine
+
+
+def test_a_dead_owner_of_this_machine_is_no_owner(store: Store) -> None:
+    run = store.run("k")
+    with run.lock() as mine, run.owned():
+        assert mine
+        file = run.path / "owner.json"
+        named = json.loads(file.read_text())
+        assert run.owner() is not None
+        gone = subprocess.Popen([sys.executable, "-c", ""])
+        gone.wait()
+        file.write_text(json.dumps({**named, "pid": gone.pid}))
+        assert run.owner() is None
+        file.unlink()
+    with run.lock() as mine:
+        assert mine
+
+
+def test_an_owner_keeps_its_file_fresh(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owner, "BEAT_SECONDS", 0.01)
+    run = store.run("k")
+    with run.lock(), run.owned():
+        file = run.path / "owner.json"
+        os.utime(file, (0, 0))
+        for _ in range(500):
+            if file.stat().st_mtime > 0:
+                break
+            time.sleep(0.01)
+        assert file.stat().st_mtime > 0
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"host": "a", "boot": "b", "pid": "x", "since": ""}'])
+def test_a_damaged_owner_file_names_nobody(store: Store, text: str) -> None:
+    run = store.run("k")
+    with run.lock():
+        (run.path / "owner.json").write_text(text)
+    assert run.owner() is None
+    with run.lock() as mine:
+        assert mine
 
 
 def test_frames_have_a_row_for_each_run_and_epoch(store: Store) -> None:
     finished(store, "a", 0.25)
-    store.run("b").fail("broke")
+    store.run("b").fail("failed", "broke")
     runs, epochs = read_frames(store, {("x", 0): "a", ("x", 1): "b", ("y", 0): None})
     assert list(runs.columns) == list(RUN_COLUMNS)
     assert list(epochs.columns) == list(EPOCH_COLUMNS)
@@ -147,9 +197,9 @@ def test_the_epochs_of_an_unfinished_run_are_left_out(store: Store) -> None:
     assert epochs.empty
 
 
-def test_step_times_skip_runs_without_them(store: Store) -> None:
+def test_costs_skip_runs_without_them(store: Store) -> None:
     finished(store, "a")
-    assert step_times(store, ["a", "none"]) == {}
+    assert costs(store, ["a", "none"]) == {}
 
 
 def save(store: Store, made: StudyRecord, study: Path) -> None:
@@ -249,7 +299,7 @@ def test_a_read_only_store_is_told(store: Store) -> None:
 def test_states_are_the_same_with_and_without_the_index(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index, "WORTH_SAVING", 1)
     finished(store, "a")
-    store.run("b").fail("broke")
+    store.run("b").fail("failed", "broke")
     store.run("c").start({"key": "c"})
     wanted = {"a": "stored", "b": "failed", "c": "unfinished", "d": "new"}
     assert index.states(store, wanted) == wanted

@@ -103,7 +103,7 @@ def test_cleaning_removes_what_failed_and_is_left_over_and_nothing_else(store: S
     finished = sorted(path.name for path in (store.root / "runs").iterdir())
     failed = store.run("0" * 20)
     failed.start({"key": "0" * 20})
-    failed.fail("broke")
+    failed.fail("failed", "broke")
     (first(store) / "result.damaged.json").write_text("x")
     done = ablate("store", "clean", "--yes")
     assert done.exit_code == 0, done.output
@@ -115,7 +115,7 @@ def test_cleaning_removes_what_failed_and_is_left_over_and_nothing_else(store: S
 def test_a_run_that_is_held_is_left_alone(store: Store) -> None:
     failed = store.run("0" * 20)
     failed.start({"key": "0" * 20})
-    failed.fail("broke")
+    failed.fail("failed", "broke")
     with failed.lock() as mine:
         assert mine
         ablate("store", "clean", "--yes")

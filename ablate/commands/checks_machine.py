@@ -26,35 +26,6 @@ DOWNLOAD_SPACE = 1 * GB
 
 DATASETS = ("cifar10", "cifar100", "mnist", "fashion-mnist", "svhn")
 ANOTHER_STORE = "name another place: --store DIR or ABLATE_STORE=DIR"
-_CGROUPS, _OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
-
-
-def granted_cores(root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> float | None:
-    """Return how many cores the control groups grant, or None where they set no limit.
-
-    root: where control groups are mounted. own: the file that says in which this process is.
-    Source: the kernel's Documentation/admin-guide/cgroup-v2.rst and scheduler/sched-bwc.rst (version 1).
-    """
-    limits = []
-    for folder in _cgroups("cpu", root, own):
-        parts = _words(folder / "cpu.max") or [
-            *_words(folder / "cpu.cfs_quota_us"),
-            *_words(folder / "cpu.cfs_period_us"),
-        ]
-        if len(parts) == 2 and parts[0] not in ("max", "-1"):
-            limits.append(int(parts[0]) / int(parts[1]))
-    return min(limits, default=None)
-
-
-def granted_bytes(root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int | None:
-    """Return how much memory the control groups grant, or None where they set no limit."""
-    limits = []
-    for folder in _cgroups("memory", root, own):
-        parts = _words(folder / "memory.max") or _words(folder / "memory.limit_in_bytes")
-        if parts and parts != ["max"]:
-            limits.append(int(parts[0]))
-    least = min(limits, default=None)
-    return least if least is not None and least < 1 << 60 else None  # version 1 writes no limit as about 2**63
 
 
 def cores_check(seen: int, granted: float | None) -> Check:
@@ -262,29 +233,3 @@ def _scratch(folder: Path) -> TemporaryDirectory[str]:
 def _nearest(path: Path) -> Path:
     """Return the path itself or the nearest folder above it that exists."""
     return next(p for p in (path, *path.parents) if p.exists() or p == p.parent)
-
-
-def _cgroups(controller: str, root: Path, own: Path) -> Iterator[Path]:
-    """Yield the folders of the control groups that hold this process, of version 2 and of version 1."""
-    try:
-        lines = own.read_text(encoding="utf-8").splitlines()
-    except OSError:  # not Linux
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            bases = [root, root / "unified"]
-        elif controller in controllers.split(","):
-            bases = [root / controllers, root / controller]
-        else:
-            continue
-        for base in bases:
-            inner = base / path.lstrip("/")  # in a container it may not exist, and `base` is its own group
-            yield from (folder for folder in (inner, *inner.parents) if folder.is_relative_to(base))
-
-
-def _words(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="utf-8").split()
-    except OSError:
-        return []

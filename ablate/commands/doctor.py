@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..console import text
 from ..training.disk import ANOTHER_FOLDER
+from ..training.granted import granted_bytes, granted_cores
 from ..training.machine import cores
 from . import checks, checks_machine
 
@@ -54,10 +55,9 @@ def _all(store: Path, data: Path) -> Iterator[Check]:
 
 
 def _machine() -> Iterator[Check]:
-    granted = checks_machine.granted_cores()
-    yield checks_machine.cores_check(cores(), granted)
-    yield checks_machine.memory_check(checks_machine.total_bytes(), checks_machine.granted_bytes())
-    yield checks_machine.threads_check(os.environ, min(cores(), granted or cores()))
+    yield checks_machine.cores_check(cores(), granted_cores())
+    yield checks_machine.memory_check(checks_machine.total_bytes(), granted_bytes())
+    yield checks_machine.threads_check(os.environ, cores())
     yield checks_machine.open_files_check(checks_machine.open_files_limit())
     yield checks_machine.output_check(sys.stdout.encoding)
 

@@ -2,35 +2,65 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .. import paths
 from ..console import text
 from ..paths import shown
 from ..study.check import findings
+from ..study.plan import cost_key
 from ..training.machine import default_jobs
-from .prepare import Options, Prepared, expected_seconds, prepare, total_seconds
+from ..training.progress import megabytes
+from .prepare import (
+    Options,
+    Prepared,
+    expected_bytes,
+    expected_costs,
+    expected_seconds,
+    prepare,
+    total_seconds,
+)
+
+if TYPE_CHECKING:
+    from ..store.frame import Cost
 
 
 def show_plan(options: Options, jobs: int = 0, as_json: bool = False) -> int:
     """Print the plan of a study and return the exit code."""
     prepared = prepare(options)
-    expected = expected_seconds(prepared)
+    known = expected_costs(prepared)
+    expected = expected_seconds(prepared, known)
+    jobs = jobs or default_jobs("auto", len(prepared.planned))
+    room = _room(prepared, known, jobs)
     pending = [line for source in prepared.sources(prepared.todo) if (line := source.pending())]
     if as_json:
-        _say_json(prepared, expected, jobs)
+        _say_json(prepared, expected, room, jobs)
         return 0
     _say_runs(prepared, expected)
     count = len(prepared.todo)
-    total = total_seconds(expected, jobs or default_jobs("auto", len(prepared.planned)))
+    total = total_seconds(expected, jobs)
     text.say(f"\n{count} of {len(prepared.planned)} runs to make" + (f", {text.about(total)}" if count else ""))
     for line in pending:
         text.say(f"data: {line}")
-    text.say(f"store: {shown(prepared.home.root)}")
+    text.say(f"store: {shown(prepared.home.root)}, {_room_text(room, prepared)}")
     ships = paths.shipped("plugins").resolve()
     mine = [shown(file) for file in prepared.registry.files if file.parent != ships]
     text.say(f"plugin files: {', '.join([*mine, f'{len(prepared.registry.files) - len(mine)} that ship with ablate'])}")
     for finding in findings(prepared.settled.study):
         text.say(f"\ndoubtful  {finding.where}: {finding.reason}  [{finding.code}]\n          {finding.remedy}")
     return 0
+
+
+def _room(prepared: Prepared, known: dict[str, Cost], jobs: int) -> int | None:
+    """Return how many bytes the runs to be made take in the store, or None where that is not known."""
+    found = {spec.variant: known.get(cost_key(spec.identity)) for spec in prepared.todo}
+    states = {variant: cost.state_bytes for variant, cost in found.items() if cost}
+    return expected_bytes(prepared, states, prepared.todo, jobs)
+
+
+def _room_text(room: int | None, prepared: Prepared) -> str:
+    need = "space needed not known before a run or a pilot" if room is None else f"needs about {megabytes(room)}"
+    return f"{need}, {megabytes(prepared.home.free_bytes())} free" if prepared.todo else "nothing more needed"
 
 
 def _say_runs(prepared: Prepared, expected: dict[str, float | None]) -> None:
@@ -52,12 +82,13 @@ def _say_runs(prepared: Prepared, expected: dict[str, float | None]) -> None:
     text.say(text.table([prepared.written.label, "seed", "state", "time", "key", "why"], rows, right=(1, 3)))
 
 
-def _say_json(prepared: Prepared, expected: dict[str, float | None], jobs: int) -> None:
+def _say_json(prepared: Prepared, expected: dict[str, float | None], room: int | None, jobs: int) -> None:
     text.say_json(
         {
             "study": prepared.written.name,
             "store": str(prepared.home.root),
-            "seconds": total_seconds(expected, jobs or default_jobs("auto", len(prepared.planned))),
+            "seconds": total_seconds(expected, jobs),
+            "bytes": room,
             "plugins": [str(file) for file in prepared.registry.files],
             "findings": [vars(finding) for finding in findings(prepared.settled.study)],
             "runs": [

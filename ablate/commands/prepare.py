@@ -11,7 +11,7 @@ from ..console import text
 from ..errors import InputError, StoreError, did_you_mean, listing
 from ..paths import shown
 from ..store.files import read_document, write_document
-from ..store.frame import step_times
+from ..store.frame import Cost, costs
 from ..store.store import Store
 from ..store.studies import StudyRecord, load_study
 from ..study.plan import PlannedRun, cost_key, plan_runs, run_specs
@@ -19,7 +19,7 @@ from ..study.settle import Known, Settled, settle
 from ..study.toml import Changes, read_study
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ..components.contracts import Source
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # What a run costs beside its steps: its process, its data and its model.
 START_SECONDS = 1.0
+# Upper bounds of what a run's files and a line of its history take, measured on the shipped studies.
+RECORD_BYTES, EPOCH_BYTES = 16_000, 500
 
 
 @dataclass(frozen=True)
@@ -119,27 +121,45 @@ def _say_slow(prefix: str) -> None:
     text.note(f"loading {prefix} to check the settings of its components: a few seconds, the first time")
 
 
-def expected_seconds(prepared: Prepared) -> dict[str, float | None]:
-    """Return the expected seconds of each run to be made, by key, from runs and pilots measured before.
-
-    None where no run with the same model, augmentation, optimizer, batch size and image shape was measured.
-    """
-    times: dict[str, tuple[float, float]] = {}
+def expected_costs(prepared: Prepared) -> dict[str, Cost]:
+    """Return what runs of the study and of its pilot were measured to cost, by cost key."""
+    found: dict[str, Cost] = {}
     store = Store(prepared.options.store)
     for home in (store.pilot, store):
         record = load_study(home, prepared.written.name)
-        times |= step_times(home, list(dict.fromkeys(row.key for row in record.rows))) if record else {}
+        found |= costs(home, list(dict.fromkeys(row.key for row in record.rows))) if record else {}
+    return found
+
+
+def expected_seconds(prepared: Prepared, known: Mapping[str, Cost]) -> dict[str, float | None]:
+    """Return the expected seconds of each run to be made, by key.
+
+    None where no run with the same model, augmentation, optimizer, batch size and image shape was measured.
+    """
     expected: dict[str, float | None] = {}
     for spec in prepared.todo:
-        measured, splits = times.get(cost_key(spec.identity)), spec.recipe.splits
-        if measured is None:
+        cost, splits = known.get(cost_key(spec.identity)), spec.recipe.splits
+        if cost is None:
             expected[spec.key] = None
             continue
         evaluated = (splits.validation or 0) + (splits.test or 0)
-        expected[spec.key] = START_SECONDS + spec.recipe.epochs * (
-            measured[0] * (splits.train or 0) + measured[1] * evaluated
-        )
+        each = cost.training * (splits.train or 0) + cost.evaluation * evaluated
+        expected[spec.key] = START_SECONDS + spec.recipe.epochs * each
     return expected
+
+
+def expected_bytes(prepared: Prepared, states: Mapping[str, int], specs: Sequence[RunSpec], jobs: int) -> int | None:
+    """Return how much room runs take in the store at most, or None where the size of one's state is not known.
+
+    states: bytes of a run's state by variant. A state is written beside the one before, for each run under way.
+    """
+    sizes = [states.get(spec.variant) for spec in specs]
+    known = sorted(size for size in sizes if size is not None)
+    if len(known) < len(sizes):
+        return None
+    records = sum(RECORD_BYTES + EPOCH_BYTES * spec.recipe.epochs for spec in specs)
+    kept = sum(known) if prepared.written.limits.keep_checkpoints else 0
+    return records + kept + 2 * sum(known[-jobs:])
 
 
 def total_seconds(expected: dict[str, float | None], jobs: int = 1) -> float | None:

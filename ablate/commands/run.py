@@ -22,10 +22,19 @@ from ..store.studies import StudyRecord, save_study, set_last
 from ..study.check import findings
 from ..study.toml import read_text
 from ..training.machine import Machine, check_device, cores, default_jobs
-from .prepare import Options, Prepared, expected_seconds, prepare, total_seconds
+from ..training.progress import megabytes
+from .prepare import (
+    Options,
+    Prepared,
+    expected_bytes,
+    expected_costs,
+    expected_seconds,
+    prepare,
+    total_seconds,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..study.spec import RunSpec
 
@@ -43,27 +52,31 @@ class RunOptions:
 def run_study(options: Options, how: RunOptions, executor: Executor | None = None) -> int:
     """Run a study and return the exit code: 0, or 1 where a run of it has failed."""
     check_device(how.device)
-    _check_store(options)
+    for home in (
+        (Store(options.store), Store(options.store).pilot) if options.changes.pilot else (Store(options.store),)
+    ):
+        home.make_writable()
     prepared = prepare(options)
     todo = _todo(prepared, how)
     how = replace(how, jobs=how.jobs or default_jobs(how.device, len(prepared.planned)))
-    announce(prepared, todo, how)
+    expected = expected_seconds(prepared, expected_costs(prepared))
+    announce(prepared, todo, how, total_seconds(expected, how.jobs))
     if todo:
         executor = executor or _local(how)
         fetch_data(prepared, todo)
-        rehearse(prepared, executor, todo, how)
+        states = rehearse(prepared, executor, todo, how)
+        check_space(prepared, states, todo, how)
     record(prepared)
-    stopped = make_runs(prepared, executor or _local(how), todo, how) if todo else None
+    stopped = make_runs(prepared, executor, todo, how, expected) if todo and executor else None
     if stopped is not None:
         return say_stopped(prepared, stopped)
     return summarize(prepared, how)
 
 
-def announce(prepared: Prepared, todo: Sequence[RunSpec], how: RunOptions) -> None:
+def announce(prepared: Prepared, todo: Sequence[RunSpec], how: RunOptions, expected: float | None) -> None:
     """Say what is going to happen, and what is doubtful about it."""
     study = prepared.settled.study
     stored = sum(p.state == "stored" for p in prepared.planned)
-    expected = total_seconds(expected_seconds(prepared), how.jobs)
     head = f"{study.name}{' (pilot)' if study.pilot else ''}: {len(prepared.planned)} runs"
     at_once = f", {how.jobs} at a time" if how.jobs > 1 else ""
     when = "" if study.pilot else f" ({text.about(expected)})"
@@ -85,12 +98,16 @@ def fetch_data(prepared: Prepared, specs: Sequence[RunSpec]) -> None:
         source.prepare()
 
 
-def rehearse(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], how: RunOptions) -> None:
-    """Build each variant once and take one step; raise InputError with all that fails."""
+def rehearse(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], how: RunOptions) -> Mapping[str, int]:
+    """Build each variant once and take one step; return the bytes of each one's state.
+
+    Raises InputError with all that fails.
+    """
     first: dict[str, RunSpec] = {}
     for spec in todo:
         first.setdefault(spec.variant, spec)
-    failed = executor.rehearse(_jobs(prepared, list(first.values()), how))
+    found = executor.rehearse(_jobs(prepared, list(first.values()), how))
+    failed = found.failed
     if failed:
         # One reason for all is the machine's fault, or the baseline's, and is told once.
         same = 1 < len(failed) == len(prepared.written.variants) and len(set(failed.values())) == 1
@@ -99,6 +116,18 @@ def rehearse(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], ho
         count = f"{len(failed)} variant{'s' if len(failed) > 1 else ''}"
         raise InputError(
             "\n".join([f"{shown(prepared.options.study)}: {count} cannot be trained; nothing was started", *lines])
+        )
+    return found.state_bytes
+
+
+def check_space(prepared: Prepared, states: Mapping[str, int], todo: Sequence[RunSpec], how: RunOptions) -> None:
+    """Raise StoreError where the store has less room than the runs will take."""
+    need, free = expected_bytes(prepared, states, todo, how.jobs), prepared.home.free_bytes()
+    if need is not None and free < need:
+        raise StoreError(
+            f"{shown(prepared.home.root)}: {megabytes(free)} free, and the runs to make need about {megabytes(need)}; "
+            "nothing was started\n"
+            "  free some space ('ablate store clean' says what can go), or another place: --store DIR or ABLATE_STORE"
         )
 
 
@@ -110,9 +139,14 @@ def record(prepared: Prepared) -> None:
     set_last(store, prepared.written.name, prepared.written.pilot)
 
 
-def make_runs(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], how: RunOptions) -> int | None:
+def make_runs(
+    prepared: Prepared,
+    executor: Executor,
+    todo: Sequence[RunSpec],
+    how: RunOptions,
+    expected: Mapping[str, float | None],
+) -> int | None:
     """Make the runs, showing how they go; return the signal that stopped them, or None."""
-    expected = expected_seconds(prepared)
     stop_text = "stopping: runs under way keep their state; once more stops at once"
     with (
         Interrupts(lambda: text.note(stop_text)) as interrupts,
@@ -167,16 +201,6 @@ def _local(how: RunOptions) -> LocalProcesses:
     executor = LocalProcesses(how.jobs)
     executor.warm_up()
     return executor
-
-
-def _check_store(options: Options) -> None:
-    """Make the store where it is missing, and prove that it can be written."""
-    store = Store(options.store)
-    try:
-        for home in (store, store.pilot) if options.changes.pilot else (store,):
-            home.make_writable()
-    except StoreError as error:
-        raise InputError(str(error)) from error
 
 
 def _todo(prepared: Prepared, how: RunOptions) -> list[RunSpec]:

@@ -63,15 +63,28 @@ def _one(home: Store, record: StudyRecord, as_json: bool) -> int:
     for seed in study.seeds:
         for variant in study.variants:
             key = keys.get((variant.name, seed), "")
-            state = home.state(key) if key else "new"
-            reason = str((home.run(key).failure() or {}).get("reason", "")) if state == "failed" else ""
-            rows.append([variant.name, str(seed), {"stored": "done", "new": "missing"}.get(state, state), key, reason])
+            state, reason = _ending(home, key, variant.recipe.epochs) if key else ("missing", "")
+            rows.append([variant.name, str(seed), state, key, reason])
     head = ["variant", "seed", "state", "key", "reason"]
     if as_json:
         text.say_json({**_names(record), "runs": [dict(zip(head, row, strict=True)) for row in rows]})
     else:
         text.say(text.table(head, rows, right=(1,)))
     return 0
+
+
+def _ending(home: Store, key: str, epochs: int) -> tuple[str, str]:
+    """Return how a run stands or ended, in a word or two, and why."""
+    run, state = home.run(key), home.state(key)
+    if state == "stored":
+        return "done", ""
+    owner = run.owner()
+    if owner is not None:
+        return "running", f"epoch {min(len(run.history()) + 1, epochs)} of {epochs}, {owner}"
+    if state == "failed":
+        failure = run.failure() or {}
+        return str(failure.get("kind", "failed")), str(failure.get("reason", "its record does not read"))
+    return ("missing", "") if state == "new" else ("unfinished", f"{len(run.history())} of {epochs} epochs done")
 
 
 def _counted(home: Store) -> list[tuple[StudyRecord, dict[str, int]]]:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..execute.jobs import Busy, EpochDone, Event, Failed, Finished, Lost, Started, Stopped, Tell, UnderWay
+from ..execute.jobs import Busy, EpochDone, Event, Failed, Finished, Halted, Lost, Started, Stopped, Tell, UnderWay
 from ..report.numbers import duration, percent
 from .text import epoch_text, note
 
@@ -62,7 +62,7 @@ class Lines:
             case UnderWay(epoch=epoch, share=share) if now - self._last >= QUIET_SECONDS:
                 self._last = now
                 note(f"epoch   {name}: {epoch}/{spec.recipe.epochs}, {share:.0%} of it")
-            case Busy() | Lost() | Stopped():
+            case Busy() | Lost() | Halted() | Stopped():
                 self._last = now
                 note(ending(event, now - self._began.get(spec.key, now)))
             case Finished() | Failed():
@@ -119,7 +119,7 @@ class Live:
             case EpochDone(record=record):
                 row = self._running[spec.key]
                 row.epochs, row.record = record["epoch"], record
-            case Busy() | Lost() | Stopped():
+            case Busy() | Lost() | Halted() | Stopped():
                 began = self._running.pop(spec.key).began if spec.key in self._running else now
                 self._console.print(ending(event, now - began), markup=False, highlight=False, soft_wrap=True)
             case Finished() | Failed():
@@ -168,13 +168,15 @@ class Live:
         return f", about {duration(total / max(1, len(self._running)))} left" if total else ""
 
 
-def ending(event: Finished | Failed | Busy | Lost | Stopped, seconds: float) -> str:
+def ending(event: Finished | Failed | Busy | Lost | Halted | Stopped, seconds: float) -> str:
     """Write how a run ended, for good or for now, on one line."""
     name = f"{event.spec.variant}, seed {event.spec.seed}"
     if isinstance(event, Busy):
-        return f"busy    {name}: another process makes it; looking again later"
+        return f"busy    {name}: {event.owner or 'another process'} makes it; looking again later"
     if isinstance(event, Lost):
         return f"lost    {name}: {event.reason}; trying again ({event.tries_left} left)"
+    if isinstance(event, Halted):
+        return f"halted  {name}: {event.reason.splitlines()[0]}"
     if isinstance(event, Stopped):
         return f"kept    {name}: stopped after {duration(seconds)}"
     if isinstance(event, Failed):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from .jobs import BUSY_SECONDS, Busy, never
+from ..errors import StoreError
+from .jobs import BUSY_SECONDS, Busy, Halted, Rehearsed, Trial, never, rehearsed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,18 +17,13 @@ if TYPE_CHECKING:
 class Inline:
     """Makes runs in the calling process. A crash here takes the caller with it."""
 
-    def rehearse(self, jobs: Sequence[Job]) -> dict[str, str]:
-        """Build each job's run and take one step; return what failed, by variant."""
+    def rehearse(self, jobs: Sequence[Job]) -> Rehearsed:
+        """Build each job's run and take one step."""
         from .worker import rehearse_all
 
-        failed: dict[str, str] = {}
-
-        def note(told: tuple[str, str | None]) -> None:
-            if told[1] is not None:
-                failed[told[0]] = told[1]
-
-        rehearse_all(jobs, note)
-        return failed
+        told: list[Trial] = []
+        rehearse_all(jobs, told.append)
+        return rehearsed(told)
 
     def run(self, jobs: Sequence[Job], tell: Tell, stopping: Stopping = never) -> None:
         """Make all runs in order."""
@@ -36,12 +32,14 @@ class Inline:
         waiting = list(jobs)
         while waiting and not stopping():
             job = waiting.pop(0)
-            busy: list[Event] = []
+            odd: list[Busy | Halted] = []
 
-            def note(event: Event, busy: list[Event] = busy) -> None:
-                busy.append(event) if isinstance(event, Busy) else tell(event)
+            def note(event: Event, odd: list[Busy | Halted] = odd) -> None:
+                odd.append(event) if isinstance(event, (Busy, Halted)) else tell(event)
 
             work(job, note, stopping)
-            if busy:
+            for event in odd:
+                if isinstance(event, Halted):
+                    raise StoreError(event.reason)
                 waiting.append(job)
                 time.sleep(BUSY_SECONDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -56,9 +56,10 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class Busy:
-    """Another process is making this run; it is looked at again later."""
+    """Another process is making this run; it is looked at again later. owner: which process, where that is known."""
 
     spec: RunSpec
+    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,14 @@ class Lost:
     spec: RunSpec
     reason: str
     tries_left: int
+
+
+@dataclass(frozen=True)
+class Halted:
+    """The store or the machine gave way (a full disk, too many open files); nothing is wrong with the run."""
+
+    spec: RunSpec
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -93,13 +102,39 @@ class Failed:
     reason: str
 
 
-Event = Started | UnderWay | EpochDone | Busy | Lost | Stopped | Finished | Failed
+Event = Started | UnderWay | EpochDone | Busy | Lost | Halted | Stopped | Finished | Failed
 BUSY_SECONDS = 2.0
 """How long to wait before looking again, where other processes make all the runs that are left."""
 
 Tell = Callable[[Event], None]
 Stopping = Callable[[], bool]
 """Asked again and again: whether to begin no more runs, and to let those under way keep their state and stop."""
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What rehearsals found, by variant: why one failed, and how large the state of one that did not is, in bytes."""
+
+    failed: Mapping[str, str]
+    state_bytes: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One variant's rehearsal: begun, while there is neither a reason why it failed nor a size of its state."""
+
+    variant: str
+    reason: str = ""
+    state_bytes: int | None = None
+
+
+def rehearsed(told: Iterable[Trial]) -> Rehearsed:
+    """Sum up what rehearsals told."""
+    told = list(told)
+    return Rehearsed(
+        {trial.variant: trial.reason for trial in told if trial.reason},
+        {trial.variant: trial.state_bytes for trial in told if trial.state_bytes is not None},
+    )
 
 
 def never() -> bool:
@@ -110,10 +145,13 @@ def never() -> bool:
 class Executor(Protocol):
     """Somewhere to run jobs. Every job that is not stopped ends in one `Finished` or `Failed`, in any order."""
 
-    def rehearse(self, jobs: Sequence[Job]) -> dict[str, str]:
-        """Build each job's run and take one step; return what failed, by variant."""
+    def rehearse(self, jobs: Sequence[Job]) -> Rehearsed:
+        """Build each job's run and take one step."""
         ...
 
     def run(self, jobs: Sequence[Job], tell: Tell, stopping: Stopping = never) -> None:
-        """Make all runs, telling of each as it goes; once `stopping` is true, save those under way and begin none."""
+        """Make all runs, telling of each as it goes; once `stopping` is true, save those under way and begin none.
+
+        Raises StoreError where the store or the machine gave way, once no run is under way any more.
+        """
         ...

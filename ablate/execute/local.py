@@ -12,16 +12,33 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from multiprocessing import connection
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import StoreError
+from ..errors import AblateError, StoreError
 from ..store.store import Store
-from .jobs import BUSY_SECONDS, Busy, Event, Failed, Finished, Job, Lost, Stopped, Stopping, Tell, never
+from .jobs import (
+    BUSY_SECONDS,
+    Busy,
+    EpochDone,
+    Event,
+    Failed,
+    Halted,
+    Job,
+    Lost,
+    Rehearsed,
+    Started,
+    Stopped,
+    Stopping,
+    Tell,
+    Trial,
+    UnderWay,
+    never,
+    rehearsed,
+)
+from .processes import died, kill, make_rehearsals, make_run, without_main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -52,7 +69,7 @@ class _Try:
         """End the process for a reason of ours."""
         if self.process is not None and not self.ended:
             self.ended = reason
-            _kill(self.process)
+            kill(self.process)
 
     def lost(self) -> Event:
         """Record that the process ended without a word; a reason of ours is final, any other has further tries."""
@@ -65,8 +82,10 @@ class _Try:
         self.lives -= 1
         if self.lives > 0 and not self.ended:
             return Lost(spec, reason, self.lives)
-        with contextlib.suppress(StoreError):
-            Store(self.job.store).run(spec.key).fail(reason)
+        try:
+            Store(self.job.store).run(spec.key).fail("timed out" if self.ended else "lost", reason)
+        except StoreError as error:
+            return Halted(spec, str(error))
         return Failed(spec, reason)
 
 
@@ -95,34 +114,38 @@ class LocalProcesses:
             # The server inherits this: Ctrl-C in the terminal is the driver's business alone.
             before = signal.signal(signal.SIGINT, signal.SIG_IGN)
             try:
-                with _without_main():
+                with without_main():
                     forkserver.ensure_running()
             finally:
                 signal.signal(signal.SIGINT, before)
 
-    def rehearse(self, jobs: Sequence[Job]) -> dict[str, str]:
-        """Build each job's run and take one step, in a process of its own; return what failed, by variant."""
-        failed: dict[str, str] = {}
-        left = list(jobs)
+    def rehearse(self, jobs: Sequence[Job]) -> Rehearsed:
+        """Build each job's run and take one step, in a process of its own."""
+        told: list[Trial] = []
+        left = {job.spec.variant: job for job in jobs}
+        killed: set[str] = set()
         while left:
-            process, ours = self._start(_rehearse, left)
+            process, ours = self._start(make_rehearsals, list(left.values()))
             begun = ""
-            with _ending({ours: _Try(left[0], process)}), contextlib.suppress(EOFError, OSError):
+            with _ending({ours: _Try(next(iter(left.values())), process)}), contextlib.suppress(EOFError, OSError):
                 while True:
-                    variant, reason = ours.recv()
-                    begun = variant
-                    if reason is not None:
-                        failed[variant] = reason
-                    left = [job for job in left if job.spec.variant != variant]
+                    told.append(ours.recv())
+                    begun = told[-1].variant
+                    left.pop(begun, None)
             process.join()
-            if process.exitcode != 0:
-                # It died in the middle of one variant, and the others still have their turn; or it could not begin.
-                failed |= dict.fromkeys(
-                    [begun] if begun else [job.spec.variant for job in left], died(process.exitcode)
-                )
+            ours.close()
+            if process.exitcode == 0:
+                continue
+            # It died in the middle of one variant, and the others still have their turn; or it could not begin.
+            victims = [begun] if begun else list(left)
+            if process.exitcode == -signal.SIGKILL and begun and begun not in killed:  # from outside, it may be
+                killed.add(begun)
+                left |= {job.spec.variant: job for job in jobs if job.spec.variant == begun}
+                continue
+            told += [Trial(variant, died(process.exitcode)) for variant in victims]
             if not begun:
                 break
-        return failed
+        return rehearsed(told)
 
     def run(self, jobs: Sequence[Job], tell: Tell, stopping: Stopping = never) -> None:
         """Make all runs, in order of their start. On an exception every process is ended first.
@@ -133,29 +156,39 @@ class LocalProcesses:
         waiting = [_Try(job) for job in reversed(jobs)]
         running: dict[Connection, _Try] = {}
         asked = 0.0
+        halted = ""
+
+        def over() -> bool:
+            return bool(halted) or stopping()
+
         with _ending(running):
-            while running or (waiting and not stopping()):
-                while waiting and len(running) < self._most and not stopping():
+            while running or (waiting and not over()):
+                while waiting and len(running) < self._most and not over():
                     one = waiting.pop()
-                    one.process, ours = self._start(_work, one.job)
+                    one.process, ours = self._start(make_run, one.job)
                     one.began = time.monotonic()
                     running[ours] = one
-                if stopping() and not asked:
+                if over() and not asked:
                     asked = time.monotonic()
-                    for ours in running:
-                        with contextlib.suppress(OSError):
-                            ours.send("stop")
+                    _ask_to_stop(running)
                 _end_overdue(running.values(), asked)
-                for ours in _ready(running):
-                    last = self._tell_next(ours, running[ours], tell)
-                    if last is None:
-                        continue
-                    ours.close()
+                for ours, last in self._news(running, tell):
                     one = running.pop(ours)
+                    halted = halted or (last.reason if isinstance(last, Halted) else "")
                     if isinstance(last, (Busy, Lost)):
                         waiting.insert(0 if isinstance(last, Busy) else len(waiting), one)
                     if isinstance(last, Busy) and not running:
                         time.sleep(BUSY_SECONDS)
+        if halted:
+            raise StoreError(halted)
+
+    def _news(self, running: Mapping[Connection, _Try], tell: Tell) -> Iterator[tuple[Connection, Event]]:
+        """Pass on what processes tell, and yield those that told their last."""
+        for ours in _ready(running):
+            last = self._tell_next(ours, running[ours], tell)
+            if last is not None:
+                ours.close()
+                yield ours, last
 
     def _tell_next(self, ours: Connection, one: _Try, tell: Tell) -> Event | None:
         """Pass on what a run's process tells next; return it if it is the last."""
@@ -168,18 +201,24 @@ class LocalProcesses:
         if not (isinstance(event, Busy) and one.busy):  # told once, however often it is looked at again
             tell(event)
         one.busy = isinstance(event, Busy)
-        if not isinstance(event, (Busy, Lost, Stopped, Finished, Failed)):
+        if isinstance(event, (Started, UnderWay, EpochDone)):
             return None
         assert one.process is not None  # it has just told something
         one.process.join(timeout=10)
-        _kill(one.process)
+        kill(one.process)
         return event
 
     def _start(self, target: Callable[..., None], argument: Any) -> tuple[BaseProcess, Connection]:
-        ours, theirs = self._context.Pipe()
-        process: BaseProcess = self._context.Process(target=target, args=(argument, theirs))
-        with _without_main():
-            process.start()
+        try:
+            ours, theirs = self._context.Pipe()
+            process: BaseProcess = self._context.Process(target=target, args=(argument, theirs))
+            with without_main():
+                process.start()
+        except (OSError, EOFError) as error:
+            raise AblateError(
+                f"a process for a run cannot be started: {getattr(error, 'strerror', None) or 'its server has ended'}\n"
+                "  'ablate doctor' says what this machine grants; what is stored stays, and the same command goes on"
+            ) from error
         theirs.close()
         return process, ours
 
@@ -189,6 +228,12 @@ def _ready(running: Mapping[Connection, _Try]) -> list[Connection]:
     ends = {ours: one.process.sentinel for ours, one in running.items() if one.process is not None}
     ready = set(connection.wait([*ends, *ends.values()], timeout=WAIT_SECONDS))
     return [ours for ours, end in ends.items() if ours in ready or end in ready]
+
+
+def _ask_to_stop(running: Iterable[Connection]) -> None:
+    for ours in running:
+        with contextlib.suppress(OSError):
+            ours.send("stop")
 
 
 def _end_overdue(running: Iterable[_Try], asked: float) -> None:
@@ -202,77 +247,6 @@ def _end_overdue(running: Iterable[_Try], asked: float) -> None:
             one.end(STOPPED)
 
 
-def died(exitcode: int | None) -> str:
-    """Say how a process ended that told nothing of it."""
-    if exitcode is not None and exitcode < 0:
-        name = signal.Signals(-exitcode).name
-        hint = "; the system may have run out of memory" if name == "SIGKILL" else ""
-        return f"the run's process was ended by {name}{hint}"
-    return f"the run's process ended by itself with exit code {exitcode}"
-
-
-def _work(job: Job, theirs: Connection) -> None:
-    from .worker import work
-
-    asked = _settle_in(theirs)
-    work(job, _teller(theirs), asked.is_set)
-
-
-def _rehearse(jobs: Sequence[Job], theirs: Connection) -> None:
-    from .worker import rehearse_all
-
-    _settle_in(theirs)
-    rehearse_all(jobs, _teller(theirs))
-
-
-def _settle_in(theirs: Connection) -> threading.Event:
-    """Leave the driver's process group, and listen to it: return what is set when it asks to stop.
-
-    When the driver dies, its end of the pipe closes, and this process ends with all that it started.
-    """
-    if hasattr(os, "setsid"):
-        os.setsid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    asked = threading.Event()
-
-    def watch() -> None:
-        with contextlib.suppress(EOFError, OSError):
-            while theirs.recv() == "stop":
-                asked.set()
-        _end_all()
-
-    threading.Thread(target=watch, daemon=True).start()
-    return asked
-
-
-def _teller(theirs: Connection) -> Callable[[Any], None]:
-    """Return what tells the driver. Where it is gone, that ends this process without a traceback."""
-
-    def tell(event: Any) -> None:
-        try:
-            theirs.send(event)
-        except (BrokenPipeError, ConnectionResetError):
-            _end_all()
-
-    return tell
-
-
-def _end_all() -> None:
-    """End this process with all that it started: its driver is gone."""
-    if hasattr(os, "killpg"):
-        os.killpg(os.getpgrp(), signal.SIGKILL)
-    os._exit(1)
-
-
-def _kill(process: BaseProcess) -> None:
-    """End a process with everything it started."""
-    if process.pid is not None and hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.join()
-
-
 @contextlib.contextmanager
 def _ending(running: Mapping[Connection, _Try]) -> Iterator[None]:
     """End every process that is still running when its driver is interrupted or fails."""
@@ -281,20 +255,5 @@ def _ending(running: Mapping[Connection, _Try]) -> Iterator[None]:
     except BaseException:
         for one in running.values():
             if one.process is not None:
-                _kill(one.process)
+                kill(one.process)
         raise
-
-
-@contextlib.contextmanager
-def _without_main() -> Iterator[None]:
-    """Hide the main module while a process starts.
-
-    multiprocessing would import it again in each child: slow for a command, and for a user's script
-    without a main guard a loop. Our children need nothing from it.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main

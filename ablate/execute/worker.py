@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch._dynamo  # the first optimizer imports it, for a second: so it is done once for all runs
 
 from ..components.discover import discover
-from ..errors import AblateError, RunError, StoppedError, StoreError
+from ..errors import AblateError, DivergedError, RunError, StoppedError, StoreError
 from ..paths import shown
-from ..store.files import store_errors
-from ..store.store import RunFolder, Store
+from ..store.files import GAVE_WAY, refusal, store_errors
+from ..store.store import Ending, RunFolder, Store
 from ..study.settle import parts
 from ..training.checkpoint import NoCheckpointError, read_checkpoint, write_checkpoint
 from ..training.run import rehearse, train_run
-from .jobs import Busy, EpochDone, Failed, Finished, Job, Started, Stopped, Stopping, Tell, UnderWay, never
+from .jobs import (
+    Busy,
+    EpochDone,
+    Failed,
+    Finished,
+    Halted,
+    Job,
+    Started,
+    Stopped,
+    Stopping,
+    Tell,
+    Trial,
+    UnderWay,
+    never,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,54 +39,65 @@ if TYPE_CHECKING:
     from ..components.registry import Registry
     from ..training.checkpoint import State
 
-# What writing to the driver raises when it has died; nothing is wrong with the run then.
-_DRIVER_GONE = (BrokenPipeError, ConnectionResetError)
-
 
 def work(job: Job, tell: Tell, stopping: Stopping = never) -> None:
     """Make one run: train it, record it, tell of it. Never raises for what the run itself does wrong."""
     folder = Store(job.store).run(job.spec.key)
     try:
         with folder.lock() as mine:
-            _work(job, folder, tell, stopping) if mine else tell(Busy(job.spec))
+            _work(job, folder, tell, stopping) if mine else tell(Busy(job.spec, str(folder.owner() or "")))
     except StoreError as error:
-        tell(Failed(job.spec, str(error)))
+        tell(Halted(job.spec, str(error)))
 
 
 def _work(job: Job, folder: RunFolder, tell: Tell, stopping: Stopping) -> None:
-    """Make a run that is ours to make, unless another process finished it since it was planned."""
+    """Make a run that is ours to make, unless another process finished it since it was planned. Raises StoreError."""
     result = folder.result()
     if result is not None:
         tell(Finished(job.spec, result))
         return
-    tell(Started(job.spec))
-    try:
-        recorder = _Recorder(job, folder, tell, stopping)
-        result = train_run(job.spec, _registry(job), job.machine, recorder, job.limits)
-        folder.finish(result)
-    except _DRIVER_GONE:
-        raise
-    except StoppedError:
-        tell(Stopped(job.spec))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
-        reason = _out_of_memory(job, error) or reason_of(error)
-        with contextlib.suppress(StoreError):
-            folder.fail(reason, traceback.format_exc())
-        tell(Failed(job.spec, reason))
-    else:
-        tell(Finished(job.spec, result))
+    with folder.owned():
+        tell(Started(job.spec))
+        try:
+            result = train_run(
+                job.spec, _registry(job), job.machine, _Recorder(job, folder, tell, stopping), job.limits
+            )
+        except StoreError:
+            raise
+        except StoppedError:
+            tell(Stopped(job.spec))
+        except (Exception, SystemExit) as error:
+            if isinstance(error, OSError) and error.errno in GAVE_WAY:
+                raise StoreError(refusal(Path(error.filename or folder.path), error)) from error
+            tell(_failed(job, folder, error))
+        else:
+            folder.finish(result)
+            if not job.limits.keep_checkpoints:
+                folder.drop_checkpoint()
+            tell(Finished(job.spec, result))
 
 
-def rehearse_all(jobs: Sequence[Job], tell: Callable[[tuple[str, str | None]], None]) -> None:
-    """Rehearse jobs one by one, telling (variant, None) before each and (variant, reason) after one that fails."""
+def _failed(job: Job, folder: RunFolder, error: BaseException) -> Failed:
+    """Record why a run failed."""
+    kind: Ending = "diverged" if isinstance(error, DivergedError) else "failed"
+    reason = reason_of(error)
+    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        kind, reason = "out of memory", _out_of_memory(job)
+    folder.fail(kind, reason, traceback.format_exc())
+    return Failed(job.spec, reason)
+
+
+def rehearse_all(jobs: Sequence[Job], tell: Callable[[Trial], None]) -> None:
+    """Rehearse jobs one by one, telling before and after each."""
     for job in jobs:
-        tell((job.spec.variant, None))
+        tell(Trial(job.spec.variant))
         registry = None
         try:
             registry = _registry(job)
-            rehearse(job.spec, registry, job.machine)
+            tell(Trial(job.spec.variant, state_bytes=rehearse(job.spec, registry, job.machine)))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
-            tell((job.spec.variant, reason_of(error, _plugin_line(error, registry) if registry else "")))
+            place = _plugin_line(error, registry) if registry else ""
+            tell(Trial(job.spec.variant, reason_of(error, place)))
 
 
 def reason_of(error: BaseException, place: str = "") -> str:
@@ -85,10 +110,8 @@ def reason_of(error: BaseException, place: str = "") -> str:
     return f"{type(error).__name__}: {first}" + (f"  ({about})" if about else "")
 
 
-def _out_of_memory(job: Job, error: BaseException) -> str:
-    """Say what to lower where memory ran out; an empty string for any other error."""
-    if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
-        return ""
+def _out_of_memory(job: Job) -> str:
+    """Say what to lower where memory ran out."""
     recipe = job.spec.recipe
     peak = f", {torch.cuda.max_memory_allocated() / 2**30:.1f} GB at its peak" if torch.cuda.is_available() else ""
     return (

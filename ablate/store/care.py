@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 Harm = Literal["lost", "again", "leftover"]
 Entries = dict[str, os.DirEntry[str]]
 
-RESULT, RUN, HISTORY, FAILURE, CHECKPOINT, LOCK = RUN_FILES = (
+RESULT, RUN, HISTORY, FAILURE, CHECKPOINT, LOCK, OWNER = RUN_FILES = (
     "result.json",
     "run.json",
     "history.jsonl",
     "failure.json",
     "checkpoint.pt",
     "lock",
+    "owner.json",
 )
 """All that a run's folder holds while nothing went wrong, as `store` says."""
 
@@ -194,7 +195,7 @@ def _documents(folder: Path, known: set[str], result: Document | None) -> Iterat
         yield _damage(folder, RUN, "does not read")
     elif document.get("key") != folder.name:
         yield _damage(folder, RUN, "its key is not the folder's name")
-    elif not is_identity(document.get("identity"), folder.name, most_nulls=6):
+    elif not is_identity(document.get("identity"), folder.name):
         yield _damage(folder, RUN, "what it says of the run is not what its key was made of")
     if FAILURE in known and read_document(folder / FAILURE) is None:
         yield _damage(folder, FAILURE, "does not read: why the run failed is not known")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Document = dict[str, Any]
+
+GAVE_WAY = frozenset(
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EMFILE", "ENFILE", "ESTALE", "ENODEV", "ENXIO")
+    if hasattr(errno, name)
+)
+"""What the system says when it is the machine that gave way: the disk, or the number of open files."""
+
+_HINTS = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EMFILE: "allow more open files (ulimit -n 4096), or make fewer runs at a time (--jobs)",
+    errno.ENFILE: "the whole system has too many files open",
+    errno.ENOENT: "is its disk still there?",
+}
 
 
 def write_document(path: Path, document: Mapping[str, Any]) -> None:
@@ -82,11 +98,17 @@ def store_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(
-            f"{shown(path)}: {error.strerror or error}\n"
-            "  what is stored stays readable; once the store can be written, the same command goes on\n"
-            "  another place: --store DIR or ABLATE_STORE"
-        ) from error
+        raise StoreError(refusal(path, error)) from error
+
+
+def refusal(path: Path, error: OSError) -> str:
+    """Say what the system refused, and how to go on."""
+    hint = f"  {_HINTS[error.errno]}\n" if error.errno in _HINTS else ""
+    return (
+        f"{shown(path)}: {error.strerror or error}\n{hint}"
+        "  what is stored stays readable; once the store can be written, the same command goes on\n"
+        "  another place: --store DIR or ABLATE_STORE"
+    )
 
 
 def _checksum(body: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..study.plan import cost_key
 
@@ -64,14 +64,23 @@ def environment_lines(store: Store, keys: list[str]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def step_times(store: Store, keys: list[str]) -> dict[str, tuple[float, float]]:
-    """Return measured seconds for each image, in training and in evaluation, by cost key."""
-    found: dict[str, tuple[float, float]] = {}
+class Cost(NamedTuple):
+    """What a run was measured to cost: seconds for each image trained on and evaluated, bytes of its state."""
+
+    training: float
+    evaluation: float
+    state_bytes: int
+
+
+def costs(store: Store, keys: list[str]) -> dict[str, Cost]:
+    """Return what finished runs cost, by cost key."""
+    found: dict[str, Cost] = {}
     for key in keys:
         folder = store.run(key)
         result, spec = folder.result(), folder.spec()
         if result and spec and "identity" in spec:
             each, evaluation = result.get("seconds_per_image"), result.get("evaluation_seconds_per_image")
-            if isinstance(each, (int, float)) and isinstance(evaluation, (int, float)) and each and evaluation:
-                found[cost_key(spec["identity"])] = (float(each), float(evaluation))
+            size = result.get("state_bytes")
+            if isinstance(each, float) and isinstance(evaluation, float) and isinstance(size, int):
+                found[cost_key(spec["identity"])] = Cost(each, evaluation, size)
     return found

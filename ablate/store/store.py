@@ -5,8 +5,9 @@ STORE/runs/KEY/                one folder for each run:
     history.jsonl              a line for each epoch
     result.json                committed last: a run is done when it stands
     failure.json               why the last try ended without a result
-    checkpoint.pt              the state to go on from, while there is no result
+    checkpoint.pt              the state to go on from; gone with the result, unless the study keeps it
     lock                       held by the one process that makes the run
+    owner.json                 which process that is, touched every few seconds (see `owner`)
 STORE/studies/NAME.json        what was run under a study's name (see `studies`)
 STORE/last.json                the study run last
 STORE/known.json               library components that were checked before
@@ -18,15 +19,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import json
 import os
+import shutil
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 
-from ..errors import StoreError
+from ..errors import InputError
 from ..paths import shown
 from ..study.plan import key_of
 from .files import (
@@ -38,12 +39,15 @@ from .files import (
     store_errors,
     write_document,
 )
+from .owner import Owner, live_owner, owning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 State = Literal["new", "stored", "failed", "unfinished"]
+Ending = Literal["failed", "diverged", "lost", "timed out", "out of memory"]
+"""How a run ended without a result; `lost` is a process that was killed or crashed, every time it was tried."""
 
 
 class Store:
@@ -94,16 +98,32 @@ class Store:
         """Tell where a run stands."""
         return self.run(key).state()
 
+    def free_bytes(self) -> int:
+        """Return how much room there is where the store is, or will be; 0 where that cannot be seen."""
+        try:
+            return shutil.disk_usage(self._nearest()).free
+        except OSError:
+            return 0
+
     def make_writable(self) -> None:
-        """Create the store where it is missing and prove that it can be written; raises StoreError."""
-        if self.root.exists() and not self.root.is_dir():
-            raise StoreError(
-                f"{shown(self.root)}: is a file, and the store has to be a folder\n  name another: --store DIR"
+        """Create the store where it is missing and prove that it can be written; raises StoreError.
+
+        InputError where a file stands in its place.
+        """
+        nearest = self._nearest()
+        if not nearest.is_dir():
+            raise InputError(
+                f"{shown(nearest)}: is a file, and the store has to be a folder\n"
+                "  name another: --store DIR or ABLATE_STORE"
             )
         with store_errors(self.root):
             for folder in (self.root / "runs", self.studies_folder):
                 folder.mkdir(parents=True, exist_ok=True)
         write_document(self.root / "store.json", {"format": 1})
+
+    def _nearest(self) -> Path:
+        """Return the store's folder, or the nearest one above it that is there."""
+        return next(p for p in (self.root, *self.root.parents) if p.exists() or p == p.parent)
 
 
 class RunFolder:
@@ -115,6 +135,7 @@ class RunFolder:
         self._history = path / "history.jsonl"
         self._result = path / "result.json"
         self._failure = path / "failure.json"
+        self._owner = path / "owner.json"
         self.checkpoint = path / "checkpoint.pt"
 
     def state(self) -> State:
@@ -140,7 +161,7 @@ class RunFolder:
         return found
 
     def failure(self) -> Document | None:
-        """Return why the last try failed (`reason`, `traceback`), or None."""
+        """Return why the last try failed (`kind`, an Ending, `reason`, `traceback`), or None."""
         return read_document(self._failure)
 
     def history(self) -> list[Document]:
@@ -164,17 +185,38 @@ class RunFolder:
         """Return a hash of the history, which the result is committed with."""
         return hashlib.sha256("".join(self.history_lines()).encode()).hexdigest()
 
+    def owner(self) -> Owner | None:
+        """Return the process that makes the run at this moment, or None."""
+        return live_owner(self._owner)
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
-        """Hold the run, and tell whether it could be had; the system lets go of it when its owner dies."""
+        """Hold the run, and tell whether it could be had; the system lets go of it when its owner dies.
+
+        Where the system's lock can be had though a process on another machine is at work, it is not had either.
+        """
         held = FileLock(self.path / "lock")
         with store_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            mine = _had(held)
+            self.path.mkdir(exist_ok=True)
+            mine = _had(held) and not self._made_elsewhere()
         try:
             yield mine
         finally:
             held.release()
+
+    @contextlib.contextmanager
+    def owned(self) -> Iterator[None]:
+        """Say while this lasts that this process makes the run; the lock has to be held."""
+        with owning(self._owner):
+            yield
+
+    def _made_elsewhere(self) -> bool:
+        if not self._owner.exists():
+            return False
+        lock = self.path / "lock"
+        lock.touch()  # by the file server's clock, as the heartbeat is
+        owner = live_owner(self._owner, lock.stat().st_mtime)
+        return owner is not None and not owner.here
 
     def start(self, spec: Mapping[str, Any], records: Sequence[Mapping[str, Any]] = ()) -> None:
         """Begin a run, or go on with it: the history is set to the epochs that are done, failures are dropped.
@@ -182,7 +224,7 @@ class RunFolder:
         A result that cannot be read is moved aside, or it would stand in the new one's way.
         """
         with store_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(exist_ok=True)
             if self._result.exists():
                 self._result.replace(self.path / "result.damaged.json")
             self._failure.unlink(missing_ok=True)
@@ -197,17 +239,19 @@ class RunFolder:
             file.write(dumps(record) + "\n")
 
     def finish(self, result: Mapping[str, Any]) -> bool:
-        """Commit the result, and drop the checkpoint; False where a result already stood."""
-        committed = commit_document(self._result, {**result, "history": self.history_digest(), "finished": _now()})
+        """Commit the result; False where one already stood."""
+        return commit_document(self._result, {**result, "history": self.history_digest(), "finished": _now()})
+
+    def drop_checkpoint(self) -> None:
+        """Remove the checkpoint, where there is one."""
         with store_errors(self.path):
             self.checkpoint.unlink(missing_ok=True)
-        return committed
 
-    def fail(self, reason: str, traceback: str = "") -> None:
+    def fail(self, kind: Ending, reason: str, traceback: str = "") -> None:
         """Record why a try ended without a result."""
         with store_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-        write_document(self._failure, {"reason": reason, "traceback": traceback, "time": _now()})
+            self.path.mkdir(exist_ok=True)
+        write_document(self._failure, {"kind": kind, "reason": reason, "traceback": traceback, "time": _now()})
 
 
 def _record(line: str) -> Document | None:
@@ -218,24 +262,12 @@ def _record(line: str) -> Document | None:
     return found if isinstance(found, dict) else None
 
 
-def is_identity(found: Any, key: str, most_nulls: int = 3) -> bool:
-    """Tell whether a run's key was made of this; JSON has no infinity, so a null may stand for one.
-
-    most_nulls: with more of them, what they stand for is not searched for; each makes the search four times as long.
-    """
-    if not isinstance(found, dict):
-        return False
+def is_identity(found: Any, key: str) -> bool:
+    """Tell whether a run's key was made of this."""
     try:
-        if key_of(found) == key:
-            return True
-        parts = json.dumps(found).split("null")
+        return isinstance(found, dict) and key_of(found) == key
     except RecursionError:  # too deep a nest, though it could be read
         return False
-    if len(parts) > most_nulls + 1:
-        return False
-    tried = itertools.product(("null", "Infinity", "-Infinity", "NaN"), repeat=len(parts) - 1)
-    texts = ("".join(map("".join, zip(parts, (*values, ""), strict=True))) for values in tried)
-    return any(key_of(json.loads(text)) == key for text in texts)
 
 
 def _had(lock: FileLock) -> bool:

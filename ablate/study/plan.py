@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -87,7 +88,7 @@ def _spec(settled: Settled, name: str, recipe: Recipe, seed: int) -> RunSpec:
     facts = settled.facts[name]
 
     def part(kind: Kind, choice: Choice) -> dict[str, Any]:
-        return {"use": choice.use, "settings": dict(choice.settings), "source": settled.sources[kind, choice.use]}
+        return {"use": choice.use, "settings": _written(choice.settings), "source": settled.sources[kind, choice.use]}
 
     identity = {
         "engine": RESULTS_VERSION,
@@ -107,6 +108,15 @@ def _spec(settled: Settled, name: str, recipe: Recipe, seed: int) -> RunSpec:
         "scheduler": part("scheduler", recipe.scheduler),
     }
     return RunSpec(name, seed, key_of(identity), recipe, identity)
+
+
+def _written(value: Any) -> Any:
+    """Return a setting as strict JSON holds it: it has no infinity, so one stands there as a word."""
+    if isinstance(value, Mapping):
+        return {name: _written(v) for name, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_written(v) for v in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _settings_of_data(settled: Settled, dataset: Choice) -> dict[str, Any]:

@@ -74,12 +74,14 @@ class Limits:
     """How runs are looked after; none of it is part of a run's key.
 
     run_timeout: seconds after which a run is ended, or None. checkpoint_seconds: between checkpoints inside an
-    epoch. go_on: train on where the loss is no longer finite.
+    epoch. go_on: train on where the loss is no longer finite. keep_checkpoints: finished runs keep their last
+    state, the trained weights with it.
     """
 
     run_timeout: float | None = None
     checkpoint_seconds: float = 120.0
     go_on: bool = False
+    keep_checkpoints: bool = False
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ class StudyTable(Table):
     run_timeout: Positive | None = None
     checkpoint_seconds: Positive = 120.0
     diverged: Literal["fail", "continue"] = "fail"
+    keep_checkpoints: bool = False
 
 
 class _Told(Table):

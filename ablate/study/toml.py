@@ -155,7 +155,8 @@ def _study_head(reading: Reading, raw: Mapping[str, Any], changes: Changes, path
     for given, plugin in zip(table.plugins, plugins, strict=True):
         if not plugin.exists():
             reading.problem(("study", "plugins"), "study: plugins", f"{given}: no such file or folder beside the study")
-    limits = Limits(table.run_timeout, table.checkpoint_seconds, table.diverged == "continue")
+    going_on = table.diverged == "continue"
+    limits = Limits(table.run_timeout, table.checkpoint_seconds, going_on, table.keep_checkpoints)
     return Study(
         table.name, table.title, (), tuple(seeds), table.label, table.metric, table.ladder, table.note, plugins,
         limits=limits,

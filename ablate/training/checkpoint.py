@@ -8,6 +8,7 @@ no code from the file.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import random
 import uuid
@@ -64,8 +65,11 @@ def write_checkpoint(path: Path, key: str, state: State) -> None:
     """Put a checkpoint in place in one step: written beside, flushed to disk, renamed."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
+        # In memory first: torch turns a full disk's OSError into a RuntimeError of its own.
+        written = io.BytesIO()
+        torch.save({"format": FORMAT, "key": key, **state}, written)
         with temporary.open("wb") as file:
-            torch.save({"format": FORMAT, "key": key, **state}, file)
+            file.write(written.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -84,6 +88,25 @@ def read_checkpoint(path: Path, key: str) -> State:
     if not isinstance(state, dict) or state.get("format") != FORMAT or state.get("key") != key:
         raise NoCheckpointError("it is not this run's")
     return state
+
+
+def state_bytes(run: Ingredients) -> int:
+    """Return about how large a run's checkpoint is; an optimizer has its state after its first step."""
+    total = 64_000  # random states and the archive itself
+
+    def visit(part: Any) -> None:
+        nonlocal total
+        if isinstance(part, torch.Tensor):
+            total += part.numel() * part.element_size()
+        elif isinstance(part, dict):
+            for value in part.values():
+                visit(value)
+        elif isinstance(part, (list, tuple)):
+            for value in part:
+                visit(value)
+
+    visit([run.model.state_dict(), run.optimizer.state_dict(), run.scheduler.state_dict()])
+    return total + 8 * len(run.data.train)  # the order of the images
 
 
 def weights_digest(model: torch.nn.Module) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from .granted import granted_cores
 
 if TYPE_CHECKING:
     import torch
@@ -35,12 +36,8 @@ RECORDED = ("torch", "torchvision", "timm", "numpy", "scikit-learn", "ablate-stu
 def cores() -> int:
     """Return the CPU cores that this process may use, with a container's quota taken into account."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        count = min(count, max(1, int(quota) // int(period)))
-    except (OSError, ValueError):  # no cgroup here, or its quota is "max"
-        pass
-    return count
+    granted = granted_cores()
+    return count if granted is None else min(count, max(1, int(granted)))
 
 
 def default_jobs(device: str, runs: int) -> int:

@@ -77,5 +77,7 @@ def say(text: str) -> None:
 
 
 def megabytes(size_bytes: int) -> str:
-    """Return a size as a person reads it, in units of 10^6 bytes."""
+    """Return a size as a person reads it, in units of 10^6 bytes, or 10^9 where it is large."""
+    if size_bytes >= 1e10:
+        return f"{size_bytes / 1e9:,.0f} GB"
     return f"{size_bytes / 1e6:.{0 if size_bytes >= 1e8 else 1}f} MB"

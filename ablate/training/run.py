@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..components.contracts import Horizon, ImageShape
 from ..errors import DivergedError, RunError, StoppedError
-from .checkpoint import State, capture, restore, weights_digest
+from .checkpoint import State, capture, restore, state_bytes, weights_digest
 from .data import Data, Images, load_data
 from .loop import Epoch, Ingredients, begin_epoch, check_logits, evaluate, steps_per_epoch, train_epoch
 from .machine import Machine, environment, pick_device
@@ -87,14 +87,18 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
         "epochs": spec.recipe.epochs,
         "parameters": sum(p.numel() for p in run.model.parameters()),
         "weights": weights_digest(run.model),
+        "state_bytes": state_bytes(run),
         "seconds": prepared + sum(r["seconds"] + r["evaluation_seconds"] for r in records),
         "seconds_per_image": median(r["seconds"] for r in records) / len(run.data.train),
         "evaluation_seconds_per_image": median(r["evaluation_seconds"] for r in records) / evaluated,
     }
 
 
-def rehearse(spec: RunSpec, registry: Registry, machine: Machine) -> None:
-    """Build a run and take one step on made-up images: what would fail at once fails here, before any run starts."""
+def rehearse(spec: RunSpec, registry: Registry, machine: Machine) -> int:
+    """Build a run and take one step on made-up images: what would fail at once fails here, before any run starts.
+
+    Returns about how many bytes the run's state takes, without the order of its images.
+    """
     device = pick_device(machine.device)
     dataset = spec.identity["dataset"]
     count = min(4, spec.recipe.batch_size + 1)
@@ -104,6 +108,7 @@ def rehearse(spec: RunSpec, registry: Registry, machine: Machine) -> None:
     run = build(spec, registry, Data(images, None, images, half, half))
     train_epoch(replace(run, batch_size=count), begin_epoch(run))
     evaluate(run.model, images, run.data)
+    return state_bytes(run)
 
 
 def build(spec: RunSpec, registry: Registry, data: Data) -> Ingredients:
@@ -186,7 +191,7 @@ class _Trainer:
                     f"(learning rate {record['lr']:g})"
                 )
             self._number, self._epoch = self._number + 1, None
-            if self._number <= epochs:
+            if self._number <= epochs or self._limits.keep_checkpoints:
                 self._keep()
         return self.records
 

@@ -1,0 +1,106 @@
+"""A run's process: what it does first, how it hears of its driver and its driver's death, and how it is ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
+
+    from .jobs import Job
+
+
+def died(exitcode: int | None) -> str:
+    """Say how a process ended that told nothing of it."""
+    if exitcode is not None and exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        hint = "; the system may have run out of memory" if name == "SIGKILL" else ""
+        return f"the run's process was ended by {name}{hint}"
+    return f"the run's process ended by itself with exit code {exitcode}"
+
+
+def make_run(job: Job, theirs: Connection) -> None:
+    """Make one run, in the process that this is called in."""
+    from .worker import work
+
+    asked = _settle_in(theirs)
+    work(job, _teller(theirs), asked.is_set)
+
+
+def make_rehearsals(jobs: Sequence[Job], theirs: Connection) -> None:
+    """Rehearse jobs, in the process that this is called in."""
+    from .worker import rehearse_all
+
+    _settle_in(theirs)
+    rehearse_all(jobs, _teller(theirs))
+
+
+def _settle_in(theirs: Connection) -> threading.Event:
+    """Leave the driver's process group, and listen to it: return what is set when it asks to stop.
+
+    When the driver dies, its end of the pipe closes, and this process ends with all that it started.
+    """
+    if hasattr(os, "setsid"):
+        os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asked = threading.Event()
+
+    def watch() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while theirs.recv() == "stop":
+                asked.set()
+        _end_all()
+
+    threading.Thread(target=watch, daemon=True).start()
+    return asked
+
+
+def _teller(theirs: Connection) -> Callable[[Any], None]:
+    """Return what tells the driver. Where it is gone, that ends this process without a traceback."""
+
+    def tell(event: Any) -> None:
+        try:
+            theirs.send(event)
+        except (BrokenPipeError, ConnectionResetError):
+            _end_all()
+
+    return tell
+
+
+def _end_all() -> None:
+    """End this process with all that it started: its driver is gone."""
+    if hasattr(os, "killpg"):
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
+
+
+def kill(process: BaseProcess) -> None:
+    """End a process with everything it started."""
+    if process.pid is not None and hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.join()
+
+
+@contextlib.contextmanager
+def without_main() -> Iterator[None]:
+    """Hide the main module while a process starts.
+
+    multiprocessing would import it again in each child: slow for a command, and for a user's script
+    without a main guard a loop. Our children need nothing from it.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
