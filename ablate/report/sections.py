@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import listing
 from ..stats.summary import paired
 from ..study.check import changed_factors
-from ..study.spec import differences, text_of
+from ..study.spec import NUMBERS, differences, text_of
 from . import numbers
 from .table import anchor, measure, reported
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
     from ..stats.summary import Difference
@@ -90,7 +92,16 @@ def settings(recipe: Recipe) -> tuple[Fact, ...]:
         Fact("scheduler", text_of(recipe.scheduler)),
         Fact("epochs", str(recipe.epochs)),
         Fact("batch size", str(recipe.batch_size)),
+        *(Fact(name.replace("_", " "), str(value).lower()) for name, value in _extras(recipe)),
     )
+
+
+def _extras(recipe: Recipe) -> Iterator[tuple[str, Any]]:
+    """Yield the values that a recipe need not have where they are not the default; precision always."""
+    for name in NUMBERS[2:]:
+        value, usual = getattr(recipe, name), getattr(type(recipe), name)
+        if name == "precision" or value != usual:
+            yield name, value
 
 
 def _section(study: Study, variant: Variant, runs: pd.DataFrame) -> Section:
@@ -190,4 +201,4 @@ def _finals(study: Study, variant: Variant, runs: pd.DataFrame) -> tuple[Fact, .
 
 def _factor(name: str) -> str:
     """Write a factor as read: `optimizer.lr` as "optimizer: lr"."""
-    return "batch size" if name == "batch_size" else name.replace(".", ": ", 1)
+    return name.replace("_", " ") if name in NUMBERS else name.replace(".", ": ", 1)

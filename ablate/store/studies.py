@@ -22,7 +22,8 @@ from filelock import FileLock
 
 from ..errors import InputError, did_you_mean, listing
 from ..paths import shown
-from ..study.spec import Choice, Recipe, Splits
+from ..study.spec import NUMBERS, Choice, Recipe, Splits
+from ..study.tables import SetTable
 from ..study.toml import Changes, Reading, parse_study, read_text
 from .files import Document, read_document, store_errors, write_document
 
@@ -233,14 +234,12 @@ def recipe_of(document: Mapping[str, Any]) -> Recipe:
     def choice(part: Mapping[str, Any]) -> Choice:
         return Choice(str(part["use"]), dict(part["settings"]))
 
-    return Recipe(
-        epochs=int(document["epochs"]),
-        batch_size=int(document["batch_size"]),
-        augmentation=tuple(choice(part) for part in document["augmentation"]),
-        # Adding nothing raises where a size is no number.
-        splits=Splits(**{name: None if size is None else size + 0 for name, size in document["splits"].items()}),
-        **{kind: choice(document[kind]) for kind in ("dataset", "model", "optimizer", "scheduler")},
-    )
+    numbers = SetTable.model_validate({name: document[name] for name in NUMBERS})
+    # Adding nothing raises where a size is no number.
+    splits = Splits(**{name: None if size is None else size + 0 for name, size in document["splits"].items()})
+    values: dict[str, Any] = {name: getattr(numbers, name) for name in NUMBERS}
+    values |= {kind: choice(document[kind]) for kind in ("dataset", "model", "optimizer", "scheduler")}
+    return Recipe(**values, augmentation=tuple(choice(part) for part in document["augmentation"]), splits=splits)
 
 
 def _plain(value: Any) -> Any:

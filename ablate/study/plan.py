@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..components.contracts import KINDS, Kind
 from ..components.schema import value_text
-from .spec import Choice, Recipe, RunSpec
+from .spec import NUMBERS, Choice, Recipe, RunSpec
 
 if TYPE_CHECKING:
     from .settle import Settled
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """Raised whenever the engine's own code changes what a run computes."""
 
 State = Literal["new", "stored", "failed", "unfinished"]
@@ -75,7 +75,7 @@ def cost_key(identity: Mapping[str, Any]) -> str:
         return [part["use"], part["settings"]]
 
     cost = {
-        "batch_size": identity["batch_size"],
+        **{name: identity.get(name) for name in ("batch_size", "accumulate", "precision", "live_taps")},
         "shape": identity["dataset"]["shape"],
         "model": named(identity["model"]),
         "augmentation": [named(part) for part in identity["augmentation"]],
@@ -93,8 +93,7 @@ def _spec(settled: Settled, name: str, recipe: Recipe, seed: int) -> RunSpec:
     identity = {
         "engine": RESULTS_VERSION,
         "seed": seed,
-        "epochs": recipe.epochs,
-        "batch_size": recipe.batch_size,
+        **{name: getattr(recipe, name) for name in NUMBERS},
         "dataset": {
             **part("dataset", replace(recipe.dataset, settings=_settings_of_data(settled, recipe.dataset))),
             "splits": vars(recipe.splits),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..components.contracts import KINDS, DataFacts, Kind
 from ..components.schema import value_text
 from ..errors import AblateError, InputError
-from .spec import Choice, Place, Recipe, Splits, Study, Variant
+from .spec import NUMBERS, Choice, Place, Recipe, Splits, Study, Variant
 from .splits import count_splits
 from .toml import PILOT_IMAGES, Reading
 
@@ -47,23 +47,34 @@ Known = dict[str, dict[str, Any]]
 
 
 def settle(
-    reading: Reading, registry: Registry, data_dir: Path, known: Known, slow: Callable[[str], None] = lambda _: None
+    reading: Reading,
+    registry: Registry,
+    data_dir: Path,
+    known: Known,
+    slow: Callable[[str], None] = lambda _: None,
+    precision: str = "fp32",
 ) -> Settled:
     """Check what a study names, or raise StudyError with all problems of the file.
 
     known: library components that passed before; those that pass now are added.
     slow: told the prefix of each library before it is loaded, which takes seconds.
+    precision: what "auto" stands for on this machine.
     """
     settler = _Settler(reading, registry, data_dir, known)
     for prefix in settler.unknown_libraries():
         slow(prefix)
-    variants = tuple(settler.variant(v) for v in reading.study.variants)
+    variants = tuple(_precise(settler.variant(v), precision) for v in reading.study.variants)
     settled = replace(settler.settled, study=replace(reading.study, variants=variants))
     if not reading.problems:
         _check_metric(reading, settled.study)
         _check_twins(reading, settled)
     reading.done()
     return settled
+
+
+def _precise(variant: Variant, precision: str) -> Variant:
+    recipe = variant.recipe
+    return replace(variant, recipe=replace(recipe, precision=precision)) if recipe.precision == "auto" else variant
 
 
 def parts(recipe: Recipe) -> Iterator[tuple[Kind, Choice]]:
@@ -212,7 +223,8 @@ def _check_twins(reading: Reading, settled: Settled) -> None:
     for variant in settled.study.variants:
         recipe = variant.recipe
         chosen = [[kind, choice.use, choice.settings] for kind, choice in parts(recipe)]
-        same = json.dumps([*chosen, recipe.epochs, recipe.batch_size, vars(recipe.splits)], sort_keys=True, default=str)
+        numbers = [getattr(recipe, name) for name in NUMBERS]
+        same = json.dumps([*chosen, *numbers, vars(recipe.splits)], sort_keys=True, default=str)
         if same in first and not settled.study.pilot:
             reading.problem(
                 variant.place,

@@ -36,9 +36,21 @@ class Splits:
     test: int | float | None = None
 
 
+NUMBERS = (
+    "epochs", "batch_size", "label_smoothing", "clip_norm", "accumulate", "ema", "precision", "live_taps",
+)  # fmt: skip
+"""The parts of a recipe that are plain values."""
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides how a variant trains, whatever it is called."""
+    """All that decides how a variant trains, whatever it is called.
+
+    batch_size: images in an optimizer step, taken in `accumulate` parts. label_smoothing: share of each label that
+    is spread over all classes. clip_norm: the longest gradient, 0 for any. ema: decay of the average of the weights
+    that is evaluated in their place, 0 for none. precision: fp32, bf16, or auto for the faster one of the machine.
+    live_taps: convolve with the part of a kernel that reaches the image.
+    """
 
     epochs: int
     batch_size: int
@@ -48,6 +60,12 @@ class Recipe:
     scheduler: Choice = Choice("constant")
     augmentation: tuple[Choice, ...] = ()
     splits: Splits = Splits()
+    label_smoothing: float = 0.0
+    clip_norm: float = 0.0
+    accumulate: int = 1
+    ema: float = 0.0
+    precision: str = "auto"
+    live_taps: bool = True
 
 
 @dataclass(frozen=True)
@@ -131,7 +149,7 @@ class RunSpec:
 def differences(old: Recipe, new: Recipe) -> list[tuple[str, str, str]]:
     """List what changed from one recipe to another as (factor, before, after), in reading order.
 
-    Factors are `epochs`, `batch_size`, `dataset`, `model`, `augmentation`, `optimizer` and `scheduler`;
+    Factors are those in NUMBERS, `dataset`, `model`, `augmentation`, `optimizer` and `scheduler`;
     a component that only changes a setting is named with that setting, as in `optimizer.lr`.
     """
     found: list[tuple[str, str, str]] = []
@@ -151,10 +169,10 @@ def differences(old: Recipe, new: Recipe) -> list[tuple[str, str, str]]:
         a, b = getattr(old.splits, part), getattr(new.splits, part)
         if a != b:
             found.append((f"dataset.{part}", _value(a), _value(b)))
-    for number in ("epochs", "batch_size"):
+    for number in NUMBERS:
         a, b = getattr(old, number), getattr(new, number)
         if a != b:
-            found.append((number, str(a), str(b)))
+            found.append((number, _value(a), _value(b)))
     return found
 
 

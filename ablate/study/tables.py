@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
+from annotated_types import Interval
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from ..components.contracts import Count, Natural, Positive
+from ..components.contracts import Count, Natural, NonNegative, Positive
 from ..components.schema import type_text, value_text
 from ..errors import did_you_mean, listing
 
@@ -54,6 +55,9 @@ class StudyTable(Table):
     keep_checkpoints: bool = False
 
 
+Below1 = Annotated[float, Interval(ge=0, lt=1)]
+
+
 class _Told(Table):
     """What the baseline and a variant say about themselves; none of it changes a result."""
 
@@ -74,6 +78,12 @@ class BaselineTable(_Told):
     optimizer: ChoiceTable
     scheduler: ChoiceTable = {"use": "constant"}
     augmentation: list[ChoiceTable] = []
+    label_smoothing: Below1 = 0.0
+    clip_norm: NonNegative = 0.0
+    accumulate: Count = 1
+    ema: Below1 = 0.0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    live_taps: bool = True
 
 
 class SetTable(Table):
@@ -86,6 +96,12 @@ class SetTable(Table):
     optimizer: ChoiceTable | None = None
     scheduler: ChoiceTable | None = None
     augmentation: list[ChoiceTable] | None = None
+    label_smoothing: Below1 | None = None
+    clip_norm: NonNegative | None = None
+    accumulate: Count | None = None
+    ema: Below1 | None = None
+    precision: Literal["auto", "fp32", "bf16"] | None = None
+    live_taps: bool | None = None
 
 
 class AddTable(Table):
