@@ -6,6 +6,7 @@ import functools
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -120,8 +121,8 @@ def run(
     """Train every run of a study that is not stored yet, and summarise them."""
     from .commands.run import RunOptions, run_study
 
-    how = RunOptions(jobs, device, retry_failed, json)
-    return run_study(_options(study, set_, only, seeds, pilot, store, data_dir), how)
+    how = RunOptions(jobs, retry_failed, json)
+    return run_study(replace(_options(study, set_, only, seeds, pilot, store, data_dir), device=device), how)
 
 
 @app.command()

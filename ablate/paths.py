@@ -46,6 +46,11 @@ def data_dir(given: Path | None = None) -> Path:
     return (given or _cache_home() / "ablate" / "data").expanduser().resolve()
 
 
+def arrays_dir() -> Path:
+    """Return the folder that holds decoded datasets for all runs of a machine; it can be removed at any time."""
+    return (_cache_home() / "ablate" / "arrays").expanduser().resolve()
+
+
 def store_dir(given: Path | None = None) -> Path:
     """Return the folder that holds runs: as given, else ABLATE_STORE, else `ablate-store` here."""
     if given is None and os.environ.get("ABLATE_STORE"):

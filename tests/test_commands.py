@@ -38,8 +38,8 @@ def in_process(code: str) -> str:
 def run_inline(study: Path, capsys: pytest.CaptureFixture[str], **how: Any) -> tuple[int, str, str]:
     changes = how.pop("changes", Changes())
     only = how.pop("only", ())
-    options = Options(study, Path("ablate-store").resolve(), Path("data").resolve(), changes, only)
-    code = run_study(options, RunOptions(jobs=1, device="cpu", **how), Inline())
+    options = Options(study, Path("ablate-store").resolve(), Path("data").resolve(), changes, only, "cpu")
+    code = run_study(options, RunOptions(jobs=1, **how), Inline())
     out, err = capsys.readouterr()
     return code, out, err
 
@@ -414,8 +414,8 @@ def test_a_subset_of_real_cifar100_trains(
         'dataset = { use = "cifar100", train = 500, validation = 200, test = 300 }\n'
         'model = { use = "simple-cnn", width = 8 }\noptimizer = { use = "adam", lr = 1e-3 }\n',
     )
-    options = Options(study, Path("store").resolve(), cifar100)
-    assert run_study(options, RunOptions(jobs=1, device="cpu", json=True), Inline()) == 0
+    options = Options(study, Path("store").resolve(), cifar100, device="cpu")
+    assert run_study(options, RunOptions(jobs=1, json=True), Inline()) == 0
     (run,) = json.loads(capsys.readouterr().out)["runs"]
     assert 4 < run["train/loss"] < 5
     shutil.rmtree("store")

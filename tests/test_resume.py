@@ -91,6 +91,12 @@ def train(spec: RunSpec, registry: Registry, disk: Disk, threads: int = 1) -> di
 
 
 SHIPPED = [
+    "baseline.precision=bf16",
+    "baseline.ema=0.9",
+    "baseline.accumulate=3",
+    "baseline.clip_norm=0.1",
+    "baseline.label_smoothing=0.1",
+    "baseline.live_taps=false",
     "baseline.model.use=simple-cnn",
     'baseline.model={ use = "enhanced-cnn", width = 4, dropout = 0.5 }',
     "baseline.model.use=timm:test_resnet",

@@ -17,6 +17,7 @@ from ..store.studies import StudyRecord, load_study
 from ..study.plan import PlannedRun, cost_key, plan_runs, run_specs
 from ..study.settle import Known, Settled, settle
 from ..study.toml import Changes, read_study
+from ..training.machine import fast_precision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +38,7 @@ class Options:
     """What a command was asked for.
 
     only: names of the variants to run; empty for all. store: the folder of the real store, also for a pilot.
+    device: by name, as `auto`; it decides what precision "auto" stands for.
     """
 
     study: Path
@@ -44,6 +46,7 @@ class Options:
     data_dir: Path
     changes: Changes = field(default_factory=Changes)
     only: tuple[str, ...] = ()
+    device: str = "auto"
 
 
 @dataclass
@@ -97,7 +100,7 @@ def prepare(options: Options) -> Prepared:
     written = reading.study
     registry = discover(options.study, written.plugins)
     passed = len(known)
-    settled = settle(reading, registry, options.data_dir, known, _say_slow)
+    settled = settle(reading, registry, options.data_dir, known, _say_slow, fast_precision(options.device))
     if len(known) > passed and store.root.is_dir():
         with contextlib.suppress(StoreError):  # a cache: without it the next command is slower, and no more
             write_document(store.known_file, known)

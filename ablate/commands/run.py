@@ -41,24 +41,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How runs are made: processes at a time (0 for as many as fit), device, whether failed ones are tried again."""
+    """How runs are made: processes at a time (0 for as many as fit), and whether failed ones are tried again."""
 
     jobs: int = 0
-    device: str = "auto"
     retry_failed: bool = False
     json: bool = False
 
 
 def run_study(options: Options, how: RunOptions, executor: Executor | None = None) -> int:
     """Run a study and return the exit code: 0, or 1 where a run of it has failed."""
-    check_device(how.device)
+    check_device(options.device)
     for home in (
         (Store(options.store), Store(options.store).pilot) if options.changes.pilot else (Store(options.store),)
     ):
         home.make_writable()
     prepared = prepare(options)
     todo = _todo(prepared, how)
-    how = replace(how, jobs=how.jobs or default_jobs(how.device, len(prepared.planned)))
+    how = replace(how, jobs=how.jobs or default_jobs(options.device, len(prepared.planned)))
     expected = expected_seconds(prepared, expected_costs(prepared))
     announce(prepared, todo, how, total_seconds(expected, how.jobs))
     if todo:
@@ -212,7 +211,7 @@ def _todo(prepared: Prepared, how: RunOptions) -> list[RunSpec]:
 
 def _jobs(prepared: Prepared, specs: Sequence[RunSpec], how: RunOptions) -> list[Job]:
     options = prepared.options
-    machine = Machine(options.data_dir, how.device, max(1, cores() // how.jobs))
+    machine = Machine(options.data_dir, options.device, max(1, cores() // how.jobs))
     study = prepared.written
     place = (prepared.home.root, machine, options.study.resolve(), study.plugins, study.limits)
     return [Job(spec, *place) for spec in specs]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .loop import Ingredients
 
-FORMAT = 1
+FORMAT = 2
 State = dict[str, Any]
 
 
@@ -39,6 +39,7 @@ def capture(run: Ingredients, number: int, epoch: Epoch | None, records: list[di
         "model": run.model.state_dict(),
         "optimizer": run.optimizer.state_dict(),
         "scheduler": run.scheduler.state_dict(),
+        "average": None if run.average is None else run.average.state_dict(),
         "random": _random_states(run),
         "number": number,
         "epoch": None if epoch is None else vars(epoch),
@@ -53,11 +54,13 @@ def restore(run: Ingredients, state: Mapping[str, Any]) -> tuple[int, Epoch | No
     # Schedulers warn when they are stepped before the optimizer; after a restart it was stepped, in another life.
     run.optimizer._opt_called = True  # type: ignore[attr-defined]  # noqa: SLF001  # torch's own flag for it
     run.scheduler.load_state_dict(state["scheduler"])
+    if run.average is not None:
+        run.average.load_state_dict(state["average"])
     _restore_random(run, state["random"])
     epoch = None if state["epoch"] is None else Epoch(**state["epoch"])
     if epoch is not None:
-        device = run.data.train.images.device
-        epoch.order, epoch.loss, epoch.broke = (t.to(device) for t in (epoch.order, epoch.loss, epoch.broke))
+        device = run.data.mean.device
+        epoch.order, epoch.losses = epoch.order.to(device), epoch.losses.to(device)
     return int(state["number"]), epoch, list(state["records"])
 
 
@@ -105,7 +108,7 @@ def state_bytes(run: Ingredients) -> int:
             for value in part:
                 visit(value)
 
-    visit([run.model.state_dict(), run.optimizer.state_dict(), run.scheduler.state_dict()])
+    visit([part.state_dict() for part in (run.model, run.optimizer, run.scheduler, run.average) if part is not None])
     return total + 8 * len(run.data.train)  # the order of the images
 
 

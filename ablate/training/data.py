@@ -1,4 +1,8 @@
-"""A dataset in memory: uint8 on the device, split once and for all seeds alike."""
+"""A dataset as a run trains on it: uint8, split once and for all seeds alike.
+
+On the CPU the pixels stay in a file that all runs of a machine share (see `arrays`); each split knows its rows.
+On another device each split is copied there once.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..components.contracts import ImageShape, Source, Split
 from ..errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..components.contracts import ImageShape, Split
     from ..study.spec import Splits
 
 # Fixed for all studies: the split must not move with the seed, or seeds would differ in their test too.
@@ -25,13 +29,22 @@ Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class Images:
-    """One split on the device: uint8 images (N, C, H, W) and int64 labels (N,)."""
+    """One split: uint8 images (N, C, H, W), int64 labels (n,), and which of the images are its own.
+
+    rows: (n,) int64, the images of the split in its order; None for all of them.
+    """
 
     images: Tensor
     labels: Tensor
+    rows: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def take(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the images (B, C, H, W) and labels (B,) at these places of the split."""
+        rows = chosen if self.rows is None else self.rows[chosen]
+        return self.images[rows], self.labels[chosen]
 
 
 @dataclass(frozen=True)
@@ -48,41 +61,61 @@ class Data:
     std: Tensor
 
 
-def load_data(source: Source, shape: ImageShape, classes: int, splits: Splits, device: torch.device) -> Data:
-    """Load a dataset and cut it; raises DataError where it is not of the promised shape and classes."""
-    loaded = source.load()
+def load_data(
+    loaded: Mapping[str, Split], shape: ImageShape, classes: int, splits: Splits, device: torch.device
+) -> Data:
+    """Cut a loaded dataset; raises DataError where it is not of the promised shape and classes."""
     _check(loaded, shape, classes)
-    cut = cut_splits(loaded, splits)
-    train = cut["train"].images
-    mean = [float(train[:, c].mean(dtype=np.float64)) / 255 for c in range(train.shape[1])]
-    std = [max(float(train[:, c].std(dtype=np.float64)) / 255, 1e-6) for c in range(train.shape[1])]
-    on_device = {
-        name: Images(torch.from_numpy(s.images).to(device), torch.from_numpy(s.labels).to(device))
-        for name, s in cut.items()
-    }
+    cut = cut_rows(loaded, splits)
+    mean, std = channel_statistics(loaded["train"].images, cut["train"][1])
+    parts = {name: _images(loaded[source], rows, device) for name, (source, rows) in cut.items()}
     return Data(
-        on_device["train"], on_device.get("validation"), on_device["test"],
+        parts["train"], parts.get("validation"), parts["test"],
         torch.tensor(mean, device=device).view(1, -1, 1, 1), torch.tensor(std, device=device).view(1, -1, 1, 1),
     )  # fmt: skip
 
 
-def cut_splits(loaded: Mapping[str, Split], splits: Splits) -> dict[str, Split]:
-    """Cut loaded splits to the counted sizes of `splits`.
+def _images(split: Split, rows: Indices, device: torch.device) -> Images:
+    labels = torch.from_numpy(split.labels[rows]).to(device)
+    whole = len(rows) == len(split.labels)
+    if device.type == "cpu":
+        return Images(torch.from_numpy(split.images), labels, None if whole else torch.from_numpy(rows))
+    return Images(torch.from_numpy(split.images if whole else split.images[rows]).to(device), labels)
+
+
+def channel_statistics(images: np.ndarray[Any, np.dtype[np.uint8]], rows: Indices) -> tuple[list[float], list[float]]:
+    """Return mean and standard deviation of each channel of these images, in [0, 1].
+
+    Counted, not summed: exact, and the images are never held as floats.
+    """
+    counts = np.zeros((images.shape[1], 256), np.int64)
+    for start in range(0, len(rows), 1000):
+        block = images[rows[start : start + 1000]]
+        for channel in range(images.shape[1]):
+            counts[channel] += np.bincount(block[:, channel].ravel(), minlength=256)
+    values, total = np.arange(256) / 255, counts.sum(axis=1)
+    mean = counts @ values / total
+    variance = (counts * (values - mean[:, None]) ** 2).sum(axis=1) / total
+    return mean.tolist(), np.maximum(np.sqrt(variance), 1e-6).tolist()
+
+
+def cut_rows(loaded: Mapping[str, Split], splits: Splits) -> dict[str, tuple[str, Indices]]:
+    """Cut loaded splits to the counted sizes of `splits`: for each, the loaded split it is of, and its rows there.
 
     Each cut keeps the classes in proportion (to one image), and is the same for every seed.
     A split of the source's own is only shortened; one that it lacks comes out of its training images.
     """
-    rest = loaded["train"]
-    cut: dict[str, Split] = {}
+    rest = np.arange(len(loaded["train"].labels))
+    cut: dict[str, tuple[str, Indices]] = {}
     for name in ("test", "validation"):
         count = getattr(splits, name) or 0
         if name in loaded:
-            cut[name] = _take(loaded[name], _spread(loaded[name].labels)[:count])
+            cut[name] = name, np.sort(_spread(loaded[name].labels)[:count])
         elif count:
-            order = _spread(rest.labels)
-            cut[name], rest = _take(rest, order[:count]), _take(rest, np.sort(order[count:]))
-    cut["train"] = _take(rest, _spread(rest.labels)[: splits.train])
-    return {name: split for name, split in cut.items() if len(split.labels)}
+            order = _spread(loaded["train"].labels[rest])
+            cut[name], rest = ("train", rest[np.sort(order[:count])]), rest[np.sort(order[count:])]
+    cut["train"] = "train", rest[np.sort(_spread(loaded["train"].labels[rest])[: splits.train])]
+    return {name: part for name, part in cut.items() if len(part[1])}
 
 
 def _spread(labels: Indices) -> Indices:
@@ -96,13 +129,6 @@ def _spread(labels: Indices) -> Indices:
     share = np.empty(len(labels))
     share[order] = (rank + 0.5) / np.repeat(sizes, sizes)
     return np.asarray(shuffled[np.argsort(share, kind="stable")], dtype=np.int64)
-
-
-def _take(split: Split, indices: Indices) -> Split:
-    if len(indices) == len(split.labels):
-        return split
-    chosen = np.sort(indices)
-    return Split(np.ascontiguousarray(split.images[chosen]), split.labels[chosen])
 
 
 def _check(loaded: Mapping[str, Split], shape: ImageShape, classes: int) -> None:

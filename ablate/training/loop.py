@@ -1,22 +1,29 @@
-"""The training loop: flat, short, free of the registry and of files."""
+"""The training loop: flat, short, free of the registry and of files.
+
+Nothing in an epoch waits for the device but its end: losses stay there until they are summed.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
 
+from ..components.contracts import Mixed
 from ..errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
+    from torch.optim.swa_utils import AveragedModel
 
     from ..components.contracts import BatchTransform, Steps
     from .data import Data, Images
@@ -29,7 +36,8 @@ class Ingredients:
     """All that one run trains with, built and on the device.
 
     order: draws the order of the training images (on the CPU, so that all devices see the same order);
-    noise: one for each transform, on the images' device.
+    noise: one for each transform, on the images' device. average: of the weights, evaluated in their place;
+    the other numbers are those of a `Recipe`.
     """
 
     model: nn.Module
@@ -41,6 +49,11 @@ class Ingredients:
     batch_size: int
     order: torch.Generator
     noise: Sequence[torch.Generator]
+    average: AveragedModel | None = None
+    label_smoothing: float = 0.0
+    clip_norm: float = 0.0
+    accumulate: int = 1
+    precision: str = "fp32"
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -56,25 +69,32 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 class Epoch:
     """An epoch under way: the order of its images, how many steps are done, and what they gave.
 
-    loss is the sum over the images seen, kept on the device; lr is the learning rate of the last step;
-    seconds is the time that its steps have taken so far; broke is the first step (from 0) whose loss was not
-    finite, -1 while there is none, kept on the device too.
+    losses holds each step's mean loss, kept on the device; lr is the learning rate of the last step; seconds is
+    the time that its steps have taken so far.
     """
 
     order: Tensor
-    loss: Tensor
+    losses: Tensor
     step: int = 0
-    seen: int = 0
     lr: float = math.nan
     seconds: float = 0.0
-    broke: Tensor = field(default_factory=lambda: torch.tensor(-1))
+
+    def mean_loss(self, batch_size: int) -> float:
+        """Return the mean loss of the images seen so far; waits for the device."""
+        sizes = [min(batch_size, len(self.order) - step * batch_size) for step in range(self.step)]
+        return sum(map(math.prod, zip(sizes, self.losses.tolist(), strict=False))) / sum(sizes)
+
+    def broke(self) -> int:
+        """Return the first step (from 1) whose loss is not finite, 0 where there is none; waits for the device."""
+        losses = self.losses[: self.step].tolist()
+        return next((step for step, loss in enumerate(losses, 1) if not math.isfinite(loss)), 0)
 
 
 def begin_epoch(run: Ingredients) -> Epoch:
     """Draw the order of an epoch's images."""
-    device = run.data.train.images.device
+    device = run.data.mean.device
     order = torch.randperm(len(run.data.train), generator=run.order)
-    return Epoch(order.to(device), torch.zeros((), device=device), broke=torch.tensor(-1, device=device))
+    return Epoch(order.to(device), torch.zeros(steps_per_epoch(len(order), run.batch_size), device=device))
 
 
 def train_epoch(run: Ingredients, epoch: Epoch, on_step: Callable[[Epoch], None] | None = None) -> float:
@@ -83,42 +103,83 @@ def train_epoch(run: Ingredients, epoch: Epoch, on_step: Callable[[Epoch], None]
     The loss is that of the augmented images under the weights of the moment, as training saw it.
     on_step: called after each step; what it raises ends the epoch there, and `epoch` says where.
     """
-    model, data = run.model.train(), run.data
-    for step in range(epoch.step, steps_per_epoch(len(data.train), run.batch_size)):
+    model, train = run.model.train(), run.data.train
+    for step in range(epoch.step, len(epoch.losses)):
         batch = epoch.order[step * run.batch_size : (step + 1) * run.batch_size]
-        images = data.train.images[batch].float().div_(255)
-        for transform, noise in zip(run.transforms, run.noise, strict=True):
-            images = transform(images, noise)
-        labels = data.train.labels[batch]
-        loss = cross_entropy(model(images.sub(data.mean).div(data.std)), labels)
         run.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        # In parts, for less memory: each counts by its share of the batch.
+        for part in batch.chunk(run.accumulate):
+            inputs, labels = augmented(run, *train.take(part))
+            with autocast(run.precision, inputs.device):
+                logits = model(inputs)
+            loss = loss_of(logits.float(), labels, run.label_smoothing) * (len(part) / len(batch))
+            loss.backward()  # type: ignore[no-untyped-call]
+            epoch.losses[step] += loss.detach()
+        if run.clip_norm:
+            clip_grad_norm_(model.parameters(), run.clip_norm)
         epoch.lr = float(run.optimizer.param_groups[0]["lr"])
         run.optimizer.step()
+        if run.average is not None:
+            run.average.update_parameters(model)
         if run.steps == "batch":
             run.scheduler.step()
-        # Summed on the device: reading it here would wait for the device at every step.
-        summed = loss.detach() * len(batch)
-        epoch.broke = torch.where((epoch.broke < 0) & ~summed.isfinite(), step, epoch.broke)
-        epoch.loss += summed
-        epoch.seen += len(batch)
         epoch.step = step + 1
         if on_step is not None:
             on_step(epoch)
-    return epoch.loss.item() / epoch.seen
+    return epoch.mean_loss(run.batch_size)
+
+
+Labels = Tensor | tuple[Tensor, Tensor, Tensor]
+"""Classes (B,), or where images were mixed: own classes, those of the images mixed in, and the own's share (B,)."""
+
+
+def augmented(run: Ingredients, images: Tensor, labels: Tensor) -> tuple[Tensor, Labels]:
+    """Return a batch of uint8 images as the model takes it, augmented and normalised, and its labels."""
+    target: Labels = labels
+    for transform, noise in zip(run.transforms, run.noise, strict=True):
+        if images.dtype == torch.uint8 and not getattr(transform, "takes_uint8", False):
+            images = images.float().div_(255)
+        made = transform(images, noise)
+        if isinstance(made, Mixed):
+            target = (labels, labels[made.partner], made.share)
+            made = made.images
+        images = made
+    return normalised(images, run.data), target
+
+
+def normalised(images: Tensor, data: Data) -> Tensor:
+    """Return images as a model takes them: float32, by the training images' mean and deviation, channels last."""
+    images = images.float().div_(255) if images.dtype == torch.uint8 else images
+    return images.sub(data.mean).div_(data.std).contiguous(memory_format=torch.channels_last)
+
+
+def loss_of(logits: Tensor, labels: Labels, smoothing: float) -> Tensor:
+    """Return the mean cross-entropy; that of a mixed image is the mean of its two labels' by their shares."""
+    if isinstance(labels, Tensor):
+        return cross_entropy(logits, labels, label_smoothing=smoothing)
+    own, other, share = labels
+    both = [cross_entropy(logits, part, label_smoothing=smoothing, reduction="none") for part in (own, other)]
+    return torch.lerp(both[1], both[0], share).mean()
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Return a context in which a model computes at a precision; its weights stay float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, images: Images, data: Data) -> tuple[float, float]:
+def evaluate(run: Ingredients, images: Images) -> tuple[float, float]:
     """Return the mean cross-entropy and the accuracy (a fraction) over a split, without augmentation."""
-    model.eval()
-    loss = torch.zeros((), device=images.images.device, dtype=torch.float32)
-    right = torch.zeros((), device=images.images.device, dtype=torch.int64)
-    for start in range(0, len(images), EVALUATION_BATCH):
-        labels = images.labels[start : start + EVALUATION_BATCH]
-        batch = images.images[start : start + EVALUATION_BATCH].float().div_(255)
-        logits: Tensor = model(batch.sub_(data.mean).div_(data.std))
-        loss += cross_entropy(logits, labels, reduction="sum")
+    model = (run.model if run.average is None else run.average).eval()
+    device = run.data.mean.device
+    loss = torch.zeros((), device=device)
+    right = torch.zeros((), device=device, dtype=torch.int64)
+    for rows in torch.arange(len(images), device=device).split(EVALUATION_BATCH):  # type: ignore[no-untyped-call]
+        batch, labels = images.take(rows)
+        inputs = normalised(batch, run.data)
+        with autocast(run.precision, device):
+            logits: Tensor = model(inputs)
+        loss += cross_entropy(logits.float(), labels, reduction="sum")
         right += (logits.argmax(1) == labels).sum()
     return loss.item() / len(images), right.item() / len(images)
 

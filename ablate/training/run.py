@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..components.contracts import Horizon, ImageShape
+from ..components.contracts import Horizon, ImageShape, Mixed
 from ..errors import DivergedError, RunError, StoppedError
+from ..paths import arrays_dir
+from .arrays import shared_arrays
 from .checkpoint import State, capture, restore, state_bytes, weights_digest
 from .data import Data, Images, load_data
-from .loop import Epoch, Ingredients, begin_epoch, check_logits, evaluate, steps_per_epoch, train_epoch
+from .loop import Epoch, Ingredients, begin_epoch, check_logits, evaluate, normalised, steps_per_epoch, train_epoch
 from .machine import Machine, environment, pick_device
 from .streams import stream_seed
+from .taps import use_live_taps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -107,7 +111,7 @@ def rehearse(spec: RunSpec, registry: Registry, machine: Machine) -> int:
     half = torch.full((1, dataset["shape"][0], 1, 1), 0.5, device=device)
     run = build(spec, registry, Data(images, None, images, half, half))
     train_epoch(replace(run, batch_size=count), begin_epoch(run))
-    evaluate(run.model, images, run.data)
+    evaluate(run, images)
     return state_bytes(run)
 
 
@@ -121,12 +125,15 @@ def build(spec: RunSpec, registry: Registry, data: Data) -> Ingredients:
         model = registry.get("model", recipe.model.use).build(shape, classes, settings=recipe.model.settings)
         if not isinstance(model, torch.nn.Module):
             raise RunError(f"model '{recipe.model.use}' returns {type(model).__name__}, not a torch.nn.Module")
-        model = model.to(device)
+        model = model.to(device).to(memory_format=torch.channels_last)
+        if recipe.live_taps:
+            use_live_taps(model)
         _check_model(model, data, classes)
     with _blaming(f"optimizer {recipe.optimizer.use}"):
         optimizer = registry.get("optimizer", recipe.optimizer.use).build(
             (p for p in model.parameters() if p.requires_grad), settings=recipe.optimizer.settings
         )
+    _fuse(optimizer, device)
     horizon = Horizon(recipe.epochs, steps_per_epoch(len(data.train), recipe.batch_size))
     entry = registry.get("scheduler", recipe.scheduler.use)
     with _blaming(f"scheduler {recipe.scheduler.use}"):
@@ -145,7 +152,27 @@ def build(spec: RunSpec, registry: Registry, data: Data) -> Ingredients:
     # Not ours, but a plugin may draw from them.
     random.seed(stream_seed(spec.seed, "plugins"))
     np.random.seed(stream_seed(spec.seed, "plugins") % 2**32)  # noqa: NPY002
-    return Ingredients(model, optimizer, scheduler, entry.steps, transforms, data, recipe.batch_size, order, noise)
+    return Ingredients(
+        model, optimizer, scheduler, entry.steps, transforms, data, recipe.batch_size, order, noise,
+        average=_average(model, recipe.ema),
+        label_smoothing=recipe.label_smoothing, clip_norm=recipe.clip_norm, accumulate=recipe.accumulate,
+        precision=recipe.precision,
+    )  # fmt: skip
+
+
+def _average(model: torch.nn.Module, decay: float) -> AveragedModel | None:
+    """Return a moving average of a model's weights and buffers, or None where the decay is 0."""
+    if not decay:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
+
+
+def _fuse(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    """Have a torch optimizer take its step in one kernel, where it can: the same step but for rounding."""
+    if "fused" in optimizer.defaults and device.type in ("cpu", "cuda"):
+        for group in optimizer.param_groups:
+            if all(p.is_floating_point() for p in group["params"]):
+                group["fused"] = True
 
 
 @contextlib.contextmanager
@@ -162,7 +189,8 @@ def _blaming(part: str) -> Iterator[None]:
 def _load(spec: RunSpec, registry: Registry, data_dir: Path, device: torch.device) -> Data:
     dataset, recipe = spec.identity["dataset"], spec.recipe
     source = registry.get("dataset", recipe.dataset.use).build(data_dir, settings=recipe.dataset.settings)
-    return load_data(source, ImageShape(*dataset["shape"]), dataset["classes"], recipe.splits, device)
+    loaded = shared_arrays(source, dataset, arrays_dir())
+    return load_data(loaded, ImageShape(*dataset["shape"]), dataset["classes"], recipe.splits, device)
 
 
 class _Trainer:
@@ -185,7 +213,7 @@ class _Trainer:
             self.records.append(record)
             self._recorder.epoch(record)
             if not math.isfinite(record["train/loss"]) and not self._limits.go_on:
-                step = int(self._epoch.broke) + 1 if self._epoch else 0
+                step = self._epoch.broke() if self._epoch else 0
                 raise DivergedError(
                     f"diverged: the training loss is {record['train/loss']} in epoch {self._number}, from step {step} "
                     f"(learning rate {record['lr']:g})"
@@ -218,7 +246,7 @@ class _Trainer:
         record: Record = {"epoch": self._number, "lr": epoch.lr, "train/loss": loss}
         for name, split in (("validation", run.data.validation), ("test", run.data.test)):
             if split is not None:
-                record[f"{name}/loss"], record[f"{name}/accuracy"] = evaluate(run.model, split, run.data)
+                record[f"{name}/loss"], record[f"{name}/accuracy"] = evaluate(run, split)
         if run.steps == "epoch":
             _step(run, record)
         record["seconds"] = trained - began
@@ -245,8 +273,8 @@ def _check_model(model: torch.nn.Module, data: Data, classes: int) -> None:
     state = torch.get_rng_state()
     model.eval()
     with torch.inference_mode():
-        images = data.train.images[:2].float().div(255).sub(data.mean).div(data.std)
-        check_logits(model(images), len(images), classes)
+        images, _ = data.train.take(torch.arange(min(2, len(data.train)), device=data.mean.device))
+        check_logits(model(normalised(images, data)), len(images), classes)
     torch.set_rng_state(state)
 
 
@@ -254,6 +282,8 @@ def _check_transform(name: str, transform: Any, data: Data) -> None:
     """Try an augmentation on two images, with a generator of its own."""
     before = data.train.images[:2].float().div(255)
     after = transform(before, torch.Generator(data.mean.device))
+    if isinstance(after, Mixed):
+        after = after.images
     if getattr(after, "shape", None) != before.shape or after.dtype != before.dtype:
         got = f"{after.dtype} {tuple(after.shape)}" if isinstance(after, torch.Tensor) else type(after).__name__
         raise RunError(f"augmentation '{name}' returns {got}, not {before.dtype} {tuple(before.shape)} as it was given")
