@@ -78,7 +78,7 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
     # The number of threads changes the order of sums, and so the bits: a run keeps the one it began with.
     threads = state["threads"] if state else machine.threads
     torch.set_num_threads(threads)
-    run = build(spec, registry, _load(spec, registry, machine.data_dir, device))
+    run = build(spec, registry, load(spec, registry, machine.data_dir, device))
     trainer = _Trainer(run, recorder, threads, limits)
     if state:
         trainer.restore(state)
@@ -186,7 +186,8 @@ def _blaming(part: str) -> Iterator[None]:
         raise
 
 
-def _load(spec: RunSpec, registry: Registry, data_dir: Path, device: torch.device) -> Data:
+def load(spec: RunSpec, registry: Registry, data_dir: Path, device: torch.device) -> Data:
+    """Load and cut a run's dataset."""
     dataset, recipe = spec.identity["dataset"], spec.recipe
     source = registry.get("dataset", recipe.dataset.use).build(data_dir, settings=recipe.dataset.settings)
     loaded = shared_arrays(source, dataset, arrays_dir())

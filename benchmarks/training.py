@@ -1,0 +1,199 @@
+"""Training, side by side with what people use: images a second of one epoch's steps.
+
+    pip install lightning timm
+    ABLATE_DATA_DIR=... python benchmarks/training.py --models "simple CNN" ResNet18 --rounds 5
+
+All train the same model with the same batch, augmentation and optimizer on real CIFAR-100, in turn, in one process:
+a tutorial's loop (torchvision's transforms on PIL images, two workers, `.item()` each step), PyTorch Lightning in
+fp32 and bf16-mixed, timm's loader and loop, ablate, and ablate's own model step on one fixed batch with no data at
+all ("compute only"). Peers that are not installed are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import peers
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from ablate.training.loop import Ingredients, augmented, autocast, begin_epoch, loss_of, train_epoch
+
+BATCH = 128
+
+
+def tutorial(name: str, steps: int, device: torch.device) -> Callable[[], float]:
+    """The loop of a tutorial."""
+    model = peers.model(name).to(device).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    batches = peers.forever(peers.pil_loader())
+
+    def work() -> None:
+        total = 0.0
+        for _ in range(steps):
+            images, labels = next(batches)
+            optimizer.zero_grad()
+            loss = cross_entropy(model(images.to(device)), labels.to(device))
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+
+    return lambda: peers.rate(steps * BATCH, work, device)
+
+
+def lightning(name: str, steps: int, device: torch.device, precision: str) -> Callable[[], float]:
+    """PyTorch Lightning's trainer; its start is not timed."""
+    import lightning
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warm = 5
+
+    class Module(lightning.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = peers.model(name)
+
+        def training_step(self, batch: Any, index: int) -> Any:
+            images, labels = batch
+            return cross_entropy(self.model(images), labels)
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.Adam(self.parameters(), lr=1e-3)
+
+    class Clock(lightning.Callback):
+        began = ended = 0.0
+
+        def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, index: int) -> None:
+            if index == warm:
+                _wait(device)
+                self.began = time.perf_counter()
+
+        def on_train_end(self, trainer: Any, module: Any) -> None:
+            _wait(device)
+            self.ended = time.perf_counter()
+
+    module, loader = Module(), peers.pil_loader()
+
+    def measure() -> float:
+        clock = Clock()
+        trainer = lightning.Trainer(
+            max_steps=steps + warm, precision=precision, logger=False, enable_checkpointing=False,  # type: ignore[arg-type]
+            enable_progress_bar=False, enable_model_summary=False, callbacks=[clock],
+            accelerator="gpu" if device.type == "cuda" else "cpu", devices=1,
+        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trainer.fit(module, loader)
+        return steps * BATCH / (clock.ended - clock.began)
+
+    return measure
+
+
+def timm_loop(name: str, steps: int, device: torch.device) -> Callable[[], float]:
+    """The loader and the step of timm's training script, in fp32, without what it logs."""
+    from timm.data import create_loader
+    from timm.optim import create_optimizer_v2
+    from timm.utils import AverageMeter
+
+    dataset = peers.pil_dataset()
+    dataset.transform = None
+    loader = create_loader(
+        dataset, (3, 32, 32), BATCH, is_training=True, no_aug=False, hflip=0.5, scale=(0.8, 1.0), color_jitter=0.0,
+        mean=peers.MEAN, std=peers.STD, num_workers=2, device=device, use_prefetcher=True, persistent_workers=True,
+    )  # fmt: skip
+    model = peers.model(name).to(device).train()
+    optimizer = create_optimizer_v2(model, opt="adam", lr=1e-3)
+    batches, losses = peers.forever(loader), AverageMeter()
+
+    def work() -> None:
+        for _ in range(steps):
+            images, labels = next(batches)
+            loss = cross_entropy(model(images), labels)
+            losses.update(loss.item(), len(images))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    return lambda: peers.rate(steps * BATCH, work, device)
+
+
+def ours(name: str, steps: int, device: torch.device, precision: str, live: bool = True) -> Callable[[], float]:
+    """ablate's loop."""
+    run = _ours(name, steps, device, precision, live)
+    return lambda: peers.rate(steps * BATCH, lambda: train_epoch(run, begin_epoch(run)), device)
+
+
+def compute_only(name: str, steps: int, device: torch.device, precision: str) -> Callable[[], float]:
+    """The model, loss and optimizer of ablate's loop on one batch that is ready."""
+    run = _ours(name, steps, device, precision, live=True)
+    inputs, labels = augmented(run, *run.data.train.take(torch.arange(BATCH, device=device)))
+    run.model.train()
+
+    def work() -> None:
+        for _ in range(steps):
+            run.optimizer.zero_grad(set_to_none=True)
+            with autocast(precision, device):
+                logits = run.model(inputs)
+            loss_of(logits.float(), labels, 0.0).backward()
+            run.optimizer.step()
+
+    return lambda: peers.rate(steps * BATCH, work, device)
+
+
+def _ours(name: str, steps: int, device: torch.device, precision: str, live: bool) -> Ingredients:
+    return peers.ingredients(
+        device.type, **{"dataset.train": steps * BATCH, "model.use": peers.MODELS[name]},
+        precision=precision, live_taps=str(live).lower(),
+    )  # fmt: skip
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def parameters(model: nn.Module) -> int:
+    """Count a model's weights."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def main() -> None:
+    """Measure and print a table for each model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", default=list(peers.MODELS), choices=list(peers.MODELS))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=40, help="in each measurement of the simple CNN; others a third")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    device = torch.device(args.device)
+    print(peers.versions("lightning", "timm"), flush=True)
+    for name in args.models:
+        steps = args.steps if name == "simple CNN" else max(5, args.steps // 3)
+        contenders = {"tutorial": tutorial(name, steps, device)}
+        if find_spec("lightning"):
+            contenders["Lightning"] = lightning(name, steps, device, "32-true")
+            contenders["Lightning bf16"] = lightning(name, steps, device, "bf16-mixed")
+        if find_spec("timm"):
+            contenders["timm loop"] = timm_loop(name, steps, device)
+        contenders["ablate fp32, all taps"] = ours(name, steps, device, "fp32", live=False)
+        contenders["ablate fp32"] = ours(name, steps, device, "fp32")
+        contenders["ablate bf16"] = ours(name, steps, device, "bf16")
+        contenders["compute only, fp32"] = compute_only(name, steps, device, "fp32")
+        contenders["compute only, bf16"] = compute_only(name, steps, device, "bf16")
+        title = f"{name} ({parameters(peers.model(name)):,} weights)"
+        print(
+            "\n" + peers.table(title, peers.interleaved(contenders, args.rounds), ["tutorial", "Lightning"]), flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()
