@@ -255,7 +255,16 @@ def _mend_run(folder: Path) -> Path | None:
         with store_errors(home.joinpath(DAMAGED)):
             for name in sorted(bad & set(found)):
                 (folder / name).replace(aside / name)
+        _leave(folder)
         return aside
+
+
+def _leave(folder: Path) -> None:
+    """Remove a run's folder that is held and holds nothing but its lock."""
+    with contextlib.suppress(OSError):
+        if not set(entries(folder)) - {LOCK}:
+            (folder / LOCK).unlink(missing_ok=True)
+            folder.rmdir()
 
 
 def _new_folder(home: Path, key: str) -> Path:
