@@ -150,7 +150,7 @@ def report(
     study: Annotated[
         str | None, typer.Argument(help="A study file or name. [the study run last]", show_default=False)
     ] = None,
-    formats: Annotated[str, typer.Option("--format", metavar="A,B", help="html, md or both.")] = "html,md",
+    formats: Annotated[str, typer.Option("--format", metavar="A,B", help="Any of html, md, tex and csv.")] = "html,md",
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to. [reports/STUDY]")] = None,
     pilot: Annotated[bool, typer.Option("--pilot", help="Report the pilot.")] = False,
     store: StoreOption = None,

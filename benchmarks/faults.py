@@ -50,7 +50,7 @@ TIMES |= {"seconds_per_image", "evaluation_seconds_per_image", "history"}
 DIGITS = """
 [study]
 name = "faults-digits"
-seeds = 2
+seeds = {seeds}
 checkpoint_seconds = 0.5
 [baseline]
 epochs = {epochs}
@@ -376,7 +376,7 @@ def readable(file: Path) -> bool:
     return read_document(file) is not None and not file.name.endswith(".damaged.json")
 
 
-def write_studies(folder: Path, epochs: int, data_dir: Path | None) -> list[Path]:
+def write_studies(folder: Path, epochs: int, seeds: int, data_dir: Path | None) -> list[Path]:
     """Write the studies' files: digits, and photographs where they are."""
     (folder / "studies").mkdir()
     (folder / "output").mkdir()
@@ -384,7 +384,7 @@ def write_studies(folder: Path, epochs: int, data_dir: Path | None) -> list[Path
     if data_dir and (data_dir / "cifar-100-python" / "train").is_file():
         texts["cifar"] = CIFAR
     for name, text in texts.items():
-        (folder / "studies" / f"{name}.toml").write_text(text.format(epochs=epochs))
+        (folder / "studies" / f"{name}.toml").write_text(text.format(epochs=epochs, seeds=seeds))
     return [folder / "studies" / f"{name}.toml" for name in texts]
 
 
@@ -411,6 +411,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of when and what is killed")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="no more kills after so many")
     parser.add_argument("--epochs", type=int, default=4, help="of each run")
+    parser.add_argument("--seeds", type=int, default=2, help="of the study on digits")
     parser.add_argument("--workdir", type=Path, help="a folder to make and keep; else a temporary one")
     parser.add_argument("--data-dir", type=Path, default=os.environ.get("ABLATE_DATA_DIR"))
     args = parser.parse_args()
@@ -419,7 +420,7 @@ def main() -> int:
         args.workdir.mkdir(parents=True)
     folder = (args.workdir or Path(tempfile.mkdtemp(prefix="ablate-faults-"))).resolve()
     data_dir = args.data_dir.resolve() if args.data_dir else None
-    studies = write_studies(folder, args.epochs, data_dir)
+    studies = write_studies(folder, args.epochs, args.seeds, data_dir)
     suite = Suite(folder, studies, args.jobs, data_dir, args.seed)
     try:
         suite.harm(args.kills, suite.unharmed(), args.seconds)

@@ -48,6 +48,43 @@ name = "flipped"
 add = { augmentation = [{ use = "flip" }] }
 """
 
+ATTACKS = {
+    "script": "<script>alert(1)</script>",
+    "attribute": '"><img src=x onerror=alert(1)>',
+    "single quote": "' onmouseover='alert(1)",
+    "link": "](javascript:alert(1))",
+    "pipe": "| pipe |",
+    "backticks": "`a` ```",
+    "input": r"\input{/etc/passwd}",
+    "write": r"\write18{touch x}",
+    "end": r"\end{tabular}\end{document}",
+    "carets": "^^5cinput ^^M",
+    "backslash": "\\",
+    "tex": "% $ _ ^ ~ # & { }",
+    "row": "\\\\[9pt] &",
+    "bracket": "[9pt]",
+    "star": "*",
+    "ligatures": "-- --- '' `` ,, << >> \"",
+    "formula": "=cmd|' /C calc'!A0",
+    "plus": "+1",
+    "minus": "-1+1",
+    "at": "@SUM(A1)",
+    "wide": "＝1+1",
+    "tab": "\t=1+1",
+    "return": "\r=1+1",
+    "lines": "a\nb\r\nc\x0bd\u2028e\x85f",
+    "comma": 'a,"b";=1',
+    "control": "a\x00b\x1b[31mc\x7f",
+    "override": "a\u202egnp.exe\u2066\u200b",
+    "surrogate": "a\udcff",
+    "emoji": "🚀 👩\u200d🔬 é ß 中",
+    "template": "{{ 7 * 7 }} {% raw %} << 7 * 7 >> <% raw %>",
+    "path": "../../etc/passwd",
+    "long": "x" * 5000,
+    "long words": "many words " * 500,
+}
+"""What someone might write into a study, or a run into its failure, to do harm in one of the formats."""
+
 Write = Callable[[str, str], Path]
 
 
@@ -108,3 +145,15 @@ def cifar100() -> Path:
     if not os.environ.get("ABLATE_DATA_DIR") or not (folder / "cifar-100-python" / "train").is_file():
         pytest.skip("real CIFAR-100 is not here: point ABLATE_DATA_DIR at the folder that has cifar-100-python/")
     return folder.resolve()
+
+
+@pytest.fixture(params=ATTACKS.values(), ids=tuple(ATTACKS))
+def attack(request: pytest.FixtureRequest) -> str:
+    """Each of the hostile texts in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def attacks() -> dict[str, str]:
+    """All of the hostile texts."""
+    return ATTACKS

@@ -288,6 +288,7 @@ def test_new_never_overwrites(folder: Path) -> None:
         ),
         (["plan", "studies/tiny.toml", "--set", "baseline.optimizer.lr=fast"], '"fast" is not float (> 0)'),
         (["report"], "no study has been run in this store"),
+        (["report", "--format", "html,pdf"], "unknown report format 'pdf'\n  accepted: html, md, tex, csv"),
         (["report", "nothing"], "no study of this name or file has been run"),
         (["status", "nothing"], "no study of this name or file has been run"),
         (["components", "models", "simple-cn"], "unknown model 'simple-cn'; did you mean 'simple-cnn'?"),
@@ -503,6 +504,24 @@ def test_a_file_is_reported_under_the_name_it_has_now(study: Path, capsys: pytes
     record.write_text(record.read_text().replace('"time": "2', '"time": "1'))
     run_inline(study, capsys)
     assert ablate("report", study).stdout.startswith("reports/zz/")
+
+
+def test_a_study_of_odd_names_is_reported_in_every_format_within_its_folder(
+    write: Write, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = r"""=cmd|' C calc'!A0 <b>&"$(x)` ~ # % _ ^ {é} [🚀] ](javascript:alert"""
+    text = study.read_text().replace('name = "tiny"', f"name = '''{odd}'''\ntitle = '''{odd}'''")
+    text = text.replace('name = "flipped"', f"name = '''{odd}'''\nnote = '''\\input{{x}} {odd}\n\n{odd}'''")
+    assert run_inline(write("studies/odd.toml", text), capsys)[0] == 0
+    before = set(Path().rglob("*"))
+    report = ablate("report", "--format", "html,md,tex,csv")
+    assert report.exit_code == 0, report.output
+    (folder,) = Path("reports").iterdir()
+    names = ["report.html", "report.md", "report.tex", "runs.csv", "epochs.csv"]
+    assert report.stdout.splitlines() == [str(folder / name) for name in names]
+    new = {path for path in Path().rglob("*") if path not in before and path.is_file()}
+    new -= set(Path("home").rglob("*"))  # matplotlib's list of fonts
+    assert new == {folder / name for name in [*names, "figures/loss.png", "figures/accuracy.png"]}
 
 
 def test_a_study_with_a_byte_order_mark_runs_and_reports(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

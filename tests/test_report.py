@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import base64
+import csv
 import dataclasses
+import functools
+import io
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,7 +22,7 @@ from markdown_it import MarkdownIt
 
 from ablate.errors import AblateError, InputError
 from ablate.report.content import Records, Report, report
-from ablate.report.render import code_span, escape_markdown, render
+from ablate.report.render import render
 from ablate.study.check import Finding
 from ablate.study.spec import Choice, Recipe, Study, Variant
 
@@ -264,24 +269,39 @@ def parsed(page: str) -> Tags:
     return tags
 
 
-def hostile() -> Records:
-    """Records in which all that a user or a run can write is hostile."""
-    names = [f"{i} {HOSTILE}" for i in range(3)]
+def hostile(text: str = HOSTILE, *, results: bool = True) -> Records:
+    """Records in which all that a user or a run can write is hostile; without results they have no figures."""
+    names = [f"{text} {i}" for i in range(3)]
+    odd = Choice(text, {text: text, "x": [text]})
+    recipes = [
+        dataclasses.replace(FIRST, dataset=odd, model=odd),
+        dataclasses.replace(FIRST, dataset=odd, model=odd, optimizer=odd, scheduler=odd),
+        dataclasses.replace(FIRST, dataset=odd, model=Choice(text, {text: "y"}), augmentation=(odd, odd)),
+    ]
     variants = tuple(
-        dataclasses.replace(
-            variant,
-            name=names[i],
-            parent=names[i - 1] if i else None,
-            model_label=HOSTILE,
-            enhancements=(HOSTILE,),
-            note=f"# {HOSTILE}\n\n- {HOSTILE}",
+        Variant(
+            names[i],
+            recipes[i],
+            names[i - 1] if i else None,
+            model_label=text if i < 2 else "",
+            enhancements=(text, text) if i < 2 else (),
+            reported={"accuracy": 0.5, "loss": 2.0},
+            note=f"# {text}\n\n- {text}",
         )
-        for i, variant in enumerate(phases().variants)
+        for i in range(3)
     )
-    study = phases(variants=variants, title=HOSTILE, name=HOSTILE, label=HOSTILE, note=HOSTILE)
-    made = records(study, without={(names[1], 0): ("failed", HOSTILE)})
-    finding = Finding(HOSTILE, HOSTILE, HOSTILE, HOSTILE)
-    return dataclasses.replace(made, findings=(finding,), environments=(HOSTILE,), made=HOSTILE, command=HOSTILE)
+    study = phases(variants=variants, title=text, name=text, label=text, note=text)
+    state = ("failed" if results else "unfinished", text)
+    runs = [(name, seed) for name in names for seed in study.seeds]
+    made = records(study, without=dict.fromkeys(runs[3:4] if results else runs, state))
+    return dataclasses.replace(
+        made,
+        findings=(Finding(text, text, text, text),),
+        environments=(text,),
+        made=text,
+        command=text,
+        changes=(text,),
+    )
 
 
 def test_the_page_is_well_formed_and_fetches_nothing(tmp_path: Path) -> None:
@@ -335,31 +355,49 @@ def test_no_value_becomes_markup_in_markdown(tmp_path: Path) -> None:
     assert HOSTILE in "".join(token.content for token in every if token.type == "text")
 
 
-@pytest.mark.parametrize(
-    "value",
-    [HOSTILE, "# a", "- a", "+ a", "1. a", "1) a", "---", "===", "> a", "a\n\n# b", "a\\", "a\\|b", "&lt;b&gt;",
-     "~~a~~", "![a](b)", "<javascript:alert(1)>", "[a]: javascript:alert(1)", "   a", "\ta", "``", "a  \nb"],
-)  # fmt: skip
-def test_escaped_markdown_reads_as_the_value_does(value: str) -> None:
-    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(escape_markdown(value))
-    assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
-    (inline,) = tokens[1:2]
-    assert {child.type for child in inline.children or []} <= {"text", "text_special"}
-    shown = "".join(child.content for child in inline.children or [])
-    assert shown.split() == value.split()
+def html_shape(page: str) -> object:
+    tags = parsed(page)
+    return tags.seen, [url.partition(",")[0] for url in tags.fetched]
 
 
-def test_numbers_stay_readable_in_markdown() -> None:
-    assert escape_markdown("+18.68 points") == "+18.68 points"
-    assert escape_markdown("−0.67") == "−0.67"
-    assert escape_markdown(12) == "12"
+def markdown_shape(page: str) -> object:
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(page)
+    every = [token for block in tokens for token in [block, *(block.children or [])]]
+    return [(token.type, token.tag) for token in every if token.type not in {"text", "text_special"}]
 
 
-@pytest.mark.parametrize("value", ["a", "a`b", "``", "a ``` b\nc"])
-def test_a_code_span_holds_any_backticks(value: str) -> None:
-    tokens = MarkdownIt("commonmark").parse(code_span(value))
-    (span,) = tokens[1].children or []
-    assert (span.type, span.content.strip()) == ("code_inline", " ".join(value.split()))
+def latex_shape(fragment: str) -> object:
+    """Return the commands and signs of a fragment less those that text is made of and its comments."""
+    lines = [line for line in fragment.split("\n") if not line.lstrip().startswith("%")]
+    text = r"\\symbol\{34\}|\\phantom\{.\}|\\text[a-z]+\{\}|\{[][*]\}|\{\}|\$[^$]*\$|~|\\[#$%&_{}]"
+    rest = re.sub(text, "", "\n".join(re.sub(r"\\label\{[\w:-]+\}", "", line) for line in lines))
+    rest = rest.replace(r">{\raggedright\arraybackslash}p{14em}", "l")  # a column of long texts
+    return re.findall(r"\\\\|\\[a-zA-Z]+|\\.|[{}&$%#_^]|\n", rest)
+
+
+def csv_shape(text: str) -> object:
+    """Return the rows by their numbers, and how often a text would be a formula."""
+    head, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    texts = [head.index(name) for name in ("variant", "key", "state", "reason") if name in head]
+    formulas = [row[i] for row in rows for i in texts if row[i].lstrip().startswith(("=", "+", "-", "@", "＝"))]
+    return head, formulas, [[field for i, field in enumerate(row) if i not in texts] for row in rows]
+
+
+@functools.cache
+def shapes(text: str) -> dict[str, object]:
+    """Return what is not text in each file of a hostile report, by the file's path in the report's folder."""
+    found: dict[str, object] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "reports" / "out"
+        render(hostile(text, results=False), ["html", "md", "tex", "csv"], out)
+        for path in [path for path in Path(folder).rglob("*") if path.is_file()]:
+            read = {".html": html_shape, ".md": markdown_shape, ".tex": latex_shape, ".csv": csv_shape}[path.suffix]
+            found[path.relative_to(out).as_posix()] = read(path.read_bytes().decode())
+    return found
+
+
+def test_hostile_text_adds_nothing_but_text_to_any_file_and_no_file(attack: str) -> None:
+    assert shapes(attack) == shapes("harmless")
 
 
 def test_markdown_has_its_figures_beside_it(tmp_path: Path) -> None:
@@ -412,15 +450,144 @@ def test_a_template_that_cannot_be_used_is_the_users_error(
 
 
 def test_an_unknown_format_names_the_accepted_ones(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"unknown report format 'htm'; did you mean 'html'.*accepted: html, md"):
-        render(records(), ["md", "htm"], tmp_path)
+    with pytest.raises(InputError) as told:
+        render(records(), ["md", "htm", "pdf", "htm"], tmp_path)
+    assert str(told.value).splitlines() == [
+        "unknown report format 'htm'; did you mean 'html'?",
+        "unknown report format 'pdf'",
+        "  accepted: html, md, tex, csv; with commas between them for several",
+    ]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_format_at_all_names_the_accepted_ones(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"names no format\n  accepted: html, md, tex, csv"):
+        render(records(), [], tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AblateError, match=r"cannot write .*report\.html"):
         render(records(), ["html"], tmp_path / "file")
+
+
+# --- LaTeX and CSV -----------------------------------------------------------------------------------------
+
+
+def test_the_latex_table_says_what_the_other_tables_say(tmp_path: Path) -> None:
+    (page,) = render(records(), ["tex"], tmp_path)
+    text = page.read_text()
+    assert r"\caption{Phases on CIFAR-100}" in text
+    assert r"\label{tab:cifar100-phases}" in text
+    head, body = text.split(r"\midrule")
+    assert r"Phase & Model & Key enhancements & Epochs & \multicolumn{3}{c}{Test loss}" in head
+    assert r"\cmidrule(lr){5-7}" in head
+    assert r"\cmidrule(lr){8-10}" in head
+    rows = [line.strip() for line in body.split(r"\bottomrule")[0].splitlines() if line.strip()]
+    assert rows[0].startswith(r"Phase 1 & Simple CNN & Baseline & 5 & 2.200 & 2.200~to~2.200 & 2.49 & 32.0 &")
+    assert rows[1].endswith(r"& 42.1 & 36.9~to~47.3 & 54.68 \\")
+    assert "Our numbers are means over 3 seeds" in body
+
+
+def test_reported_numbers_stand_with_their_points_below_each_other_in_latex(tmp_path: Path) -> None:
+    (page,) = render(records(), ["tex"], tmp_path)
+    assert r"36.2\phantom{0} \\" in page.read_text()
+
+
+def test_runs_without_a_result_have_a_column_in_latex(tmp_path: Path) -> None:
+    (page,) = render(records(without={("Phase 3", 1): ("failed", "")}), ["tex"], tmp_path)
+    assert r"& Runs done \\" in page.read_text()
+    assert r"& 2 of 3, 1~failed \\" in page.read_text()
+
+
+def test_one_seed_has_one_heading_for_each_measure_in_latex(tmp_path: Path) -> None:
+    study = phases(seeds=(0,), variants=tuple(dataclasses.replace(v, reported={}) for v in phases().variants))
+    (page,) = render(records(study), ["tex"], tmp_path)
+    assert r"Epochs & \multicolumn{1}{r}{Test loss} & \multicolumn{1}{r}{Test accuracy (\%)} \\" in page.read_text()
+    assert "cmidrule" not in page.read_text()
+
+
+def test_a_pilots_table_says_so_in_latex(tmp_path: Path) -> None:
+    (page,) = render(records(phases(pilot=True)), ["tex"], tmp_path)
+    assert r"\textbf{Pilot: one seed" in page.read_text()
+
+
+def test_latex_says_in_a_comment_what_made_it_as_it_is_typed(tmp_path: Path) -> None:
+    made = dataclasses.replace(records(), command="ablate run my_study.toml --set 'x=\"50%\"'\n\\input{x}")
+    (page,) = render(made, ["tex"], tmp_path)
+    typed = "ablate run my_study.toml --set 'x=\"50%\"' \\input{x}, then ablate report"
+    assert page.read_text().splitlines()[1] == f"% Made 2026-01-02 of the study cifar100-phases by: {typed}"
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["<< x >>", "<< x | safe >>", "<< '' ~ x >>", "<% set y = x %><< y >>", "<% for y in [x] %><< y >><% endfor %>"],
+)
+def test_a_users_template_for_latex_cannot_write_a_value_unescaped(
+    template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "report.tex.jinja").write_text("<% set x = report.title %>" + template)
+    monkeypatch.chdir(tmp_path)
+    (page,) = render(records(phases(title=r"\input{x}")), ["tex"], tmp_path / "out")
+    assert page.read_text().splitlines()[2] == r"\textbackslash{}input\{x\}"
+
+
+def test_latex_shows_the_figures_that_are_written_with_it_and_no_others(tmp_path: Path) -> None:
+    render(records(), ["md"], tmp_path)
+    (alone,) = render(records(), ["tex"], tmp_path)
+    assert "includegraphics" not in alone.read_text()
+    page, _ = render(records(), ["tex", "md"], tmp_path)
+    places = re.findall(r"\\includegraphics\[.*?\]\{([^}]+)\}", page.read_text())
+    assert places == ["figures/loss.png", "figures/accuracy.png"]
+    assert all((tmp_path / place).is_file() for place in places)
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
+@pytest.mark.parametrize("encoding", ["OT1", "T1"])
+def test_a_hostile_fragment_compiles_to_its_text(encoding: str, tmp_path: Path, attacks: dict[str, str]) -> None:
+    latin = [text for name, text in attacks.items() if name not in {"emoji", "surrogate", "wide", "long", "long words"}]
+    made = records(
+        phases(
+            variants=tuple(
+                dataclasses.replace(phases().variants[0], name=text, model_label=text, enhancements=(text, text))
+                for text in latin
+            ),
+            title=" ".join(latin),
+            label=latin[0],
+        ),
+        without={(text, 0): ("failed", text) for text in latin},
+    )
+    render(made, ["tex"], tmp_path)
+    (tmp_path / "paper.tex").write_text(
+        rf"\documentclass{{article}}\usepackage[{encoding}]{{fontenc}}\usepackage{{array,booktabs,graphicx}}"
+        r"\begin{document}\input{report}\end{document}"
+    )
+    command = ["pdflatex", "-no-shell-escape", "-halt-on-error", "-interaction=nonstopmode", "paper"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "paper.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_csv_has_a_row_for_each_run_and_for_each_epoch(tmp_path: Path) -> None:
+    made = records(without={("Phase 3", 1): ("failed", "the loss is nan")})
+    runs, epochs = render(made, ["csv"], tmp_path)
+    assert (runs.name, epochs.name) == ("runs.csv", "epochs.csv")
+    read = pd.read_csv(runs, dtype={"key": str})
+    assert list(read.columns) == list(made.runs.columns)
+    assert len(read) == 9
+    assert read["test/accuracy"].tolist()[:3] == made.runs["test/accuracy"].tolist()[:3]
+    failed = read[read["state"] == "failed"].iloc[0]
+    assert (failed["variant"], failed["seed"], failed["reason"]) == ("Phase 3", 1, "the loss is nan")
+    assert math.isnan(failed["test/accuracy"])
+    assert len(pd.read_csv(epochs)) == len(made.history)
+
+
+def test_csv_alone_draws_nothing(tmp_path: Path) -> None:
+    made = records()
+    without = made.history.drop(columns="test/loss")  # a figure would need it
+    render(dataclasses.replace(made, history=without), ["csv", "tex"], tmp_path)
+    assert not (tmp_path / "figures").exists()
 
 
 def test_a_report_needs_no_torch_and_no_pyplot() -> None:

@@ -88,6 +88,14 @@ def test_a_result_with_nan_still_fits_its_checksum(store: Store) -> None:
     assert read_committed(store.root / "x.json") == {"loss": None}
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_a_number_that_stands_where_null_was_committed_is_no_result(store: Store, number: str) -> None:
+    commit_document(store.root / "x.json", {"loss": float("nan")})
+    file = store.root / "x.json"
+    file.write_text(file.read_text().replace("null", number))
+    assert read_committed(file) is None
+
+
 def test_writing_leaves_no_temporary_file(store: Store) -> None:
     finished(store, "k")
     assert sorted(p.name for p in store.run("k").path.iterdir()) == ["history.jsonl", "result.json", "run.json"]

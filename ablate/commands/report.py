@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..console import text
 from ..paths import shown, store_dir
 from ..report.content import Records
-from ..report.render import render
+from ..report.render import check_formats, render
 from ..store.frame import environment_lines, read_frames
 from ..store.store import Store
 from ..store.studies import StudyRecord, file_name, find_study
@@ -35,6 +35,7 @@ class ReportOptions:
 
 def write_report(options: ReportOptions) -> int:
     """Write a study's report, name its files, and return the exit code."""
+    check_formats(options.formats)  # before a large store is read
     home, record = find_study(Store(options.store), options.study, options.pilot)
     records = read_records(home, record)
     out = options.out or Path("reports") / (file_name(record.name) + ("-pilot" if record.changes.pilot else ""))

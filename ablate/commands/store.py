@@ -85,7 +85,7 @@ def clean(options: CleanOptions, ask: Callable[[str], bool] | None = None) -> in
         sums = {"found": _sums(found), "removed": _sums(gone), "held": passed}
         text.say_json({"store": _place(store.root), "dry_run": options.dry_run, **sums})
     elif agreed:
-        text.note(f"removed {megabytes(sum(waste.bytes for waste in gone))}")
+        text.note(f"removed {_counted(len(gone), 'file')}, {megabytes(sum(waste.bytes for waste in gone))}")
     elif found:
         text.note("nothing was removed")
     if passed:

@@ -12,6 +12,8 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .escapes import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -168,7 +170,8 @@ def label_ends(figure: Figure, axes: Axes, curves: list[Curve]) -> None:
         ending = sorted((c for c in curves if c.epochs[-1] == epoch), key=lambda c: c.mean[-1])
         ends = [_in_points(axes, [(epoch, c.mean[-1])])[0] for c in ending]
         for curve, (x, y), place in zip(ending, ends, spread([float(y) for _, y in ends], _LINE), strict=True):
-            name = curve.variant if len(curve.variant) <= 26 else curve.variant[:25] + "…"
+            name = visible(curve.variant)
+            name = name if len(name) <= 26 else name[:25] + "…"
             box = _best_box((x + 7, place), len(name), drawn, taken)
             taken.append(box)
             axes.annotate(

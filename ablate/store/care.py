@@ -167,8 +167,8 @@ def _faults(folder: Path) -> Iterator[Fault]:
     known = {name for name in RUN_FILES if name in found}
     if not os.access(folder, os.R_OK | os.X_OK):
         yield Fault(folder, "may not be read", "again", "give yourself the right to read it")
-    elif not known - {LOCK}:
-        empty = not set(found) - {LOCK}
+    elif not known - {LOCK, OWNER}:
+        empty = not set(found) - {LOCK, OWNER}
         yield Fault(folder, "empty" if empty else "not a run's folder", "leftover", _CLEAN if empty else _FOREIGN)
     else:
         run = RunFolder(folder)
@@ -256,7 +256,16 @@ def _mend_run(folder: Path) -> Path | None:
         with store_errors(home.joinpath(DAMAGED)):
             for name in sorted(bad & set(found)):
                 (folder / name).replace(aside / name)
+        _leave(folder)
         return aside
+
+
+def _leave(folder: Path) -> None:
+    """Remove a run's folder that is held and holds nothing but its lock."""
+    with contextlib.suppress(OSError):
+        if not set(entries(folder)) - {LOCK}:
+            (folder / LOCK).unlink(missing_ok=True)
+            folder.rmdir()
 
 
 def _new_folder(home: Path, key: str) -> Path:

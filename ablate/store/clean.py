@@ -21,6 +21,7 @@ from .care import (
     DAMAGED,
     FAILURE,
     LOCK,
+    OWNER,
     RESULT,
     RUN_FILES,
     TEMPORARY,
@@ -138,7 +139,7 @@ class Cleaner:
 
 def _part(folder: Path, found: Entries, name: str) -> Kind | None:
     """Return why one file of a run can go."""
-    if _is_left_over(name) or (name == LOCK and (RESULT in found or len(found) == 1)):
+    if _is_left_over(name) or (name in (LOCK, OWNER) and (RESULT in found or not found.keys() - {LOCK, OWNER})):
         return "leftovers"
     if name != CHECKPOINT:
         return None

@@ -44,7 +44,7 @@ def write_document(path: Path, document: Mapping[str, Any]) -> None:
 
 def commit_document(path: Path, body: Mapping[str, Any]) -> bool:
     """Put a document with a checksum in place unless one stands there; tell whether this call did."""
-    with _beside(path, {"checksum": _checksum(body), "body": body}) as temporary:
+    with _beside(path, {"checksum": _checksum(plain(body)), "body": body}) as temporary:
         try:
             path.hardlink_to(temporary)
         except FileExistsError:
@@ -112,7 +112,7 @@ def refusal(path: Path, error: OSError) -> str:
 
 
 def _checksum(body: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(plain(body), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 @contextlib.contextmanager
