@@ -7,11 +7,10 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -21,9 +20,13 @@ from ablate.paths import data_dir
 from ablate.study.plan import run_specs
 from ablate.study.settle import settle
 from ablate.study.toml import Changes, read_study
-from ablate.training.loop import Ingredients
 from ablate.training.machine import pick_device
 from ablate.training.run import build, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ablate.training.loop import Ingredients
 
 STUDY = """
 [study]
@@ -148,4 +151,5 @@ def versions(*packages: str) -> str:
             names.append(f"{package} absent")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cuda = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{', '.join(names)}; Python {platform.python_version()}, {cores} cores, {torch.get_num_threads()} threads{cuda}"
+    machine = f"Python {platform.python_version()}, {cores} cores, {torch.get_num_threads()} threads{cuda}"
+    return f"{', '.join(names)}; {machine}"

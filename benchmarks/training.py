@@ -15,22 +15,26 @@ import argparse
 import logging
 import time
 import warnings
-from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import peers
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from ablate.training.loop import Ingredients, augmented, autocast, begin_epoch, loss_of, train_epoch
+from ablate.training.loop import augmented, autocast, begin_epoch, exact, loss_of, train_epoch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ablate.training.loop import Ingredients
 
 BATCH = 128
 
 
 def tutorial(name: str, steps: int, device: torch.device) -> Callable[[], float]:
-    """The loop of a tutorial."""
+    """Return a measurement of a tutorial's loop."""
     model = peers.model(name).to(device).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     batches = peers.forever(peers.pil_loader())
@@ -49,7 +53,7 @@ def tutorial(name: str, steps: int, device: torch.device) -> Callable[[], float]
 
 
 def lightning(name: str, steps: int, device: torch.device, precision: str) -> Callable[[], float]:
-    """PyTorch Lightning's trainer; its start is not timed."""
+    """Return a measurement of PyTorch Lightning's trainer; its start is not timed."""
     import lightning
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -60,7 +64,7 @@ def lightning(name: str, steps: int, device: torch.device, precision: str) -> Ca
             super().__init__()
             self.model = peers.model(name)
 
-        def training_step(self, batch: Any, index: int) -> Any:
+        def training_step(self, batch: Any, index: int) -> Any:  # noqa: ARG002  # Lightning calls it so
             images, labels = batch
             return cross_entropy(self.model(images), labels)
 
@@ -70,12 +74,12 @@ def lightning(name: str, steps: int, device: torch.device, precision: str) -> Ca
     class Clock(lightning.Callback):
         began = ended = 0.0
 
-        def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, index: int) -> None:
+        def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, index: int) -> None:  # noqa: ARG002  # Lightning calls it so
             if index == warm:
                 _wait(device)
                 self.began = time.perf_counter()
 
-        def on_train_end(self, trainer: Any, module: Any) -> None:
+        def on_train_end(self, trainer: Any, module: Any) -> None:  # noqa: ARG002  # Lightning calls it so
             _wait(device)
             self.ended = time.perf_counter()
 
@@ -97,7 +101,7 @@ def lightning(name: str, steps: int, device: torch.device, precision: str) -> Ca
 
 
 def timm_loop(name: str, steps: int, device: torch.device) -> Callable[[], float]:
-    """The loader and the step of timm's training script, in fp32, without what it logs."""
+    """Return a measurement of the loader and the step of timm's training script, without what that logs."""
     from timm.data import create_loader
     from timm.optim import create_optimizer_v2
     from timm.utils import AverageMeter
@@ -125,13 +129,13 @@ def timm_loop(name: str, steps: int, device: torch.device) -> Callable[[], float
 
 
 def ours(name: str, steps: int, device: torch.device, precision: str, live: bool = True) -> Callable[[], float]:
-    """ablate's loop."""
+    """Return a measurement of ablate's loop."""
     run = _ours(name, steps, device, precision, live)
     return lambda: peers.rate(steps * BATCH, lambda: train_epoch(run, begin_epoch(run)), device)
 
 
 def compute_only(name: str, steps: int, device: torch.device, precision: str) -> Callable[[], float]:
-    """The model, loss and optimizer of ablate's loop on one batch that is ready."""
+    """Return a measurement of the model, loss and optimizer of ablate's loop on one batch that is ready."""
     run = _ours(name, steps, device, precision, live=True)
     inputs, labels = augmented(run, *run.data.train.take(torch.arange(BATCH, device=device)))
     run.model.train()
@@ -141,7 +145,7 @@ def compute_only(name: str, steps: int, device: torch.device, precision: str) ->
             run.optimizer.zero_grad(set_to_none=True)
             with autocast(precision, device):
                 logits = run.model(inputs)
-            loss_of(logits.float(), labels, 0.0).backward()
+            loss_of(exact(logits), labels, 0.0).backward()
             run.optimizer.step()
 
     return lambda: peers.rate(steps * BATCH, work, device)

@@ -112,7 +112,7 @@ def train_epoch(run: Ingredients, epoch: Epoch, on_step: Callable[[Epoch], None]
             inputs, labels = augmented(run, *train.take(part))
             with autocast(run.precision, inputs.device):
                 logits = model(inputs)
-            loss = loss_of(logits.float(), labels, run.label_smoothing) * (len(part) / len(batch))
+            loss = loss_of(exact(logits), labels, run.label_smoothing) * (len(part) / len(batch))
             loss.backward()  # type: ignore[no-untyped-call]
             epoch.losses[step] += loss.detach()
         if run.clip_norm:
@@ -162,6 +162,11 @@ def loss_of(logits: Tensor, labels: Labels, smoothing: float) -> Tensor:
     return torch.lerp(both[1], both[0], share).mean()
 
 
+def exact(logits: Tensor) -> Tensor:
+    """Return logits as a loss takes them: half precision is too coarse for a logarithm of a sum."""
+    return logits.float() if logits.dtype.itemsize < 4 else logits
+
+
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """Return a context in which a model computes at a precision; its weights stay float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
@@ -179,7 +184,7 @@ def evaluate(run: Ingredients, images: Images) -> tuple[float, float]:
         inputs = normalised(batch, run.data)
         with autocast(run.precision, device):
             logits: Tensor = model(inputs)
-        loss += cross_entropy(logits.float(), labels, reduction="sum")
+        loss += cross_entropy(exact(logits), labels, reduction="sum")
         right += (logits.argmax(1) == labels).sum()
     return loss.item() / len(images), right.item() / len(images)
 
