@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -559,3 +560,37 @@ def test_sigterm_before_the_first_run_says_so(study: Path, write: Write) -> None
     _, told = running.communicate()
     assert running.returncode == 143
     assert told == "\nstopped; what is finished is stored, and the same command goes on\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the fork server is Linux's")
+def test_a_driver_that_dies_while_the_fork_server_loads_leaves_nothing_behind(study: Path) -> None:
+    code = (
+        "from ablate.execute.local import LocalProcesses\nLocalProcesses().warm_up()\nprint('up', flush=True)\ninput()"
+    )
+    environment = {**os.environ, "ABLATE_TEST_MARK": str(study)}
+    driver = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert driver.stdout is not None
+    assert driver.stdout.readline() == "up\n"
+    wanted = f"ABLATE_TEST_MARK={study}".encode()
+
+    def alive() -> list[str]:
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if wanted in (folder / "environ").read_bytes() and int(folder.name) != driver.pid:
+                    found.append((folder / "cmdline").read_bytes().decode())
+        return [command for command in found if "forkserver" in command]
+
+    for _ in range(200):  # until it has begun to load: before, there is nothing to end
+        if alive():
+            break
+        time.sleep(0.01)
+    time.sleep(0.7)
+    driver.kill()
+    driver.wait()
+    time.sleep(0.3)
+    left = alive()
+    driver.communicate()  # waits for whatever holds its output
+    assert left == []

@@ -101,7 +101,7 @@ class LocalProcesses:
         linux = sys.platform == "linux"
         self._context: Any = multiprocessing.get_context("forkserver" if linux else "spawn")
         if linux:
-            self._context.set_forkserver_preload(["ablate.execute.worker"])
+            self._context.set_forkserver_preload(["ablate.execute.leash", "ablate.execute.worker"])
 
     def warm_up(self) -> None:
         """Start loading torch in the background; worth it as soon as a run is sure to come."""

@@ -29,17 +29,17 @@ def died(exitcode: int | None) -> str:
 
 def make_run(job: Job, theirs: Connection) -> None:
     """Make one run, in the process that this is called in."""
+    asked = _settle_in(theirs)  # first, so that a driver's death is noticed while torch is loaded
     from .worker import work
 
-    asked = _settle_in(theirs)
     work(job, _teller(theirs), asked.is_set)
 
 
 def make_rehearsals(jobs: Sequence[Job], theirs: Connection) -> None:
     """Rehearse jobs, in the process that this is called in."""
+    _settle_in(theirs)
     from .worker import rehearse_all
 
-    _settle_in(theirs)
     rehearse_all(jobs, _teller(theirs))
 
 
