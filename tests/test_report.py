@@ -67,9 +67,17 @@ def records(study: Study | None = None, without: dict[tuple[str, int], tuple[str
                 "reason": reason,
             }
             if state != "done":
-                runs.append({**facts, "parameters": math.nan, "seconds": math.nan, **dict.fromkeys(METRICS, math.nan)})
+                runs.append(
+                    {
+                        **facts,
+                        "parameters": math.nan,
+                        "dead_weights": math.nan,
+                        "seconds": math.nan,
+                        **dict.fromkeys(METRICS, math.nan),
+                    }
+                )
                 continue
-            runs.append({**facts, "parameters": 11_220_132.0, "seconds": 90.0, **final})
+            runs.append({**facts, "parameters": 11_220_132.0, "dead_weights": 6_956_482.0, "seconds": 90.0, **final})
             history += [
                 {"variant": variant.name, "seed": seed, "epoch": epoch, "lr": 0.1, **final, "seconds": 9.0}
                 for epoch in range(1, variant.recipe.epochs + 1)
@@ -178,7 +186,9 @@ def test_a_metric_on_the_validation_split_is_compared_and_tabled() -> None:
 
 
 def test_what_no_run_measured_is_left_out_or_a_dash() -> None:
-    labels = [fact.label for fact in report(records()).sections[0].finals]
+    finals = report(records()).sections[0].finals
+    labels = [fact.label for fact in finals]
+    assert finals[3].detail == "62\N{NO-BREAK SPACE}% of them never meet a pixel"
     assert labels == ["training loss", "test loss", "test accuracy", "parameters", "time a run"]
     made = report(records(phases(metric="validation/accuracy")))
     found = made.sections[1].comparison

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ..store.frame import Cost
 
 
+WORTH_SAYING = 0.05
+
+
 def show_plan(options: Options, jobs: int = 0, as_json: bool = False) -> int:
     """Print the plan of a study and return the exit code."""
     prepared = prepare(options)
@@ -42,6 +45,8 @@ def show_plan(options: Options, jobs: int = 0, as_json: bool = False) -> int:
     text.say(f"\n{count} of {len(prepared.planned)} runs to make" + (f", {text.about(total)}" if count else ""))
     for line in pending:
         text.say(f"data: {line}")
+    for line in _dead(prepared, known):
+        text.say(line)
     text.say(f"store: {shown(prepared.home.root)}, {_room_text(room, prepared)}")
     ships = paths.shipped("plugins").resolve()
     mine = [shown(file) for file in prepared.registry.files if file.parent != ships]
@@ -49,6 +54,17 @@ def show_plan(options: Options, jobs: int = 0, as_json: bool = False) -> int:
     for finding in findings(prepared.settled.study):
         text.say(f"\ndoubtful  {finding.where}: {finding.reason}  [{finding.code}]\n          {finding.remedy}")
     return 0
+
+
+def _dead(prepared: Prepared, known: dict[str, Cost]) -> list[str]:
+    """Say of each model how much of it never meets a pixel, where that was measured and is worth a line."""
+    found: dict[str, float] = {}
+    for run in prepared.planned:
+        cost = known.get(cost_key(run.spec.identity))
+        if cost and cost.dead >= WORTH_SAYING:
+            shape = "x".join(map(str, run.spec.identity["dataset"]["shape"]))
+            found[f"{run.spec.recipe.model.use} at {shape}"] = cost.dead
+    return [f"dead weights: {share:.0%} of {model} never meet a pixel" for model, share in found.items()]
 
 
 def _room(prepared: Prepared, known: dict[str, Cost], jobs: int) -> int | None:

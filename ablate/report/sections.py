@@ -195,8 +195,14 @@ def _finals(study: Study, variant: Variant, runs: pd.DataFrame) -> tuple[Fact, .
     ):
         text = write(float(mine[column].mean()))
         if text != numbers.ABSENT:
-            facts.append(Fact(label, text))
+            facts.append(Fact(label, text, _dead(mine) if column == "parameters" else ""))
     return tuple(facts)
+
+
+def _dead(runs: pd.DataFrame) -> str:
+    """Say how much of a model never meets a pixel, where that is worth saying."""
+    share = float(runs["dead_weights"].mean() / runs["parameters"].mean())
+    return f"{share:.0%} of them never meet a pixel".replace("%", f"{numbers.NBSP}%") if share >= 0.01 else ""
 
 
 def _factor(name: str) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .store import Store
 
 METRIC_COLUMNS = ("train/loss", "validation/loss", "validation/accuracy", "test/loss", "test/accuracy")
-RUN_COLUMNS = ("variant", "seed", "key", "state", "reason", "parameters", "seconds", *METRIC_COLUMNS)
+RUN_COLUMNS = ("variant", "seed", "key", "state", "reason", "parameters", "dead_weights", "seconds", *METRIC_COLUMNS)
 EPOCH_COLUMNS = ("variant", "seed", "epoch", "lr", *METRIC_COLUMNS, "seconds", "images_per_second")
 
 _STATE = {"stored": "done", "failed": "failed", "unfinished": "unfinished", "new": "missing"}
@@ -65,11 +65,15 @@ def environment_lines(store: Store, keys: list[str]) -> tuple[str, ...]:
 
 
 class Cost(NamedTuple):
-    """What a run was measured to cost: seconds for each image trained on and evaluated, bytes of its state."""
+    """What a run was measured to cost: seconds for each image trained on and evaluated, bytes of its state.
+
+    dead: the share of the model's weights that never meet a pixel.
+    """
 
     training: float
     evaluation: float
     state_bytes: int
+    dead: float = 0.0
 
 
 def costs(store: Store, keys: list[str]) -> dict[str, Cost]:
@@ -82,5 +86,7 @@ def costs(store: Store, keys: list[str]) -> dict[str, Cost]:
             each, evaluation = result.get("seconds_per_image"), result.get("evaluation_seconds_per_image")
             size = result.get("state_bytes")
             if isinstance(each, float) and isinstance(evaluation, float) and isinstance(size, int):
-                found[cost_key(spec["identity"])] = Cost(each, evaluation, size)
+                dead, of = result.get("dead_weights"), result.get("parameters")
+                share = dead / of if isinstance(dead, int) and isinstance(of, int) and of else 0.0
+                found[cost_key(spec["identity"])] = Cost(each, evaluation, size, share)
     return found

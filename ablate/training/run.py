@@ -24,7 +24,7 @@ from .data import Data, Images, load_data
 from .loop import Epoch, Ingredients, begin_epoch, check_logits, evaluate, normalised, steps_per_epoch, train_epoch
 from .machine import Machine, environment, pick_device
 from .streams import stream_seed
-from .taps import use_live_taps
+from .taps import dead_weights, use_live_taps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -85,11 +85,13 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
     recorder.started(environment(device, threads), trainer.records)
     prepared = time.perf_counter() - began
     records = trainer.train(spec.recipe.epochs)
+    dead, parameters = dead_weights(run.model, spec.identity["dataset"]["shape"])
     evaluated = len(run.data.test) + len(run.data.validation or ())
     return {
         **{name: value for name, value in records[-1].items() if "/" in name},
         "epochs": spec.recipe.epochs,
-        "parameters": sum(p.numel() for p in run.model.parameters()),
+        "parameters": parameters,
+        "dead_weights": dead,
         "weights": weights_digest(run.model),
         "state_bytes": state_bytes(run),
         "seconds": prepared + sum(r["seconds"] + r["evaluation_seconds"] for r in records),
