@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from .components.contracts import Horizon as Horizon
     from .components.contracts import ImageShape as ImageShape
     from .components.contracts import Library as Library
+    from .components.contracts import Mixed as Mixed
+    from .components.contracts import MixingTransform as MixingTransform
     from .components.contracts import Natural as Natural
     from .components.contracts import NonNegative as NonNegative
     from .components.contracts import Positive as Positive
     from .components.contracts import Share as Share
     from .components.contracts import Source as Source
     from .components.contracts import Split as Split
+    from .components.contracts import takes_uint8 as takes_uint8
     from .components.registry import augmentation as augmentation
     from .components.registry import dataset as dataset
     from .components.registry import library as library
@@ -34,7 +37,7 @@ _HOME = {
     "AblateError": "errors",
     **dict.fromkeys(["BatchTransform", "Borrowed", "DataFacts", "Horizon", "ImageShape"], "components.contracts"),
     **dict.fromkeys(["Count", "Natural", "NonNegative", "Positive", "Share"], "components.contracts"),
-    **dict.fromkeys(["Library", "Source", "Split"], "components.contracts"),
+    **dict.fromkeys(["Library", "Mixed", "MixingTransform", "Source", "Split", "takes_uint8"], "components.contracts"),
     **dict.fromkeys(["augmentation", "dataset", "library", "model", "optimizer", "scheduler"], "components.registry"),
     "settings_of_library": "components.schema",
 }

@@ -18,6 +18,8 @@ def test_public_names_are_pinned() -> None:
         "Horizon",
         "ImageShape",
         "Library",
+        "Mixed",
+        "MixingTransform",
         "Natural",
         "NonNegative",
         "Positive",
@@ -32,6 +34,7 @@ def test_public_names_are_pinned() -> None:
         "optimizer",
         "scheduler",
         "settings_of_library",
+        "takes_uint8",
     ]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from annotated_types import Ge, Gt, Interval
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Kind = Literal["dataset", "model", "augmentation", "optimizer", "scheduler"]
 KINDS: tuple[Kind, ...] = ("dataset", "model", "augmentation", "optimizer", "scheduler")
 Steps = Literal["epoch", "batch"]
+T = TypeVar("T", bound="Callable[..., Any]")
 
 # Annotations for settings: a value outside the range is an error before anything runs.
 Count = Annotated[int, Gt(0)]
@@ -56,12 +57,44 @@ class BatchTransform(Protocol):
     """An augmentation: float32 images (B, C, H, W) in [0, 1] in, the same shape out.
 
     It draws all its randomness from `generator`, which lives on the images' device, and draws for
-    each image of the batch on its own. Normalisation comes after it.
+    each image of the batch on its own. It leaves its input as it was, takes any memory format, and does
+    not wait for the device (no `.item()`, no indexing by a mask). Normalisation comes after it.
     """
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Return the augmented images."""
         ...
+
+
+class Mixed(NamedTuple):
+    """What an augmentation returns that mixes each image with another one of its batch.
+
+    images: (B, C, H, W). partner: (B,) int64, the index of the image mixed in. share: (B,) float32 in
+    [0, 1], the weight of an image's own label; its partner's label has the rest.
+    """
+
+    images: Tensor
+    partner: Tensor
+    share: Tensor
+
+
+class MixingTransform(Protocol):
+    """An augmentation that mixes images and so their labels; in all else a `BatchTransform`."""
+
+    def __call__(self, images: Tensor, generator: Generator) -> Mixed:
+        """Return the mixed images, and how to mix their labels."""
+        ...
+
+
+def takes_uint8(transform: T) -> T:
+    """Mark a transform that also takes uint8 images (0 to 255), and then returns uint8.
+
+    Augmentations get a batch as the dataset has it, in a quarter of the bytes, up to the first that lacks
+    this mark. Both ways have to give the same pixels, also where a setting such as a fill falls between two
+    of the 256 levels. Usable as a decorator.
+    """
+    vars(transform)["takes_uint8"] = True
+    return transform
 
 
 @dataclass(frozen=True)
@@ -152,7 +185,11 @@ class Borrowed:
 
 
 class Library(Protocol):
-    """All components of one kind that a library offers behind a prefix, resolved on use."""
+    """All components of one kind that a library offers behind a prefix, resolved on use.
+
+    It may also have `caution(name) -> str`: what a plan says of a component, as in "works image by image,
+    which is slow", told without importing the library.
+    """
 
     def names(self) -> list[str]:
         """Return every name that `component` accepts."""
