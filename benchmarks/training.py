@@ -23,7 +23,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from ablate.training.loop import augmented, autocast, begin_epoch, exact, loss_of, train_epoch
+from ablate.training.augment import in_floats
+from ablate.training.loop import autocast, begin_epoch, exact, normalised, train_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,15 +138,16 @@ def ours(name: str, steps: int, device: torch.device, precision: str, live: bool
 def compute_only(name: str, steps: int, device: torch.device, precision: str) -> Callable[[], float]:
     """Return a measurement of the model, loss and optimizer of ablate's loop on one batch that is ready."""
     run = _ours(name, steps, device, precision, live=True)
-    inputs, labels = augmented(run, *run.data.train.take(torch.arange(BATCH, device=device)))
+    images, labels = run.data.train.take(torch.arange(BATCH, device=device))
+    inputs = normalised(in_floats(images), run.data)
     run.model.train()
 
     def work() -> None:
         for _ in range(steps):
             run.optimizer.zero_grad(set_to_none=True)
             with autocast(precision, device):
-                logits = run.model(inputs)
-            loss_of(exact(logits), labels, 0.0).backward()
+                logits = exact(run.model(inputs))
+            cross_entropy(logits, labels).backward()
             run.optimizer.step()
 
     return lambda: peers.rate(steps * BATCH, work, device)

@@ -604,6 +604,12 @@ def test_the_version_is_told() -> None:
     assert ablate("--version").stdout.startswith("ablate 0.")
 
 
+def test_a_plan_says_which_augmentations_are_slow_and_what_is_not(study: Path) -> None:
+    study.write_text(study.read_text().replace('"flip"', '"torchvision:ColorJitter", hue = 0.1'))
+    told = "augmentation torchvision:ColorJitter works image by image, which is slow; color-jitter is the batched one"
+    assert ablate("plan", study).stdout.splitlines().count(told) == 1
+
+
 def test_loading_a_library_is_told_once(study: Path) -> None:
     Path("ablate-store").mkdir()
     study.write_text(study.read_text().replace('"adam"', '"torch:AdamW"'))

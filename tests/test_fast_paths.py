@@ -15,7 +15,7 @@ from ablate.components.discover import discover
 from ablate.study.plan import run_specs
 from ablate.study.settle import settle
 from ablate.study.toml import Changes, read_study
-from ablate.training.loop import Ingredients, autocast, begin_epoch, evaluate, loss_of, train_epoch
+from ablate.training.loop import Ingredients, autocast, begin_epoch, evaluate, train_epoch
 from ablate.training.run import build, load
 
 if TYPE_CHECKING:
@@ -119,23 +119,32 @@ def test_the_average_of_the_weights_is_what_is_evaluated(study: Path) -> None:
     assert evaluate(run, run.data.test) != evaluate(same, same.data.test)
 
 
-def test_smoothed_labels_give_torchs_loss() -> None:
-    logits, labels = torch.randn(6, 4), torch.tensor([0, 1, 2, 3, 0, 1])
-    assert loss_of(logits, labels, 0.2) == cross_entropy(logits, labels, label_smoothing=0.2)
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_the_loss_of_mixed_images_is_that_of_mixed_labels(smoothing: float) -> None:
-    logits, labels, share = torch.randn(5, 3), torch.tensor([0, 1, 2, 0, 1]), torch.rand(5)
-    partner = torch.tensor([4, 3, 2, 1, 0])
-    mixed = Mixed(torch.zeros(5, 1, 2, 2), partner, share)
-    hard = torch.nn.functional.one_hot(labels, 3).float()
-    soft = hard * share[:, None] + hard[partner] * (1 - share[:, None])
-    found = loss_of(logits, (labels, labels[mixed.partner], mixed.share), smoothing)
-    torch.testing.assert_close(found, cross_entropy(logits, soft, label_smoothing=smoothing))
-
-
 def test_autocast_is_on_for_bf16_alone() -> None:
     for precision, wanted in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         with autocast(precision, torch.device("cpu")):
             assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == wanted
+
+
+def test_labels_are_smoothed_as_torch_does(study: Path) -> None:
+    run = built(study, "baseline.label_smoothing=0.2", "baseline.batch_size=48")
+    images, labels = run.data.train.take(torch.arange(48))
+    with torch.no_grad():
+        logits = run.model.train()((images.float() / 255 - run.data.mean) / run.data.std)
+    wanted = cross_entropy(logits, labels, label_smoothing=0.2).item()
+    assert train_epoch(run, begin_epoch(run)) == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("mixing", ["mixup", "cutmix"])
+def test_mixed_images_train_against_mixed_labels(study: Path, mixing: str) -> None:
+    run = built(study, f'baseline.augmentation=[{{ use = "{mixing}" }}]', "baseline.batch_size=48")
+    epoch = begin_epoch(run)
+    images, labels = run.data.train.take(epoch.order)
+    noise = torch.Generator()
+    noise.set_state(run.noise[0].get_state())
+    mixed = run.transforms[0](images.float() / 255, noise)
+    assert isinstance(mixed, Mixed)
+    with torch.no_grad():
+        logits = run.model.train()((mixed.images - run.data.mean) / run.data.std)
+    losses = [cross_entropy(logits, part, reduction="none") for part in (labels, labels[mixed.partner])]
+    wanted = (mixed.share * losses[0] + (1 - mixed.share) * losses[1]).mean().item()
+    assert train_epoch(run, epoch) == pytest.approx(wanted, rel=1e-5)

@@ -91,6 +91,9 @@ def train(spec: RunSpec, registry: Registry, disk: Disk, threads: int = 1) -> di
 
 
 SHIPPED = [
+    'baseline.augmentation=[{ use = "mixup" }, { use = "rand-augment" }, { use = "random-erasing" }]',
+    'baseline.augmentation=[{ use = "cutmix" }, { use = "color-jitter", hue = 0.1 }, { use = "affine", degrees = 10 }]',
+    'baseline.augmentation=[{ use = "torchvision:RandomRotation", degrees = 20 }, { use = "auto-augment" }]',
     "baseline.precision=bf16",
     "baseline.ema=0.9",
     "baseline.accumulate=3",

@@ -23,8 +23,12 @@ from ablate.training.run import rehearse, train_run
 from ablate.training.streams import stream_seed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ablate.components.registry import Registry
     from ablate.training.checkpoint import State
+
+    Write = Callable[[str, str], Path]
 
 
 class Notes:
@@ -172,6 +176,40 @@ def test_a_loss_that_is_not_finite_ends_the_run(study: Path) -> None:
 def test_a_rehearsal_takes_a_step_without_the_data(study: Path) -> None:
     specs, registry = planned(study)
     rehearse(specs[0], registry, Machine(Path("data"), "cpu"))
+
+
+AUGMENTATIONS = """
+from ablate import Mixed, augmentation, takes_uint8
+
+
+@augmentation("forgets-the-scale")
+def forgets_the_scale():
+    @takes_uint8
+    def apply(images, generator):
+        return images + 0.25 if images.is_floating_point() else images
+    return apply
+
+
+@augmentation("mixes-too-few")
+def mixes_too_few():
+    def apply(images, generator):
+        return Mixed(images, images.new_zeros(1).long(), images.new_ones(1))
+    return apply
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("forgets-the-scale", "is marked takes_uint8, and makes other pixels of uint8 than of float32"),
+        ("mixes-too-few", "mixes 2 images with shares for 1"),
+    ],
+)
+def test_a_rehearsal_holds_an_augmentation_to_its_contract(study: Path, write: Write, name: str, text: str) -> None:
+    write("plugins/augmentations.py", AUGMENTATIONS)
+    specs, registry = planned(study, f'flipped.augmentation=[{{ use = "{name}" }}]')
+    with pytest.raises(RunError, match=text):
+        rehearse(specs[1], registry, Machine(Path("data"), "cpu"))
 
 
 def test_a_lone_last_image_is_left_out() -> None:

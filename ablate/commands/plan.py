@@ -9,6 +9,7 @@ from ..console import text
 from ..paths import shown
 from ..study.check import findings
 from ..study.plan import cost_key
+from ..study.settle import parts
 from ..training.machine import default_jobs
 from ..training.progress import megabytes
 from .prepare import (
@@ -45,7 +46,7 @@ def show_plan(options: Options, jobs: int = 0, as_json: bool = False) -> int:
     text.say(f"\n{count} of {len(prepared.planned)} runs to make" + (f", {text.about(total)}" if count else ""))
     for line in pending:
         text.say(f"data: {line}")
-    for line in _dead(prepared, known):
+    for line in (*_cautions(prepared), *_dead(prepared, known)):
         text.say(line)
     text.say(f"store: {shown(prepared.home.root)}, {_room_text(room, prepared)}")
     ships = paths.shipped("plugins").resolve()
@@ -77,6 +78,17 @@ def _room(prepared: Prepared, known: dict[str, Cost], jobs: int) -> int | None:
 def _room_text(room: int | None, prepared: Prepared) -> str:
     need = "space needed not known before a run or a pilot" if room is None else f"needs about {megabytes(room)}"
     return f"{need}, {megabytes(prepared.home.free_bytes())} free" if prepared.todo else "nothing more needed"
+
+
+def _cautions(prepared: Prepared) -> list[str]:
+    """Return what the libraries say of the components that the study takes from them."""
+    used = {(kind, c.use): None for v in prepared.settled.study.variants for kind, c in parts(v.recipe)}
+    found = []
+    for kind, use in used:
+        library = prepared.registry.library(kind, use)
+        caution = library.caution(use.partition(":")[2]) if library else ""
+        found += [f"{kind} {use} {caution}"] if caution else []
+    return found
 
 
 def _say_runs(prepared: Prepared, expected: dict[str, float | None]) -> None:

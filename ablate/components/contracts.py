@@ -185,7 +185,11 @@ class Borrowed:
 
 
 class Library(Protocol):
-    """All components of one kind that a library offers behind a prefix, resolved on use."""
+    """All components of one kind that a library offers behind a prefix, resolved on use.
+
+    It may also have `caution(name) -> str`: what a plan says of a component, as in "works image by image,
+    which is slow", told without importing the library.
+    """
 
     def names(self) -> list[str]:
         """Return every name that `component` accepts."""

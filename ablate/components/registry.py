@@ -110,6 +110,11 @@ class LibraryEntry:
         """Return `file:line` as a person would type it."""
         return f"{shown(self.file)}:{self.line}"
 
+    def caution(self, name: str) -> str:
+        """Return what the library says a plan should tell of a component (without the prefix), if anything."""
+        say = getattr(self.library, "caution", None)
+        return str(say(name)) if say else ""
+
     def entry(self, name: str) -> Entry:
         """Return the library's component of this name (without the prefix), or raise InputError."""
         try:
@@ -194,7 +199,7 @@ def model(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def augmentation(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Register an augmentation: `(*, settings) -> BatchTransform`."""
+    """Register an augmentation: `(*, settings) -> BatchTransform`, or a `MixingTransform`."""
     return _marker(_Mark("augmentation", name))
 
 

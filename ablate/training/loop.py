@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
-from ..components.contracts import Mixed
 from ..errors import RunError
+from .augment import augment, in_floats, targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch.optim.lr_scheduler import LRScheduler
     from torch.optim.swa_utils import AveragedModel
 
-    from ..components.contracts import BatchTransform, Steps
+    from ..components.contracts import BatchTransform, MixingTransform, Steps
     from .data import Data, Images
 
 EVALUATION_BATCH = 500
@@ -44,7 +44,7 @@ class Ingredients:
     optimizer: Optimizer
     scheduler: LRScheduler
     steps: Steps
-    transforms: Sequence[BatchTransform]
+    transforms: Sequence[BatchTransform | MixingTransform]
     data: Data
     batch_size: int
     order: torch.Generator
@@ -109,10 +109,12 @@ def train_epoch(run: Ingredients, epoch: Epoch, on_step: Callable[[Epoch], None]
         run.optimizer.zero_grad(set_to_none=True)
         # In parts, for less memory: each counts by its share of the batch.
         for part in batch.chunk(run.accumulate):
-            inputs, labels = augmented(run, *train.take(part))
-            with autocast(run.precision, inputs.device):
-                logits = model(inputs)
-            loss = loss_of(exact(logits), labels, run.label_smoothing) * (len(part) / len(batch))
+            images, labels = train.take(part)
+            images, mixes = augment(images, run.transforms, run.noise)
+            with autocast(run.precision, images.device):
+                logits = exact(model(normalised(images, run.data)))
+            wanted = targets(labels, mixes, logits.shape[1])
+            loss = cross_entropy(logits, wanted, label_smoothing=run.label_smoothing) * (len(part) / len(batch))
             loss.backward()  # type: ignore[no-untyped-call]
             epoch.losses[step] += loss.detach()
         if run.clip_norm:
@@ -129,37 +131,9 @@ def train_epoch(run: Ingredients, epoch: Epoch, on_step: Callable[[Epoch], None]
     return epoch.mean_loss(run.batch_size)
 
 
-Labels = Tensor | tuple[Tensor, Tensor, Tensor]
-"""Classes (B,), or where images were mixed: own classes, those of the images mixed in, and the own's share (B,)."""
-
-
-def augmented(run: Ingredients, images: Tensor, labels: Tensor) -> tuple[Tensor, Labels]:
-    """Return a batch of uint8 images as the model takes it, augmented and normalised, and its labels."""
-    target: Labels = labels
-    for transform, noise in zip(run.transforms, run.noise, strict=True):
-        if images.dtype == torch.uint8 and not getattr(transform, "takes_uint8", False):
-            images = images.float().div_(255)
-        made = transform(images, noise)
-        if isinstance(made, Mixed):
-            target = (labels, labels[made.partner], made.share)
-            made = made.images
-        images = made
-    return normalised(images, run.data), target
-
-
 def normalised(images: Tensor, data: Data) -> Tensor:
-    """Return images as a model takes them: float32, by the training images' mean and deviation, channels last."""
-    images = images.float().div_(255) if images.dtype == torch.uint8 else images
+    """Return images in [0, 1] as a model takes them: by the training images' mean and deviation, channels last."""
     return images.sub(data.mean).div_(data.std).contiguous(memory_format=torch.channels_last)
-
-
-def loss_of(logits: Tensor, labels: Labels, smoothing: float) -> Tensor:
-    """Return the mean cross-entropy; that of a mixed image is the mean of its two labels' by their shares."""
-    if isinstance(labels, Tensor):
-        return cross_entropy(logits, labels, label_smoothing=smoothing)
-    own, other, share = labels
-    both = [cross_entropy(logits, part, label_smoothing=smoothing, reduction="none") for part in (own, other)]
-    return torch.lerp(both[1], both[0], share).mean()
 
 
 def exact(logits: Tensor) -> Tensor:
@@ -181,10 +155,9 @@ def evaluate(run: Ingredients, images: Images) -> tuple[float, float]:
     right = torch.zeros((), device=device, dtype=torch.int64)
     for rows in torch.arange(len(images), device=device).split(EVALUATION_BATCH):  # type: ignore[no-untyped-call]
         batch, labels = images.take(rows)
-        inputs = normalised(batch, run.data)
         with autocast(run.precision, device):
-            logits: Tensor = model(inputs)
-        loss += cross_entropy(exact(logits), labels, reduction="sum")
+            logits = exact(model(normalised(in_floats(batch), run.data)))
+        loss += cross_entropy(logits, labels, reduction="sum")
         right += (logits.argmax(1) == labels).sum()
     return loss.item() / len(images), right.item() / len(images)
 

@@ -19,6 +19,7 @@ from ..components.contracts import Horizon, ImageShape, Mixed
 from ..errors import DivergedError, RunError, StoppedError
 from ..paths import arrays_dir
 from .arrays import shared_arrays
+from .augment import in_floats, takes_uint8
 from .checkpoint import State, capture, restore, state_bytes, weights_digest
 from .data import Data, Images, load_data
 from .loop import Epoch, Ingredients, begin_epoch, check_logits, evaluate, normalised, steps_per_epoch, train_epoch
@@ -277,16 +278,22 @@ def _check_model(model: torch.nn.Module, data: Data, classes: int) -> None:
     model.eval()
     with torch.inference_mode():
         images, _ = data.train.take(torch.arange(min(2, len(data.train)), device=data.mean.device))
-        check_logits(model(normalised(images, data)), len(images), classes)
+        check_logits(model(normalised(in_floats(images), data)), len(images), classes)
     torch.set_rng_state(state)
 
 
 def _check_transform(name: str, transform: Any, data: Data) -> None:
-    """Try an augmentation on two images, with a generator of its own."""
-    before = data.train.images[:2].float().div(255)
-    after = transform(before, torch.Generator(data.mean.device))
-    if isinstance(after, Mixed):
-        after = after.images
-    if getattr(after, "shape", None) != before.shape or after.dtype != before.dtype:
-        got = f"{after.dtype} {tuple(after.shape)}" if isinstance(after, torch.Tensor) else type(after).__name__
-        raise RunError(f"augmentation '{name}' returns {got}, not {before.dtype} {tuple(before.shape)} as it was given")
+    """Try an augmentation on two images, with a generator of its own, on uint8 too where it takes that."""
+    whole = in_floats(data.train.images[:2])
+    results = []
+    for before in (whole, data.train.images[:2]) if takes_uint8(transform) else (whole,):
+        made = transform(before, torch.Generator(before.device))
+        if isinstance(made, Mixed) and not (len(made.partner) == len(made.share) == len(before)):
+            raise RunError(f"augmentation '{name}' mixes {len(before)} images with shares for {len(made.share)}")
+        after = made.images if isinstance(made, Mixed) else made
+        if getattr(after, "shape", None) != before.shape or after.dtype != before.dtype:
+            got = f"{after.dtype} {tuple(after.shape)}" if isinstance(after, torch.Tensor) else type(after).__name__
+            raise RunError(f"augmentation '{name}' returns {got}, not {before.dtype} {tuple(before.shape)} as given")
+        results.append(in_floats(after))
+    if (results[0] - results[-1]).abs().max() > 0.01:
+        raise RunError(f"augmentation '{name}' is marked takes_uint8, and makes other pixels of uint8 than of float32")
