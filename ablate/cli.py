@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from .errors import AblateError, InputError
+from .errors import AblateError, InputError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ def _command(function: Callable[..., int]) -> Callable[..., None]:
 
 
 def _stop(message: str, code: int) -> NoReturn:
-    sys.stderr.write(message + "\n")
+    sys.stderr.write(printable(message, keep="\n") + "\n")
     raise typer.Exit(code)
 
 

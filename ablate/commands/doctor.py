@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..console import text
+from ..errors import printable
 from ..training.disk import ANOTHER_FOLDER
 from ..training.machine import cores
 from . import checks, checks_machine
@@ -75,7 +76,7 @@ def _say(check: Check) -> None:
 
 def _plain(line: str) -> str:
     """Return a line that any output can hold, with no control character in it: paths have what they like."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    shown = printable(line)
     return shown.encode(sys.stdout.encoding or "ascii", "backslashreplace").decode(sys.stdout.encoding or "ascii")
 
 
