@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from .errors import AblateError, InputError
+from .errors import AblateError, InputError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +99,7 @@ def _terminate(number: int, frame: object) -> NoReturn:  # noqa: ARG001  # the f
 
 
 def _stop(message: str, code: int) -> NoReturn:
-    sys.stderr.write(message + "\n")
+    sys.stderr.write(printable(message, keep="\n") + "\n")
     raise typer.Exit(code)
 
 

@@ -17,7 +17,7 @@ The command prints it without a traceback and exits with `exit_code`.
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -62,6 +62,11 @@ class StoppedError(RunError):
     """The run was asked to stop, and kept its state."""
 
 
+MOST_PROBLEMS = 50
+"""So many are told at once: whoever has more has one mistake that they all come from."""
+LONGEST_LINE = 500
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """One thing wrong in a study.
@@ -86,14 +91,32 @@ class StudyError(InputError):
 
     def _text(self) -> str:
         count = len(self.problems)
-        places = [(f"line {p.line}" if p.line else "--set", p) for p in self.problems]
+        told = [replace(p, where=one_line(p.where, 160)) for p in self.problems[:MOST_PROBLEMS]]
+        places = [(f"line {p.line}" if p.line else "--set", p) for p in told]
         side = max(len(place) for place, _ in places)
-        wide = min(max(len(p.where) for p in self.problems), 60)
-        rows = [f"{self.source}: {count} problem{'s' if count != 1 else ''}"]
+        wide = min(max(len(p.where) for p in told), 60)
+        rows = [f"{self.source}: {count:,} problem{'s' if count != 1 else ''}"]
         for place, p in places:
-            rows.append(f"  {place:<{side}}  {p.where:<{wide}}  {p.what}".rstrip())
-            rows.extend(f"  {'':<{side}}  {'':<{wide}}  {line}" for line in p.hint.splitlines())
+            rows.append(f"  {place:<{side}}  {p.where:<{wide}}  {one_line(p.what)}".rstrip())
+            rows.extend(f"  {'':<{side}}  {'':<{wide}}  {one_line(line)}" for line in p.hint.split("\n") if line)
+        rows += [f"  … and {count - len(told):,} more"] * (count > len(told))
         return "\n".join(rows)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Escape, as TOML does, what a terminal would obey or cannot write; not the characters in `keep`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else _escaped(c) for c in text)
+
+
+def one_line(text: str, most: int = LONGEST_LINE) -> str:
+    """Return a text as one line of at most so many characters; what is left out of a longer one is its end."""
+    return printable(text if len(text) <= most else f"{text[: most - 1]}…")
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode().replace("\\x", "\\u00")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -404,7 +404,7 @@ def test_names_that_a_terminal_would_obey_are_escaped(made: Made) -> None:
     for arguments in ([], ["--json"]):
         done = ablate("store", "check", *arguments)
         assert done.exit_code == 1
-        assert "\\x1b[31m" in done.stdout
+        assert "\\u001b[31m" in done.stdout
         assert "\x1b" not in done.output
 
 

@@ -414,7 +414,7 @@ def test_lines_are_aligned_and_the_remedy_stands_below(capsys: pytest.CaptureFix
 
 def test_control_characters_of_a_path_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     doctor._say(Check("store", "ok", "a\x1b[31mb"))
-    assert capsys.readouterr().out == "ok       store         a\\x1b[31mb\n"
+    assert capsys.readouterr().out == "ok       store         a\\u001b[31mb\n"
 
 
 def test_the_sum_counts_problems_and_warnings() -> None:

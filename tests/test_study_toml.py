@@ -259,6 +259,16 @@ def test_a_file_that_is_too_large_is_told_its_size(here: Path) -> None:
         read_study(Path("s.toml"))
 
 
+def test_a_file_of_too_many_values_is_told_how_many_it_has() -> None:
+    with pytest.raises(InputError, match=r"^s\.toml: 20,001 keys and values are too many .* \(at most 20,000\)$"):
+        read(f"a = [{'1, ' * 20_000}]")
+
+
+def test_a_number_of_thousands_of_digits_is_told() -> None:
+    with pytest.raises(InputError, match=r"^s\.toml: not valid TOML: a number in it has thousands of digits$"):
+        read(f"a = {'1' * 5000}")
+
+
 def test_a_path_that_cannot_be_one_is_told(here: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: embedded null byte"):
         read_study(Path("a\0.toml"))
@@ -270,13 +280,20 @@ def test_a_path_that_cannot_be_one_is_told(here: Path) -> None:
         "a = " + "[" * 100_000 + "]" * 100_000,
         "a = " + "[" * 100_000,
         "a = " + "{a=" * 20_000,
-        ".".join("a" * 1_000) + " = 1",
+        ".".join("a" * 100_000) + " = 1",
+        '"a" . ' * 200 + "a = 1",
+        "a = " + ("{" + ".".join("a" * 30) + "=") * 4 + "1" + "}" * 4,
     ],
-    ids=["brackets", "open brackets", "tables", "dots"],
+    ids=["brackets", "open brackets", "tables", "dots", "quoted dots", "dots in each other"],
 )
 def test_a_file_that_nests_too_deeply_is_told(text: str) -> None:
     with pytest.raises(InputError, match=r"^s\.toml: nested too deeply for a study file \(at most 100 levels\)$"):
         read(text)
+
+
+def test_dots_in_texts_nest_nothing() -> None:
+    note = "e.g. 0.5, i.e. a half ... " * 200
+    assert read(HEAD.replace('"phases"', f'"phases"\nnote = "{note}" # {"a." * 99}')).note == note
 
 
 # Problems, each with its line, what is wrong, what is accepted and the nearest name
@@ -332,6 +349,12 @@ def test_a_file_that_nests_too_deeply_is_told(text: str) -> None:
             'name = "p"\nmetric = "accuracy"',
             'line 3 study: metric "accuracy" is not "test/accuracy" | "test/loss" | "validation/accuracy" | ',
         ),
+        (
+            'name = "phases"',
+            f'name = "p"\nseeds = {list(range(1001))}',
+            "line 3 study: seeds 1001 seeds are too many (at most 1,000)",
+        ),
+        ('name = "phases"', f'name = "{"x" * 300}"', f'line 2 study: name "{"x" * 198}… cannot name a study'),
         ('name = "phases"', 'name = "p"\nladder = 1', "line 3 study: ladder 1 is not bool"),
         ('name = "phases"', 'name = "p"\nplugins = "a.py"', 'line 3 study: plugins "a.py" is not list[str]'),
         (
@@ -339,6 +362,19 @@ def test_a_file_that_nests_too_deeply_is_told(text: str) -> None:
             'name = "p"\nplugins = ["no.py"]',
             "study: plugins no.py: no such file or folder beside the",
         ),
+        ('name = "phases"', 'name = "p"\nplugins = ["\\u0000"]', "has characters that are not printable"),
+        ('name = "phases"', f'name = "p"\nplugins = ["{"x" * 300}.py"]', "x.py: no such file or folder beside"),
+        (
+            "epochs = 5",
+            "epochs = 9223372036854775808",
+            "line 4 baseline.epochs is more than a whole number of TOML holds: 64 bits",
+        ),
+        (
+            "width = 8",
+            '"wi\\u001bdth" = 8',
+            r"line 7 baseline.model.wi\u001bdth a key has at most 100 characters, all of",
+        ),
+        ("width = 8", f"{'w' * 101} = 8", "a key has at most 100 characters, all of them printable"),
         ("epochs = 5", "epochs = 0", "line 4 baseline: epochs 0 is not int (> 0)"),
         ("epochs = 5", "epochs = 5.0", "line 4 baseline: epochs 5.0 is not int (> 0)"),
         ("epochs = 5", 'epochs = "5"', 'line 4 baseline: epochs "5" is not int (> 0)'),
@@ -350,6 +386,7 @@ def test_a_file_that_nests_too_deeply_is_told(text: str) -> None:
         ),
         ("model = { use", "model = { uses", "line 7 baseline: model.use 'use' is missing a table is replaced whole"),
         ('use = "cnn"', "use = 3", "line 7 baseline: model.use 3 is not the name of a component"),
+        ('use = "cnn"', 'use = "c\\nn"', r'line 7 baseline: model.use "c\nn" is not the name of a component'),
         ('use = "cnn"', 'use = ""', 'line 7 baseline: model.use "" is not the name of a component'),
         (
             'model = { use = "cnn", width = 8 }',
@@ -542,6 +579,36 @@ def test_variants_that_come_from_one_with_problems_are_not_told_wrong() -> None:
     assert told(text).startswith("1 problem line 14 variant \"a\": nota unknown key 'nota'; did you mean 'note'?")
 
 
+def test_variants_may_come_from_each_other_a_thousand_times() -> None:
+    chain = [f"[[variant]]\nname = '{n}'\nfrom = '{n + 1 if n < 999 else 'baseline'}'\n" for n in range(1000)]
+    assert len(variants("".join(chain)).variants) == 1001
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "".join(f"[[variant]]\nname = '{n}'\n" for n in range(1001)),
+            "variant 1,001 variants are too many (at most 1,000)",
+        ),
+        (
+            "[[variant]]\nname = 'a'\nadd.augmentation = [" + "{ use = 'flip' }," * 99 + "]",
+            'variant "a" has 101 augmentations, too many for one variant (at most 100)',
+        ),
+    ],
+    ids=["variants", "augmentations"],
+)
+def test_too_many_of_something_is_told(text: str, problem: str) -> None:
+    assert problem in told(text)
+
+
+def test_too_many_runs_are_told() -> None:
+    text = HEAD.replace('"phases"', '"phases"\nseeds = 1000') + "".join(
+        f"[[variant]]\nname='{n}'\n" for n in range(100)
+    )
+    assert "101 variants with 1,000 seeds are 101,000 runs, too many for one study (at most 100,000)" in refused(text)
+
+
 def test_steps_of_a_ladder_above_one_with_problems_are_not_told_wrong() -> None:
     text = HEAD.replace("[baseline]", "ladder = true\n[baseline]") + dedent("""
         [[variant]]
@@ -695,6 +762,8 @@ def test_the_study_itself_can_be_set(setting: str, field: str, value: object) ->
         ("study.seeds=[1, 1]", "--set study: seeds [1, 1] names a seed twice"),
         ("study.sedes=3", "--set study: sedes unknown key 'sedes'; did you mean 'seeds'?"),
         ("study.a.b=3", "--set study: a.b unknown key 'a.b'"),
+        ("baseline.epochs=0xffffffffffffffff", "--set baseline.epochs is more than a whole number of TOML holds"),
+        (f"baseline.epochs={'9' * 5000}", '--set baseline.epochs "999'),
     ],
 )
 def test_a_setting_that_cannot_be_is_told(setting: str, problem: str) -> None:
@@ -708,6 +777,13 @@ def test_a_setting_that_cannot_be_is_told_once_however_many_inherit_it() -> None
 def test_a_setting_of_a_study_that_is_no_table_is_told() -> None:
     text = "study = 3\n" + HEAD.removeprefix('[study]\nname = "phases"\n')
     assert "study  is not a table; write [study]" in refused(text, "study.seeds=3")
+
+
+def test_of_very_many_problems_the_first_fifty_are_told() -> None:
+    found = refused(HEAD + "".join(f"k{number} = 1\n" for number in range(60)))
+    assert found.startswith("s.toml: 60 problems\n")
+    assert found.count("unknown key") == 50
+    assert found.endswith("\n  … and 10 more")
 
 
 def test_problems_of_the_command_line_come_before_those_of_the_file() -> None:

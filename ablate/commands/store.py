@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..console import text
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..paths import shown
 from ..store.care import check_store, mend, run_folders
 from ..store.clean import KINDS, Cleaner, Kind, Waste
@@ -143,4 +143,4 @@ def _place(path: Path) -> str:
     """Return a path as a person would type it; what a terminal would obey, or cannot write, is escaped."""
     # Only the folder is resolved: the path itself may be a link that leads out of the store.
     told = shown(path.parent / "x").removesuffix("x") + path.name
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in told)
+    return printable(told)

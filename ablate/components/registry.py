@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -291,6 +291,7 @@ def _made(mark: _Mark, cls: type[Library]) -> Library:
         raise ComponentError(f"{shown(file)}:{_line(cls)}: {text}") from error
 
 
+@lru_cache(maxsize=1024)  # for a class its whole file is parsed
 def _line(thing: Any) -> int:
     code = getattr(inspect.unwrap(thing), "__code__", None)
     if code is not None:

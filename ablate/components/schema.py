@@ -21,12 +21,14 @@ import annotated_types
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from ..errors import did_you_mean
+from ..errors import did_you_mean, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
 REQUIRED = inspect.Parameter.empty
+LONGEST_VALUE = 200
+"""Of a value that is longer as text, messages show the beginning."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,11 @@ def type_text(annotation: Any) -> str:
 
 
 def value_text(value: Any) -> str:
-    """Write a value as TOML would, `none` for None."""
+    """Write a value as TOML would, `none` for None; of a long one, its beginning."""
+    return one_line(_whole_text(value), LONGEST_VALUE)
+
+
+def _whole_text(value: Any) -> str:
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -221,9 +227,9 @@ def value_text(value: Any) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(value_text(v) for v in value) + "]"
+        return "[" + ", ".join(_whole_text(v) for v in value) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k} = {value_text(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{k} = {_whole_text(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (date, time)):
         return value.isoformat()
     return repr(value) if not isinstance(value, type) else value.__name__

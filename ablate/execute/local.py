@@ -38,7 +38,7 @@ from .jobs import (
     never,
     rehearsed,
 )
-from .processes import died, kill, make_rehearsals, make_run, without_main
+from .processes import died, kill, make_rehearsals, make_run, starting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -114,7 +114,7 @@ class LocalProcesses:
             # The server inherits this: Ctrl-C in the terminal is the driver's business alone.
             before = signal.signal(signal.SIGINT, signal.SIG_IGN)
             try:
-                with without_main():
+                with starting():
                     forkserver.ensure_running()
             finally:
                 signal.signal(signal.SIGINT, before)
@@ -212,7 +212,7 @@ class LocalProcesses:
         try:
             ours, theirs = self._context.Pipe()
             process: BaseProcess = self._context.Process(target=target, args=(argument, theirs))
-            with without_main():
+            with starting():
                 process.start()
         except (OSError, EOFError) as error:
             raise AblateError(

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from .jobs import Job
 
+DRIVER = "ABLATE_DRIVER"
+"""The environment variable that names the driver's process while another one starts."""
+
 
 def died(exitcode: int | None) -> str:
     """Say how a process ended that told nothing of it."""
@@ -92,15 +95,17 @@ def kill(process: BaseProcess) -> None:
 
 
 @contextlib.contextmanager
-def without_main() -> Iterator[None]:
-    """Hide the main module while a process starts.
+def starting() -> Iterator[None]:
+    """Name the driver to what starts now, and hide the main module from it.
 
     multiprocessing would import it again in each child: slow for a command, and for a user's script
     without a main guard a loop. Our children need nothing from it.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
+    os.environ[DRIVER] = str(os.getpid())
     try:
         yield
     finally:
         sys.modules["__main__"] = main
+        del os.environ[DRIVER]

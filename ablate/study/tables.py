@@ -15,11 +15,12 @@ from ..components.schema import type_text, value_text
 from ..errors import did_you_mean, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .spec import Place
 
 ChoiceTable = dict[str, Any]
+LONGEST_KEY = 100
 
 
 def _one_line(text: str) -> str:
@@ -48,7 +49,7 @@ class StudyTable(Table):
     metric: Literal["test/accuracy", "test/loss", "validation/accuracy", "validation/loss"] = "test/accuracy"
     ladder: bool = False
     note: str = ""
-    plugins: list[str] = []
+    plugins: list[Line] = []
     run_timeout: Positive | None = None
     checkpoint_seconds: Positive = 120.0
     diverged: Literal["fail", "continue"] = "fail"
@@ -114,10 +115,10 @@ class VariantTable(_Told):
     """[[variant]]: a named difference from the baseline or, by `from`, from another variant."""
 
     name: str
-    parent: str | None = Field(None, alias="from")
+    parent: Line | None = Field(None, alias="from")
     set: SetTable = SetTable()
     add: AddTable = AddTable()
-    remove: list[str] = []
+    remove: list[Line] = []
 
 
 Form = TypeVar("Form", bound=Table)
@@ -156,6 +157,21 @@ def _mended(form: type[Table], raw: Mapping[str, Any], problems: Iterable[Place]
     if form is BaselineTable:
         left = {"epochs": 1, "batch_size": 1, **left}
     return left
+
+
+def odd_values(value: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
+    """Yield what TOML's syntax lets through and no table can use: the place of each key or number, and a text."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key.isprintable() and len(key) <= LONGEST_KEY:
+                yield from odd_values(inner, (*place, key))
+            else:
+                yield (*place, key), f"a key has at most {LONGEST_KEY} characters, all of them printable"
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from odd_values(inner, (*place, index))
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        yield place, "is more than a whole number of TOML holds: 64 bits"
 
 
 def dotted(path: Sequence[str | int]) -> str:

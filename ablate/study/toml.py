@@ -6,17 +6,18 @@ This first reading knows no component: it checks tables, keys, types and names, 
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..components.schema import value_text
-from ..errors import InputError, Problem, StudyError, did_you_mean
+from ..errors import InputError, Problem, StudyError, did_you_mean, one_line
 from ..paths import shown
 from .overrides import COMMAND_LINE, Override
-from .positions import line_of, positions
+from .positions import MAX_DEPTH, has_endless_key, line_of, positions
 from .spec import Limits, Place, Study
-from .tables import BaselineTable, Form, SetTable, StudyTable, VariantTable, check_table, dotted
+from .tables import BaselineTable, Form, SetTable, StudyTable, VariantTable, check_table, dotted, odd_values
 from .variants import Builder, Written
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_BYTES = 1_000_000
-MAX_DEPTH = 100
+MAX_VALUES = 20_000
+MAX_VARIANTS = 1000
 MAX_SEEDS = 1000
+MAX_RUNS = 100_000
 NAME_RULE = "a name has 1 to 80 printable characters, no '/', '\\' or '..', and no '.' or blank at its ends"
 PILOT_IMAGES = 2000
 
@@ -93,15 +96,24 @@ def parse_study(text: str, path: Path, changes: Changes = Changes()) -> Reading:
     """Read a study from its text; `path` names it in messages and says what `plugins` are relative to."""
     too_deep = InputError(f"{shown(path)}: nested too deeply for a study file (at most {MAX_DEPTH} levels)")
     try:
+        if has_endless_key(text):
+            raise too_deep
         raw = tomllib.loads(text)
         lines = positions(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{shown(path)}: not valid TOML: {error}") from None
+    except ValueError:  # Python's own, which reads no number of more digits
+        raise InputError(f"{shown(path)}: not valid TOML: a number in it has thousands of digits") from None
     except RecursionError:
         raise too_deep from None
-    if max(map(len, lines), default=0) > MAX_DEPTH:
-        raise too_deep
+    if len(lines) > MAX_VALUES:
+        raise InputError(
+            f"{shown(path)}: {len(lines):,} keys and values are too many for a study file (at most {MAX_VALUES:,})"
+        )
     reading = Reading(shown(path), Study(path.stem, "", (), ()), lines=lines)
+    for place, what in odd_values(raw):
+        reading.problem(place, one_line(dotted(place), 80), what)
+    reading.done()  # nothing further can be told of such values
     overrides = _overrides(reading, raw, changes.settings)
     head = _study_head(reading, raw, changes, path)
     written = _written(reading, raw)
@@ -119,6 +131,10 @@ def parse_study(text: str, path: Path, changes: Changes = Changes()) -> Reading:
         pilot=changes.pilot,
         limits=head.limits,
     )
+    runs = len(written) * len(head.seeds)
+    if runs > MAX_RUNS:
+        text = f"{len(written):,} variants with {len(head.seeds):,} seeds are {runs:,} runs, too many for one study"
+        reading.problem(("study", "seeds"), "study: seeds", f"{text} (at most {MAX_RUNS:,})")
     return reading
 
 
@@ -141,8 +157,10 @@ def _study_head(reading: Reading, raw: Mapping[str, Any], changes: Changes, path
         return replace(reading.study, ladder=isinstance(given, dict) and given.get("ladder") is True)
     if not good_name(table.name):
         reading.problem(("study", "name"), "study: name", f"{value_text(table.name)} cannot name a study\n{NAME_RULE}")
-    if isinstance(table.seeds, int) and table.seeds > MAX_SEEDS:
-        text = f"{table.seeds} seeds are too many (at most {MAX_SEEDS:,})\nto name one seed, write [{table.seeds}]"
+    count = table.seeds if isinstance(table.seeds, int) else len(table.seeds)
+    if count > MAX_SEEDS:
+        hint = f"\nto name one seed, write [{count}]" if isinstance(table.seeds, int) else ""
+        text = f"{count} seeds are too many (at most {MAX_SEEDS:,}){hint}"
         reading.problem(("study", "seeds"), "study: seeds", text)
     listed = list(range(min(table.seeds, MAX_SEEDS))) if isinstance(table.seeds, int) else table.seeds
     seeds = [0] if changes.pilot else list(changes.seeds or listed)
@@ -151,16 +169,25 @@ def _study_head(reading: Reading, raw: Mapping[str, Any], changes: Changes, path
         reading.problem(
             ("study", "seeds"), "study: seeds", f"{what}\naccepts a number of seeds or a list of different ones"
         )
-    plugins = tuple((path.resolve().parent / plugin).resolve() for plugin in table.plugins)
-    for given, plugin in zip(table.plugins, plugins, strict=True):
-        if not plugin.exists():
+    plugins = []
+    for given in table.plugins:
+        plugin = (path.resolve().parent / given).resolve()
+        if _exists(plugin):
+            plugins.append(plugin)
+        else:
             reading.problem(("study", "plugins"), "study: plugins", f"{given}: no such file or folder beside the study")
     going_on = table.diverged == "continue"
     limits = Limits(table.run_timeout, table.checkpoint_seconds, going_on, table.keep_checkpoints)
     return Study(
-        table.name, table.title, (), tuple(seeds), table.label, table.metric, table.ladder, table.note, plugins,
+        table.name, table.title, (), tuple(seeds), table.label, table.metric, table.ladder, table.note, tuple(plugins),
         limits=limits,
     )  # fmt: skip
+
+
+def _exists(path: Path) -> bool:
+    with contextlib.suppress(OSError):  # a name that is too long, a folder that may not be looked into
+        return path.exists()
+    return False
 
 
 def _written(reading: Reading, raw: Mapping[str, Any]) -> list[Written]:
@@ -175,6 +202,10 @@ def _written(reading: Reading, raw: Mapping[str, Any]) -> list[Written]:
     if not isinstance(tables, list):
         reading.problem(("variant",), "variant", "is not a list of tables; write [[variant]]")
         tables = []
+    if len(tables) > MAX_VARIANTS:
+        text = f"{len(tables):,} variants are too many (at most {MAX_VARIANTS:,})\nmake several studies of them"
+        reading.problem(("variant", MAX_VARIANTS), "variant", text)
+        tables = tables[:MAX_VARIANTS]
     for index, table in enumerate(tables):
         place = ("variant", index)
         name = table.get("name") if isinstance(table, dict) else None
@@ -248,6 +279,9 @@ def _overrides(reading: Reading, raw: dict[str, Any], settings: Sequence[str]) -
             )  # fmt: skip
             continue
         value = _toml_value(right.strip())
+        if odd := next(odd_values(value), None):
+            reading.problem(COMMAND_LINE, target, odd[1])
+            continue
         if head != "study":
             found.append(Override(head, tuple(keys), value, target))
         elif isinstance(raw.setdefault("study", {}), dict):
@@ -260,5 +294,5 @@ def _toml_value(text: str) -> Any:
     """Read a value as TOML writes it; what is no TOML value is a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return text
