@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from .errors import AblateError, InputError, printable
+from .errors import AblateError, InputError, TerminatedError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,24 +78,27 @@ def _command(function: Callable[..., int]) -> Callable[..., None]:
             code = function(*args, **kwargs)
         except AblateError as error:
             _stop(f"error: {error}", error.exit_code)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                # The reader of our output (head, a pager) is gone; Python would complain again at its exit.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise typer.Exit(141) from None
+            place = f"{error.filename}: " if error.filename else ""
+            _stop(f"error: {place}{error.strerror or error}", 1)
+        except RuntimeError as error:
+            if "Symlink loop" not in str(error):  # what Python 3.11 and 3.12 raise of a path
+                raise
+            _stop(f"error: {error}", 1)
         except KeyboardInterrupt as error:
-            number = signal.SIGTERM if isinstance(error, _TerminatedError) else signal.SIGINT
+            number = signal.SIGTERM if isinstance(error, TerminatedError) else signal.SIGINT
             _stop("\nstopped; what is finished is stored, and the same command goes on", 128 + number)
-        except BrokenPipeError:
-            # The reader of our output (head, a pager) is gone; Python would complain again at its exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 141
         raise typer.Exit(code)
 
     return command
 
 
-class _TerminatedError(KeyboardInterrupt):
-    """SIGTERM came: what Ctrl-C is in a terminal."""
-
-
 def _terminate(number: int, frame: object) -> NoReturn:  # noqa: ARG001  # the form of a handler
-    raise _TerminatedError
+    raise TerminatedError
 
 
 def _stop(message: str, code: int) -> NoReturn:

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import time
-import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +31,7 @@ from ablate.store.clean import KINDS
 from ablate.store.store import RunFolder, Store
 from ablate.store.studies import StudyRecord, damaged_studies, find_study, save_study, set_last
 from ablate.study.toml import Changes
+from ablate.training.sealed import seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -109,8 +109,7 @@ def make(study: Path) -> Made:
             run.start({**facts, "environment": MACHINE})
             for epoch in (1, 2):
                 run.epoch({"epoch": epoch, **EPOCH, "note": spec.key})  # no two runs have the same history
-            with zipfile.ZipFile(run.checkpoint, "w") as parts:
-                parts.writestr("archive/data.pkl", b"never unpickled" * 9)
+            run.checkpoint.write_bytes(seal(b"never unpickled" * 9) + b"never unpickled" * 9)
     for run in (made.finished, made.finished_too):
         run.finish(RESULT)
         run.drop_checkpoint()
@@ -227,7 +226,7 @@ def test_a_result_that_is_a_folder_is_none(made: Made) -> None:
 
 def test_a_result_of_another_run_is_found(made: Made) -> None:
     shutil.copy(made.finished_too.path / "result.json", made.finished.path)
-    assert made.faults() == [("history.jsonl", "again")]
+    assert made.faults() == [("result.json", "again")]
 
 
 FILES: dict[str, Callable[[Made], Path]] = {
@@ -320,7 +319,7 @@ def test_a_run_that_is_not_what_its_key_was_made_of_is_a_fault(made: Made) -> No
 
 def test_a_folder_under_another_runs_name_is_a_fault(made: Made) -> None:
     made.finished.path.rename(made.finished.path.with_name("0" * 20))
-    assert made.faults() == [("run.json", "again")]
+    assert made.faults() == [("result.json", "again"), ("run.json", "again")]
 
 
 def test_a_setting_without_end_fits_its_key(made: Made) -> None:

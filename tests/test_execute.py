@@ -13,13 +13,26 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ablate.components.discover import discover
 from ablate.errors import StoreError
 from ablate.execute.inline import Inline
-from ablate.execute.jobs import EpochDone, Event, Executor, Failed, Finished, Job, Lost, Started, Stopped, UnderWay
+from ablate.execute.jobs import (
+    Damaged,
+    EpochDone,
+    Event,
+    Executor,
+    Failed,
+    Finished,
+    Job,
+    Lost,
+    Started,
+    Stopped,
+    UnderWay,
+)
 from ablate.execute.local import LocalProcesses
 from ablate.execute.processes import died
 from ablate.store.store import Store
@@ -27,7 +40,7 @@ from ablate.study.plan import run_specs
 from ablate.study.settle import settle
 from ablate.study.spec import Limits
 from ablate.study.toml import Changes, read_study
-from ablate.training.checkpoint import read_checkpoint
+from ablate.training.checkpoint import read_checkpoint, write_checkpoint
 from ablate.training.machine import Machine
 
 Write = Callable[[str, str], Path]
@@ -169,7 +182,7 @@ def test_a_plugin_that_changes_after_planning_fails_its_run(study: Path) -> None
 def test_a_failed_run_that_is_made_again_leaves_no_failure(study: Path) -> None:
     todo = jobs(study)[:1]
     Store(todo[0].store).run(todo[0].spec.key).fail("failed", "broke before")
-    run(Inline(), todo)
+    run(Inline(), [replace(todo[0], retry=True)])
     assert Store(todo[0].store).run(todo[0].spec.key).failure() is None
 
 
@@ -441,7 +454,7 @@ def test_a_study_may_go_on_after_its_loss_diverged(study: Path) -> None:
     todo = jobs(study, "baseline.optimizer.use=sgd", "baseline.optimizer.lr=1e30")[:1]
     (failed,) = [e for e in run(Inline(), todo) if isinstance(e, Failed)]
     assert "diverged: the training loss is nan in epoch 1, from step" in failed.reason
-    events = run(Inline(), [replace(todo[0], limits=Limits(go_on=True))])
+    events = run(Inline(), [replace(todo[0], limits=Limits(go_on=True), retry=True)])
     assert isinstance(events[-1], Finished)
 
 
@@ -475,7 +488,7 @@ def test_a_rehearsal_that_was_killed_from_outside_is_tried_once_more(study: Path
 def test_a_full_disk_halts_the_study_with_one_error_and_it_goes_on_with_room(
     executor: Executor, study: Path, small_disk: Path
 ) -> None:
-    todo = [replace(job, store=small_disk / "store") for job in jobs(study, "baseline.model.hidden=2000")]
+    todo = [replace(job, store=small_disk / "store") for job in jobs(study, "baseline.model.hidden=1200")]
     Store(small_disk / "store").make_writable()
     filler = small_disk / "filler"
     filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - 40_000))
@@ -534,7 +547,7 @@ def test_finished_runs_keep_their_weights_where_the_study_says_so(study: Path) -
     keep, drop = jobs(study)[:2]
     run(Inline(), [replace(keep, limits=Limits(keep_checkpoints=True)), drop])
     kept = Store(keep.store).run(keep.spec.key)
-    state = read_checkpoint(kept.checkpoint, keep.spec.key)
+    state = read_checkpoint(kept.checkpoint, keep.spec.key) or {}
     assert [record["epoch"] for record in state["records"]] == [1, 2]
     assert abs(kept.checkpoint.stat().st_size - (kept.result() or {})["state_bytes"]) < 64_000
     assert not Store(drop.store).run(drop.spec.key).checkpoint.exists()
@@ -594,3 +607,149 @@ def test_a_driver_that_dies_while_the_fork_server_loads_leaves_nothing_behind(st
     left = alive()
     driver.communicate()  # waits for whatever holds its output
     assert left == []
+
+
+def test_a_run_that_failed_elsewhere_meanwhile_is_not_made_again(study: Path) -> None:
+    job = jobs(study)[0]
+    Store(job.store).run(job.spec.key).fail("failed", "broke elsewhere")
+    (failed,) = run(Inline(), [job])
+    assert isinstance(failed, Failed)
+    assert failed.reason == "broke elsewhere"
+    assert isinstance(run(Inline(), [replace(job, retry=True)])[-1], Finished)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights are those of POSIX")
+def test_a_result_that_may_not_be_read_now_is_not_made_again(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = jobs(study)[0]
+    run(Inline(), [job])
+    file = Store(job.store).run(job.spec.key).path / "result.json"
+    before = file.read_bytes()
+    opened = Path.open
+
+    def refused(self: Path, *args: Any, **kwargs: Any) -> Any:
+        if self == file:
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(StoreError, match="Permission denied"):
+        run(Inline(), [job])
+    monkeypatch.undo()
+    assert file.read_bytes() == before
+
+
+def test_damage_is_told_and_the_run_made_again(study: Path) -> None:
+    job, other = jobs(study)[:2]
+    run(Inline(), [job, other])
+    folder, foreign = (Store(j.store).run(j.spec.key) for j in (job, other))
+    shutil.copy(foreign.path / "result.json", folder.path / "result.json")
+    assert folder.state() == "unfinished"
+    (damaged,) = [e for e in run(Inline(), [job]) if isinstance(e, Damaged)]
+    assert "result.json: damaged; moved aside, and the run is made again" in damaged.what
+    assert folder.state() == "stored"
+
+
+@pytest.mark.parametrize("change", ["bit", "model"])
+def test_a_checkpoint_that_cannot_be_used_is_told_and_the_run_begins_anew(study: Path, change: str) -> None:
+    job = jobs(study)[0]
+    run(Inline(), [replace(job, limits=Limits(keep_checkpoints=True))])
+    folder = Store(job.store).run(job.spec.key)
+    wanted = (folder.result() or {})["weights"]
+    if change == "bit":
+        content = bytearray(folder.checkpoint.read_bytes())
+        content[-1000] ^= 1
+        folder.checkpoint.write_bytes(content)
+    else:
+        state = read_checkpoint(folder.checkpoint, job.spec.key) or {}
+        state["model"]["unknown"] = state["model"][next(iter(state["model"]))]
+        write_checkpoint(
+            folder.checkpoint, job.spec.key, {k: v for k, v in state.items() if k not in ("format", "key")}
+        )
+    (folder.path / "result.json").unlink()
+    events = run(Inline(), [job])
+    (damaged,) = [e for e in events if isinstance(e, Damaged)]
+    assert "the run begins anew" in damaged.what
+    assert isinstance(events[-1], Finished)
+    assert events[-1].result["weights"] == wanted
+
+
+LINGERS = """
+import os
+import threading
+import time
+
+from ablate import model
+
+
+@model("lingers")
+def lingers(shape, classes, *, how: str = "thread"):
+    \"""Leave something behind while it is built.\"""
+    import torch
+
+    if how == "thread":
+        threading.Thread(target=time.sleep, args=(100,)).start()
+    if how == "fork" and os.fork() == 0:
+        time.sleep(100)
+    if how == "sleep":
+        time.sleep(100)
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(classes))
+"""
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(("how", "reason"), [("thread", ""), ("fork", ""), ("sleep", "took longer than 3 s")])
+def test_a_rehearsal_ends_whatever_a_model_leaves_behind(study: Path, write: Write, how: str, reason: str) -> None:
+    write("plugins/lingers.py", LINGERS)
+    todo = jobs(study, f"baseline.model={{ use = 'lingers', how = '{how}' }}")[:2]
+    began = time.monotonic()
+    found = LocalProcesses(1).rehearse([replace(job, limits=Limits(run_timeout=3)) for job in todo])
+    assert time.monotonic() - began < 60
+    assert set(found.failed) == ({"baseline", "flipped"} if reason else set())
+    assert all(reason in text for text in found.failed.values())
+
+
+def test_a_stop_during_an_evaluation_keeps_the_epoch(study: Path) -> None:
+    job = jobs(study, "baseline.epochs=1")[0]
+    asked: list[int] = []
+
+    def stopping() -> bool:
+        asked.append(1)
+        return len(asked) > 4  # the loop, and three steps: the evaluation asks next
+
+    events: list[Event] = []
+    Inline().run([job], events.append, stopping)
+    assert isinstance(events[-1], Stopped)
+    folder = Store(job.store).run(job.spec.key)
+    assert (read_checkpoint(folder.checkpoint, job.spec.key) or {})["epoch"]["step"] == 3
+    assert isinstance(run(Inline(), [job])[-1], Finished)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="process groups")
+def test_sigterm_to_every_process_of_a_command_keeps_the_state(study: Path) -> None:
+    command = [sys.executable, "-m", "ablate", "run", str(study), "--seeds", "1", "--jobs", "1"]
+    long = [*command, "--set", "baseline.epochs=3000", "--set", "baseline.dataset.images=2000"]
+    running = subprocess.Popen(
+        long,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "ABLATE_MARK": str(study)},
+    )
+    assert running.stderr is not None
+    for line in running.stderr:
+        if line.startswith("start"):
+            break
+    time.sleep(3)
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"ABLATE_MARK={study}".encode() in (folder / "environ").read_bytes():
+                os.kill(int(folder.name), signal.SIGTERM)
+    told = running.stderr.read()
+    running.stderr.close()
+    assert running.wait() == 143
+    assert "1 kept at the last checkpoint" in told
+    assert "lost" not in told
+
+
+def test_a_process_ended_by_a_signal_without_a_name_is_told() -> None:
+    assert died(-40) == "the run's process was ended by signal 40"

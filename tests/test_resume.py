@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from ablate.study.toml import Changes, read_study
 from ablate.training.checkpoint import NoCheckpointError, State, read_checkpoint, write_checkpoint
 from ablate.training.machine import Machine
 from ablate.training.run import train_run
+from ablate.training.sealed import seal
 
 if TYPE_CHECKING:
     from ablate.components.registry import Registry
@@ -55,6 +57,9 @@ class Disk:
             return read_checkpoint(self.file, "key")
         except NoCheckpointError:
             return None
+
+    def unusable(self, why: str) -> None:
+        raise AssertionError(why)
 
     def started(self, environment: Any, records: Any) -> None:
         self.records = list(records)
@@ -160,8 +165,22 @@ def test_a_damaged_checkpoint_is_none(damage: bytes | None, folder: Path) -> Non
     write_checkpoint(file, "key", {"a": torch.zeros(1000)})
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
-    with pytest.raises(NoCheckpointError, match="cannot be read"):
+    with pytest.raises(NoCheckpointError, match="its checksum does not fit"):
         read_checkpoint(file, "key")
+
+
+def test_one_changed_bit_of_a_checkpoint_is_noticed(folder: Path) -> None:
+    file = folder / "c.pt"
+    write_checkpoint(file, "key", {"a": torch.zeros(1000)})
+    whole = file.read_bytes()
+    for place in range(0, len(whole), 61):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(NoCheckpointError):
+            read_checkpoint(file, "key")
+
+
+def test_where_there_is_no_checkpoint_a_run_begins(folder: Path) -> None:
+    assert read_checkpoint(folder / "c.pt", "key") is None
 
 
 def test_a_checkpoint_of_another_run_is_none(folder: Path) -> None:
@@ -176,7 +195,9 @@ class Hostile:
 
 
 def test_a_hostile_checkpoint_runs_nothing(folder: Path) -> None:
-    torch.save({"format": 1, "key": "key", "model": Hostile()}, folder / "c.pt", pickle_module=pickle)
+    content = io.BytesIO()
+    torch.save({"format": 2, "key": "key", "model": Hostile()}, content, pickle_module=pickle)
+    (folder / "c.pt").write_bytes(seal(content.getvalue()) + content.getvalue())
     with pytest.raises(NoCheckpointError, match="cannot be read"):
         read_checkpoint(folder / "c.pt", "key")
     assert not Path("hacked").exists()

@@ -47,6 +47,9 @@ class Notes:
     def keep(self, state: State) -> None:
         pass
 
+    def unusable(self, why: str) -> None:
+        raise AssertionError(why)
+
     def started(self, environment: Any, records: Any) -> None:
         self.environment = dict(environment)
 

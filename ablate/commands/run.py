@@ -158,7 +158,7 @@ def make_runs(
 def say_stopped(prepared: Prepared, number: int) -> int:
     """Say how things stand after a signal, and how to go on; return the exit code that shells know it by."""
     states = [prepared.home.state(p.spec.key) for p in prepared.planned]
-    begun = states.count("unfinished")
+    begun = sum(prepared.home.run(p.spec.key).checkpoint.exists() for p in prepared.planned)
     keep = f", {begun} kept at the last checkpoint" if begun else ""
     text.note(f"stopped: {states.count('stored')} of {len(states)} runs done{keep}; the same command goes on")
     return 128 + number
@@ -214,7 +214,8 @@ def _jobs(prepared: Prepared, specs: Sequence[RunSpec], how: RunOptions) -> list
     machine = Machine(options.data_dir, options.device, max(1, cores() // how.jobs))
     study = prepared.written
     place = (prepared.home.root, machine, options.study.resolve(), study.plugins, study.limits)
-    return [Job(spec, *place) for spec in specs]
+    failed = {spec.key for spec in prepared.failed}
+    return [Job(spec, *place, retry=spec.key in failed) for spec in specs]
 
 
 def _records(runs: Any) -> list[dict[str, Any]]:

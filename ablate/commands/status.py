@@ -79,6 +79,8 @@ def _ending(home: Store, key: str, epochs: int) -> tuple[str, str]:
     if state == "stored":
         return "done", ""
     owner = run.owner()
+    if owner is None and (run.path / "result.json").exists():
+        return "damaged", "its result does not read, and the run is made again"
     if owner is not None:
         return "running", f"epoch {min(len(run.history()) + 1, epochs)} of {epochs}, {owner}"
     if state == "failed":

@@ -7,7 +7,20 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..execute.jobs import Busy, EpochDone, Event, Failed, Finished, Halted, Lost, Started, Stopped, Tell, UnderWay
+from ..execute.jobs import (
+    Busy,
+    Damaged,
+    EpochDone,
+    Event,
+    Failed,
+    Finished,
+    Halted,
+    Lost,
+    Started,
+    Stopped,
+    Tell,
+    UnderWay,
+)
 from ..report.numbers import duration, percent
 from .text import epoch_text, note
 
@@ -62,6 +75,8 @@ class Lines:
             case UnderWay(epoch=epoch, share=share) if now - self._last >= QUIET_SECONDS:
                 self._last = now
                 note(f"epoch   {name}: {epoch}/{spec.recipe.epochs}, {share:.0%} of it")
+            case Damaged():
+                note(ending(event, 0.0))
             case Busy() | Lost() | Halted() | Stopped():
                 self._last = now
                 note(ending(event, now - self._began.get(spec.key, now)))
@@ -119,6 +134,8 @@ class Live:
             case EpochDone(record=record):
                 row = self._running[spec.key]
                 row.epochs, row.record = record["epoch"], record
+            case Damaged():
+                self._console.print(ending(event, 0.0), markup=False, highlight=False, soft_wrap=True)
             case Busy() | Lost() | Halted() | Stopped():
                 began = self._running.pop(spec.key).began if spec.key in self._running else now
                 self._console.print(ending(event, now - began), markup=False, highlight=False, soft_wrap=True)
@@ -168,7 +185,7 @@ class Live:
         return f", about {duration(total / max(1, len(self._running)))} left" if total else ""
 
 
-def ending(event: Finished | Failed | Busy | Lost | Halted | Stopped, seconds: float) -> str:
+def ending(event: Finished | Failed | Busy | Lost | Damaged | Halted | Stopped, seconds: float) -> str:
     """Write how a run ended, for good or for now, on one line."""
     name = f"{event.spec.variant}, seed {event.spec.seed}"
     if isinstance(event, Busy):
@@ -178,7 +195,11 @@ def ending(event: Finished | Failed | Busy | Lost | Halted | Stopped, seconds: f
     if isinstance(event, Halted):
         return f"halted  {name}: {event.reason.splitlines()[0]}"
     if isinstance(event, Stopped):
-        return f"kept    {name}: stopped after {duration(seconds)}"
+        if event.kept:
+            return f"kept    {name}: stopped after {duration(seconds)}"
+        return f"ended   {name}: it did not stop in time, and goes on from its checkpoint before"
+    if isinstance(event, Damaged):
+        return f"damaged {name}: {event.what}"
     if isinstance(event, Failed):
         return f"failed  {name}: {event.reason}"
     loss = event.result.get("test/loss")

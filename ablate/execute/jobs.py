@@ -20,6 +20,7 @@ class Job:
     """One run to make, with all that another process needs for it. Plain data: it can be sent anywhere.
 
     study and plugins say where the run's plugins are found again; store is the folder to record in.
+    retry: the run is to be made although it failed before; otherwise a failure that is found is another process's.
     """
 
     spec: RunSpec
@@ -28,6 +29,7 @@ class Job:
     study: Path | None = None
     plugins: tuple[Path, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    retry: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,14 @@ class Lost:
 
 
 @dataclass(frozen=True)
+class Damaged:
+    """Something that was stored of a run does not read or does not fit, and is made anew."""
+
+    spec: RunSpec
+    what: str
+
+
+@dataclass(frozen=True)
 class Halted:
     """The store or the machine gave way (a full disk, too many open files); nothing is wrong with the run."""
 
@@ -81,9 +91,10 @@ class Halted:
 
 @dataclass(frozen=True)
 class Stopped:
-    """A run was asked to stop, and kept its state."""
+    """A run was asked to stop; whether it kept its state, or goes on from its checkpoint before."""
 
     spec: RunSpec
+    kept: bool = True
 
 
 @dataclass(frozen=True)
@@ -102,7 +113,7 @@ class Failed:
     reason: str
 
 
-Event = Started | UnderWay | EpochDone | Busy | Lost | Halted | Stopped | Finished | Failed
+Event = Started | UnderWay | EpochDone | Busy | Lost | Damaged | Halted | Stopped | Finished | Failed
 BUSY_SECONDS = 2.0
 """How long to wait before looking again, where other processes make all the runs that are left."""
 
@@ -121,11 +132,16 @@ class Rehearsed:
 
 @dataclass(frozen=True)
 class Trial:
-    """One variant's rehearsal: begun, while there is neither a reason why it failed nor a size of its state."""
+    """One variant's rehearsal: why it failed, or how large its state is; begun, while there is neither."""
 
     variant: str
     reason: str = ""
     state_bytes: int | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Tell whether it is under way."""
+        return not self.reason and self.state_bytes is None
 
 
 def rehearsed(told: Iterable[Trial]) -> Rehearsed:

@@ -10,6 +10,10 @@ from .processes import DRIVER
 
 _PR_SET_PDEATHSIG = 1  # prctl(2): the signal that comes when the parent dies; processes forked later do not inherit it
 
-ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-if os.getppid() != int(os.environ[DRIVER]):  # it died before that
-    os._exit(1)
+# Ctrl-C in the terminal, and a scheduler's SIGTERM to every process of a job, are the driver's business alone.
+for _number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(_number, signal.SIG_IGN)
+if DRIVER in os.environ:
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(os.environ[DRIVER]):  # it died before that
+        os._exit(1)

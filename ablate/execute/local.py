@@ -22,6 +22,7 @@ from ..store.store import Store
 from .jobs import (
     BUSY_SECONDS,
     Busy,
+    Damaged,
     EpochDone,
     Event,
     Failed,
@@ -50,6 +51,7 @@ TRIES = 3
 """How often a run is begun, or gone on with, whose process ends without a word."""
 
 STOP_SECONDS = 20.0
+REHEARSAL_SECONDS = 900.0
 WAIT_SECONDS = 0.25
 """How long to wait for news before looking whether to stop, and whether a run is overdue."""
 
@@ -64,6 +66,7 @@ class _Try:
     lives: int = TRIES
     ended: str = ""
     busy: bool = False
+    not_before: float = 0.0
 
     def end(self, reason: str) -> None:
         """End the process for a reason of ours."""
@@ -75,7 +78,7 @@ class _Try:
         """Record that the process ended without a word; a reason of ours is final, any other has further tries."""
         spec = self.job.spec
         if self.ended == STOPPED:
-            return Stopped(spec)
+            return Stopped(spec, kept=False)
         assert self.process is not None  # it was started
         self.process.join()
         reason = self.ended or died(self.process.exitcode)
@@ -111,13 +114,8 @@ class LocalProcesses:
         if self._context.get_start_method() == "forkserver":
             from multiprocessing import forkserver
 
-            # The server inherits this: Ctrl-C in the terminal is the driver's business alone.
-            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-            try:
-                with starting():
-                    forkserver.ensure_running()
-            finally:
-                signal.signal(signal.SIGINT, before)
+            with starting():
+                forkserver.ensure_running()
 
     def rehearse(self, jobs: Sequence[Job]) -> Rehearsed:
         """Build each job's run and take one step, in a process of its own."""
@@ -126,23 +124,27 @@ class LocalProcesses:
         killed: set[str] = set()
         while left:
             process, ours = self._start(make_rehearsals, list(left.values()))
-            begun = ""
-            with _ending({ours: _Try(next(iter(left.values())), process)}), contextlib.suppress(EOFError, OSError):
-                while True:
-                    told.append(ours.recv())
-                    begun = told[-1].variant
-                    left.pop(begun, None)
-            process.join()
+            one = _Try(next(iter(left.values())), process)
+            with _ending({ours: one}):
+                reason = _hear(process, ours, told, one.job.limits.run_timeout)
+            kill(process)  # with whatever it has left running
             ours.close()
-            if process.exitcode == 0:
-                continue
+            if not reason:
+                break
             # It died in the middle of one variant, and the others still have their turn; or it could not begin.
-            victims = [begun] if begun else list(left)
-            if process.exitcode == -signal.SIGKILL and begun and begun not in killed:  # from outside, it may be
-                killed.add(begun)
-                left |= {job.spec.variant: job for job in jobs if job.spec.variant == begun}
+            begun = told[-1].variant if told and told[-1].begun else ""
+            left = {name: job for name, job in left.items() if name not in {trial.variant for trial in told}}
+            if (
+                begun
+                and begun not in killed
+                and process.exitcode == -signal.SIGKILL
+                and reason == died(-signal.SIGKILL)
+            ):
+                killed.add(begun)  # from outside, it may be: once more
+                left[begun] = next(job for job in jobs if job.spec.variant == begun)
+                told.pop()
                 continue
-            told += [Trial(variant, died(process.exitcode)) for variant in victims]
+            told += [Trial(variant, reason) for variant in ([begun] if begun else left)]
             if not begun:
                 break
         return rehearsed(told)
@@ -163,8 +165,7 @@ class LocalProcesses:
 
         with _ending(running):
             while running or (waiting and not over()):
-                while waiting and len(running) < self._most and not over():
-                    one = waiting.pop()
+                while len(running) < self._most and not over() and (one := _next(waiting)):
                     one.process, ours = self._start(make_run, one.job)
                     one.began = time.monotonic()
                     running[ours] = one
@@ -176,9 +177,10 @@ class LocalProcesses:
                     one = running.pop(ours)
                     halted = halted or (last.reason if isinstance(last, Halted) else "")
                     if isinstance(last, (Busy, Lost)):
+                        one.not_before = time.monotonic() + (BUSY_SECONDS if isinstance(last, Busy) else 0.0)
                         waiting.insert(0 if isinstance(last, Busy) else len(waiting), one)
-                    if isinstance(last, Busy) and not running:
-                        time.sleep(BUSY_SECONDS)
+                if not running:
+                    time.sleep(0.05)  # all that is left is made by others
         if halted:
             raise StoreError(halted)
 
@@ -201,7 +203,7 @@ class LocalProcesses:
         if not (isinstance(event, Busy) and one.busy):  # told once, however often it is looked at again
             tell(event)
         one.busy = isinstance(event, Busy)
-        if isinstance(event, (Started, UnderWay, EpochDone)):
+        if isinstance(event, (Started, UnderWay, EpochDone, Damaged)):
             return None
         assert one.process is not None  # it has just told something
         one.process.join(timeout=10)
@@ -221,6 +223,39 @@ class LocalProcesses:
             ) from error
         theirs.close()
         return process, ours
+
+
+def _hear(process: BaseProcess, ours: Connection, told: list[Trial], limit: float | None) -> str:
+    """Take down what a process tells of rehearsals; return why it ended before they were done, or "".
+
+    limit: seconds that one rehearsal may take; REHEARSAL_SECONDS at most.
+    """
+    seconds = min(limit or REHEARSAL_SECONDS, REHEARSAL_SECONDS)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        connection.wait([ours, process.sentinel], timeout=WAIT_SECONDS)
+        try:
+            if ours.poll():
+                trial = ours.recv()
+                if trial is None:
+                    return ""
+                told.append(trial)
+                until = time.monotonic() + seconds
+                continue
+        except (EOFError, OSError):
+            process.join(timeout=10)
+        if process.exitcode is not None:
+            return died(process.exitcode)
+    return f"its rehearsal, one step, took longer than {seconds:g} s"
+
+
+def _next(waiting: list[_Try]) -> _Try | None:
+    """Take the next run whose time has come; None where there is none."""
+    now = time.monotonic()
+    found = next((one for one in reversed(waiting) if one.not_before <= now), None)
+    if found is not None:
+        waiting.remove(found)
+    return found
 
 
 def _ready(running: Mapping[Connection, _Try]) -> list[Connection]:

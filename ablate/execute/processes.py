@@ -24,7 +24,10 @@ DRIVER = "ABLATE_DRIVER"
 def died(exitcode: int | None) -> str:
     """Say how a process ended that told nothing of it."""
     if exitcode is not None and exitcode < 0:
-        name = signal.Signals(-exitcode).name
+        try:
+            name = signal.Signals(-exitcode).name
+        except ValueError:  # a real-time signal has no name
+            name = f"signal {-exitcode}"
         hint = "; the system may have run out of memory" if name == "SIGKILL" else ""
         return f"the run's process was ended by {name}{hint}"
     return f"the run's process ended by itself with exit code {exitcode}"
@@ -43,7 +46,9 @@ def make_rehearsals(jobs: Sequence[Job], theirs: Connection) -> None:
     _settle_in(theirs)
     from .worker import rehearse_all
 
-    rehearse_all(jobs, _teller(theirs))
+    tell = _teller(theirs)
+    rehearse_all(jobs, tell)
+    tell(None)
 
 
 def _settle_in(theirs: Connection) -> threading.Event:
@@ -53,7 +58,9 @@ def _settle_in(theirs: Connection) -> threading.Event:
     """
     if hasattr(os, "setsid"):
         os.setsid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Who is asked to stop is the driver; schedulers signal every process of a job.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     asked = threading.Event()
 
     def watch() -> None:
@@ -103,9 +110,10 @@ def starting() -> Iterator[None]:
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
-    os.environ[DRIVER] = str(os.getpid())
+    if threading.current_thread() is threading.main_thread():  # what another one starts would end with that thread
+        os.environ[DRIVER] = str(os.getpid())
     try:
         yield
     finally:
         sys.modules["__main__"] = main
-        del os.environ[DRIVER]
+        os.environ.pop(DRIVER, None)

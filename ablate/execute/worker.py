@@ -12,13 +12,14 @@ import torch._dynamo  # the first optimizer imports it, for a second: so it is d
 from ..components.discover import discover
 from ..errors import AblateError, DivergedError, RunError, StoppedError, StoreError
 from ..paths import shown
-from ..store.files import GAVE_WAY, refusal, store_errors
+from ..store.files import TOO_MANY_FILES, refusal, store_errors
 from ..store.store import Ending, RunFolder, Store
 from ..study.settle import parts
 from ..training.checkpoint import NoCheckpointError, read_checkpoint, write_checkpoint
 from ..training.run import rehearse, train_run
 from .jobs import (
     Busy,
+    Damaged,
     EpochDone,
     Failed,
     Finished,
@@ -52,12 +53,19 @@ def work(job: Job, tell: Tell, stopping: Stopping = never) -> None:
 
 def _work(job: Job, folder: RunFolder, tell: Tell, stopping: Stopping) -> None:
     """Make a run that is ours to make, unless another process finished it since it was planned. Raises StoreError."""
+    damage = folder.damage()
     result = folder.result()
     if result is not None:
         tell(Finished(job.spec, result))
         return
+    failure = folder.failure()
+    if failure is not None and not job.retry:
+        tell(Failed(job.spec, str(failure.get("reason", ""))))
+        return
     with folder.owned():
         tell(Started(job.spec))
+        if damage:
+            tell(Damaged(job.spec, damage))
         try:
             result = train_run(
                 job.spec, _registry(job), job.machine, _Recorder(job, folder, tell, stopping), job.limits
@@ -67,7 +75,7 @@ def _work(job: Job, folder: RunFolder, tell: Tell, stopping: Stopping) -> None:
         except StoppedError:
             tell(Stopped(job.spec))
         except (Exception, SystemExit) as error:
-            if isinstance(error, OSError) and error.errno in GAVE_WAY:
+            if isinstance(error, OSError) and error.errno in TOO_MANY_FILES:
                 raise StoreError(refusal(Path(error.filename or folder.path), error)) from error
             tell(_failed(job, folder, error))
         else:
@@ -151,8 +159,12 @@ class _Recorder:
     def resume(self) -> State | None:
         try:
             return read_checkpoint(self._folder.checkpoint, self._job.spec.key)
-        except NoCheckpointError:
+        except NoCheckpointError as error:
+            self.unusable(str(error))
             return None
+
+    def unusable(self, why: str) -> None:
+        self._tell(Damaged(self._job.spec, f"{shown(self._folder.checkpoint)}: {why}; the run begins anew"))
 
     def keep(self, state: State) -> None:
         with store_errors(self._folder.checkpoint):

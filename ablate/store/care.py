@@ -1,6 +1,6 @@
 """Care of the store: what in it is damaged, left over or foreign, and moving aside what is damaged.
 
-Checkpoints are looked at as the zip files that they are; nothing is unpickled. Links are never followed.
+Checkpoints are held against their checksum; nothing is unpickled. Links are never followed.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import contextlib
 import os
 import re
 import time
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import StoreError
+from ..training.sealed import unseal
 from .files import Document, read_document, store_errors
 from .store import RunFolder, Store, is_identity
 from .studies import damaged_studies
@@ -219,9 +219,10 @@ def _epochs(run: RunFolder, known: set[str], result: Mapping[str, Any] | None) -
 
 
 def _checkpoint(folder: Path) -> Iterator[Fault]:
-    sound = False
-    with contextlib.suppress(Exception), zipfile.ZipFile(folder / CHECKPOINT) as parts:  # damage raises anything
-        sound = parts.testzip() is None
+    try:
+        sound = unseal(folder / CHECKPOINT) is not None
+    except OSError:
+        sound = False
     if not sound:
         yield _damage(folder, CHECKPOINT, "damaged: the run would begin anew")
 

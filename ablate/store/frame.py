@@ -37,7 +37,10 @@ def read_frames(store: Store, wanted: Mapping[tuple[str, int], str | None]) -> t
             row["state"] = "done" if result else _STATE[folder.state()]
             if result:
                 row |= {name: result.get(name) for name in RUN_COLUMNS[5:]}
-                epochs += [{**record, "variant": variant, "seed": seed} for record in folder.history()]
+                if folder.history_fits():
+                    epochs += [{**record, "variant": variant, "seed": seed} for record in folder.history()]
+                else:
+                    row["reason"] = "its epochs are damaged, and left out of the curves"
             else:
                 row["reason"] = str((folder.failure() or {}).get("reason", ""))
         runs.append(row)

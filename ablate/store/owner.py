@@ -64,7 +64,7 @@ def live_owner(file: Path, now: float | None = None) -> Owner | None:
         age = (time.time() if now is None else now) - file.stat().st_mtime
     except OSError:
         return None
-    return owner if age < DEAD_SECONDS and not (owner and owner.here and _ended(owner)) else None
+    return owner if abs(age) < DEAD_SECONDS and not (owner and owner.here and _ended(owner)) else None
 
 
 @contextlib.contextmanager

@@ -32,6 +32,7 @@ from ..paths import shown
 from ..study.plan import key_of
 from .files import (
     Document,
+    can_be_read,
     commit_document,
     dumps,
     read_committed,
@@ -147,8 +148,22 @@ class RunFolder:
         return "unfinished" if self._run.exists() else "new"
 
     def result(self) -> Document | None:
-        """Return the committed result, or None."""
-        return read_committed(self._result)
+        """Return the committed result, or None where there is none or it is not this run's."""
+        found = read_committed(self._result)
+        return found if found is not None and found.get("key") == self.path.name else None
+
+    def damage(self) -> str:
+        """Return "" where there is no result or a sound one, else what is wrong with it.
+
+        Raises StoreError where one is there and cannot be read now: it may be sound, and must not be made again.
+        """
+        can_be_read(self._result)
+        damaged = self._result.exists() and self.result() is None
+        return f"{shown(self._result)}: damaged; moved aside, and the run is made again" if damaged else ""
+
+    def history_fits(self) -> bool:
+        """Tell whether the epochs are those that the result was committed with."""
+        return (self.result() or {}).get("history") == self.history_digest()
 
     def spec(self) -> Document | None:
         """Return what was written when the run started: `identity`, `variant`, `seed`, `environment`.
@@ -240,7 +255,8 @@ class RunFolder:
 
     def finish(self, result: Mapping[str, Any]) -> bool:
         """Commit the result; False where one already stood."""
-        return commit_document(self._result, {**result, "history": self.history_digest(), "finished": _now()})
+        about = {"key": self.path.name, "history": self.history_digest(), "finished": _now()}
+        return commit_document(self._result, {**result, **about})
 
     def drop_checkpoint(self) -> None:
         """Remove the checkpoint, where there is one."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..components.schema import value_text
-from ..errors import InputError, Problem, StudyError, did_you_mean, one_line
+from ..errors import InputError, Problem, StudyError, did_you_mean, one_line, printable
 from ..paths import shown
 from .overrides import COMMAND_LINE, Override
 from .positions import MAX_DEPTH, has_endless_key, line_of, positions
@@ -76,9 +76,13 @@ def read_study(path: Path, changes: Changes = Changes()) -> Reading:
 def read_text(path: Path) -> str:
     """Return a study file's text, or raise InputError that says why it cannot be one."""
     name = shown(path)
+    if str(path) != str(path).encode(errors="replace").decode():
+        raise InputError(f"{printable(name)}: its name is not UTF-8, and cannot be recorded\n  rename it")
     if path.is_dir():
         raise InputError(f"{name}: is a folder, not a study file\n  name a .toml file, such as {name}/my-study.toml")
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{name}: not a regular file\n  name a .toml file")
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise InputError(f"{name}: {size:,} bytes is too large for a study file (at most {MAX_BYTES:,})")

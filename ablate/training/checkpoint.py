@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from .loop import Epoch
+from .sealed import seal, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,7 @@ State = dict[str, Any]
 
 
 class NoCheckpointError(Exception):
-    """A checkpoint is absent, damaged, or of another run; its text says which."""
+    """A checkpoint is damaged or of another run; its text says which."""
 
 
 def capture(run: Ingredients, number: int, epoch: Epoch | None, records: list[dict[str, Any]]) -> State:
@@ -72,6 +73,7 @@ def write_checkpoint(path: Path, key: str, state: State) -> None:
         written = io.BytesIO()
         torch.save({"format": FORMAT, "key": key, **state}, written)
         with temporary.open("wb") as file:
+            file.write(seal(written.getbuffer()))
             file.write(written.getbuffer())
             file.flush()
             os.fsync(file.fileno())
@@ -80,12 +82,18 @@ def write_checkpoint(path: Path, key: str, state: State) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def read_checkpoint(path: Path, key: str) -> State:
-    """Return a checkpoint's state; NoCheckpointError where it cannot be used."""
+def read_checkpoint(path: Path, key: str) -> State | None:
+    """Return a checkpoint's state, None where there is none; NoCheckpointError where it cannot be used."""
     if not path.exists():
-        raise NoCheckpointError("there is none")
+        return None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        content = unseal(path)
+    except OSError as error:
+        raise NoCheckpointError(f"it cannot be read ({error.strerror})") from error
+    if content is None:
+        raise NoCheckpointError("its checksum does not fit")
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
         raise NoCheckpointError(f"it cannot be read ({type(error).__name__})") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT or state.get("key") != key:
@@ -131,6 +139,7 @@ def _random_states(run: Ingredients) -> State:
         "noise": [generator.get_state() for generator in run.noise],
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
         "numpy": [kind, keys.tolist(), position, has_gauss, gauss],
         "python": [version, list(internal), carried],
     }
@@ -143,6 +152,8 @@ def _restore_random(run: Ingredients, state: Mapping[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     if state["cuda"]:
         torch.cuda.set_rng_state_all(state["cuda"])
+    if state["mps"] is not None:
+        torch.mps.set_rng_state(state["mps"])
     kind, keys, *rest = state["numpy"]
     np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
     version, internal, carried = state["python"]

@@ -147,13 +147,17 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 
 
 @torch.inference_mode()
-def evaluate(run: Ingredients, images: Images) -> tuple[float, float]:
-    """Return the mean cross-entropy and the accuracy (a fraction) over a split, without augmentation."""
+def evaluate(run: Ingredients, images: Images, on_batch: Callable[[], None] = lambda: None) -> tuple[float, float]:
+    """Return the mean cross-entropy and the accuracy (a fraction) over a split, without augmentation.
+
+    on_batch: called before each batch; what it raises ends the evaluation.
+    """
     model = (run.model if run.average is None else run.average).eval()
     device = run.data.mean.device
     loss = torch.zeros((), device=device)
     right = torch.zeros((), device=device, dtype=torch.int64)
     for rows in torch.arange(len(images), device=device).split(EVALUATION_BATCH):  # type: ignore[no-untyped-call]
+        on_batch()
         batch, labels = images.take(rows)
         with autocast(run.precision, device):
             logits = exact(model(normalised(in_floats(batch), run.data)))

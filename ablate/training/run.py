@@ -46,6 +46,10 @@ class Recorder(Protocol):
         """Return the state to go on from, or None to begin."""
         ...
 
+    def unusable(self, why: str) -> None:
+        """Take note that the state to go on from could not be used, so that the run begins anew."""
+        ...
+
     def started(self, environment: Mapping[str, Any], records: Sequence[Record]) -> None:
         """Take note of the machine and of the epochs done before, before the first step."""
         ...
@@ -79,10 +83,16 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
     # The number of threads changes the order of sums, and so the bits: a run keeps the one it began with.
     threads = state["threads"] if state else machine.threads
     torch.set_num_threads(threads)
-    run = build(spec, registry, load(spec, registry, machine.data_dir, device))
+    data = load(spec, registry, machine.data_dir, device)
+    run = build(spec, registry, data)
     trainer = _Trainer(run, recorder, threads, limits)
     if state:
-        trainer.restore(state)
+        try:
+            trainer.restore(state)
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:  # a library was upgraded, say
+            recorder.unusable(f"it does not fit ({type(error).__name__})")
+            run = build(spec, registry, data)
+            trainer = _Trainer(run, recorder, threads, limits)
     recorder.started(environment(device, threads), trainer.records)
     prepared = time.perf_counter() - began
     records = trainer.train(spec.recipe.epochs)
@@ -128,10 +138,11 @@ def build(spec: RunSpec, registry: Registry, data: Data) -> Ingredients:
         model = registry.get("model", recipe.model.use).build(shape, classes, settings=recipe.model.settings)
         if not isinstance(model, torch.nn.Module):
             raise RunError(f"model '{recipe.model.use}' returns {type(model).__name__}, not a torch.nn.Module")
-        model = model.to(device).to(memory_format=torch.channels_last)
+        model = model.to(device)
+        _check_model(model, data, classes)  # which also gives lazy modules their shapes
+        model = model.to(memory_format=torch.channels_last)
         if recipe.live_taps:
             use_live_taps(model)
-        _check_model(model, data, classes)
     with _blaming(f"optimizer {recipe.optimizer.use}"):
         optimizer = registry.get("optimizer", recipe.optimizer.use).build(
             (p for p in model.parameters() if p.requires_grad), settings=recipe.optimizer.settings
@@ -220,7 +231,7 @@ class _Trainer:
                 step = self._epoch.broke() if self._epoch else 0
                 raise DivergedError(
                     f"diverged: the training loss is {record['train/loss']} in epoch {self._number}, from step {step} "
-                    f"(learning rate {record['lr']:g})"
+                    f"(learning rate {record['lr']:g} at its end)"
                 )
             self._number, self._epoch = self._number + 1, None
             if self._number <= epochs or self._limits.keep_checkpoints:
@@ -245,12 +256,17 @@ class _Trainer:
             if now - self._kept >= self._limits.checkpoint_seconds:
                 self._keep()
 
+        def on_batch() -> None:
+            if self._recorder.stopping():  # at the epoch's last step, the evaluation still before it
+                self._keep()
+                raise StoppedError("stopped; the same command goes on from here")
+
         loss = train_epoch(run, epoch, on_step)
         trained = time.perf_counter()
         record: Record = {"epoch": self._number, "lr": epoch.lr, "train/loss": loss}
         for name, split in (("validation", run.data.validation), ("test", run.data.test)):
             if split is not None:
-                record[f"{name}/loss"], record[f"{name}/accuracy"] = evaluate(run, split)
+                record[f"{name}/loss"], record[f"{name}/accuracy"] = evaluate(run, split, on_batch)
         if run.steps == "epoch":
             _step(run, record)
         record["seconds"] = trained - began
