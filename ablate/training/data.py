@@ -44,7 +44,8 @@ class Images:
     def take(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Return the images (B, C, H, W) and labels (B,) at these places of the split."""
         rows = chosen if self.rows is None else self.rows[chosen]
-        return self.images[rows], self.labels[chosen]
+        # index_select copies whole images, several times as fast as indexing does.
+        return self.images.index_select(0, rows), self.labels[chosen]
 
 
 @dataclass(frozen=True)
