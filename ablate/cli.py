@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 import signal
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -75,6 +77,8 @@ def _command(function: Callable[..., int]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(*args: Any, **kwargs: Any) -> None:
         try:
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, _terminate)
             code = function(*args, **kwargs)
         except AblateError as error:
             _stop(f"error: {error}", error.exit_code)
@@ -91,7 +95,10 @@ def _command(function: Callable[..., int]) -> Callable[..., None]:
             _stop(f"error: {error}", 1)
         except KeyboardInterrupt as error:
             number = signal.SIGTERM if isinstance(error, TerminatedError) else signal.SIGINT
-            _stop("\nstopped; what is finished is stored, and the same command goes on", 128 + number)
+            more = "; what is finished is stored, and the same command goes on" if function.__name__ == "run" else ""
+            _stop(f"\nstopped{more}", 128 + number)
+        except typer.Abort:  # Ctrl-C at a question
+            _stop("\nstopped", 128 + signal.SIGINT)
         raise typer.Exit(code)
 
     return command
@@ -249,7 +256,11 @@ def clean_store(
         bool, typer.Option("--leftovers", help="Remove temporary and damaged files, idle locks, empty folders.")
     ] = False,
     checkpoints: Annotated[
-        bool, typer.Option("--checkpoints", help="Remove the checkpoints of finished and of failed runs.")
+        bool,
+        typer.Option(
+            "--checkpoints",
+            help="Remove the checkpoints of finished and of failed runs, also those that a study keeps.",
+        ),
     ] = False,
     unused: Annotated[
         bool, typer.Option("--unused", help="Remove finished runs that no study names; only where asked for.")
@@ -265,6 +276,7 @@ def clean_store(
     from .store.clean import KINDS
 
     asked = {"failed": failed, "leftovers": leftovers, "checkpoints": checkpoints, "unused": unused}
+    asked["kept"] = checkpoints
     kinds = [kind for kind in KINDS if asked[kind]]
     someone = sys.stdin.isatty() and sys.stdout.isatty()
     ask = functools.partial(typer.confirm, err=True) if someone else None
@@ -273,7 +285,9 @@ def clean_store(
 
 def main() -> None:
     """Run the command line."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not every terminal can write every sign
+            stream.reconfigure(errors="replace")
     app()
 
 

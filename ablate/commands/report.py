@@ -45,6 +45,8 @@ def write_report(options: ReportOptions) -> int:
         return 0
     done = int((records.runs["state"] == "done").sum())
     text.note(f"{record.name}{' (pilot)' if record.changes.pilot else ''}: {done} of {len(records.runs)} runs done")
+    for row in records.runs[(records.runs["state"] == "done") & (records.runs["reason"] != "")].to_dict("records"):
+        text.note(f"{row['variant']}, seed {row['seed']}: {row['reason']}; 'ablate store check' says more")
     for file in files:
         text.say(shown(file))
     return 0

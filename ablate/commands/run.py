@@ -105,6 +105,7 @@ def rehearse(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], ho
     first: dict[str, RunSpec] = {}
     for spec in todo:
         first.setdefault(spec.variant, spec)
+    text.note(f"trying out {len(first)} variant{'s' if len(first) > 1 else ''}: each is built and takes one step")
     found = executor.rehearse(_jobs(prepared, list(first.values()), how))
     failed = found.failed
     if failed:
@@ -122,7 +123,8 @@ def rehearse(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], ho
 def check_space(prepared: Prepared, states: Mapping[str, int], todo: Sequence[RunSpec], how: RunOptions) -> None:
     """Raise StoreError where the store has less room than the runs will take."""
     need, free = expected_bytes(prepared, states, todo, how.jobs), prepared.home.free_bytes()
-    if need is not None and free < need:
+    own = sum(prepared.home.run(spec.key).checkpoint_bytes() for spec in todo)
+    if need is not None and free + own < need:
         raise StoreError(
             f"{shown(prepared.home.root)}: {megabytes(free)} free, and the runs to make need about {megabytes(need)}; "
             "nothing was started\n"
@@ -185,7 +187,8 @@ def summarize(prepared: Prepared, how: RunOptions) -> int:
     text.say(text.table([study.label, "runs", name + unit, "95 % interval", "time each"], rows, right=(1, 2, 3, 4)))
     for row in failed.to_dict("records"):
         text.note(f"failed: {row['variant']}, seed {row['seed']}: {row['reason']}")
-        text.note(f"  traceback in {shown(home.run(str(row['key'])).path / 'failure.json')}")
+        if (home.run(str(row["key"])).failure() or {}).get("traceback"):
+            text.note(f"  traceback in {shown(home.run(str(row['key'])).path / 'failure.json')}")
     if len(failed):
         text.note("  --retry-failed tries them again")
     if study.pilot:

@@ -64,10 +64,11 @@ class Lines:
         now, spec = time.monotonic(), event.spec
         name = f"{spec.variant}, seed {spec.seed}"
         match event:
-            case Started():
+            case Started(done=done):
                 self._began[spec.key] = now
                 epochs = spec.recipe.epochs
-                note(f"start   {name}: {epochs} epoch{'s' if epochs > 1 else ''}")
+                behind = f", {done} done before" if done else ""
+                note(f"start   {name}: {epochs} epoch{'s' if epochs > 1 else ''}{behind}")
                 self._last = now
             case EpochDone(record=record) if now - self._last >= QUIET_SECONDS:
                 self._last = now
@@ -127,8 +128,8 @@ class Live:
         """Change the table; an ended run leaves a line above it."""
         spec, now = event.spec, time.monotonic()
         match event:
-            case Started():
-                self._running[spec.key] = _Row(spec, now)
+            case Started(done=done):
+                self._running[spec.key] = _Row(spec, now, done)
             case UnderWay(epoch=epoch, share=share):
                 self._running[spec.key].epochs = epoch - 1 + share
             case EpochDone(record=record):

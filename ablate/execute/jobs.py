@@ -34,9 +34,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Started:
-    """A run's process has begun."""
+    """A run's process has begun. done: epochs that it has behind it."""
 
     spec: RunSpec
+    done: int = 0
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ class _Try:
         self.lives -= 1
         if self.lives > 0 and not self.ended:
             return Lost(spec, reason, self.lives)
+        reason += "" if self.ended else f", each of {TRIES} times"
         try:
             Store(self.job.store).run(spec.key).fail("timed out" if self.ended else "lost", reason)
         except StoreError as error:

@@ -63,7 +63,7 @@ def _work(job: Job, folder: RunFolder, tell: Tell, stopping: Stopping) -> None:
         tell(Failed(job.spec, str(failure.get("reason", ""))))
         return
     with folder.owned():
-        tell(Started(job.spec))
+        tell(Started(job.spec, len(folder.history()) if folder.checkpoint.exists() else 0))
         if damage:
             tell(Damaged(job.spec, damage))
         try:
@@ -79,7 +79,7 @@ def _work(job: Job, folder: RunFolder, tell: Tell, stopping: Stopping) -> None:
                 raise StoreError(refusal(Path(error.filename or folder.path), error)) from error
             tell(_failed(job, folder, error))
         else:
-            folder.finish(result)
+            folder.finish({**result, "checkpoint_kept": job.limits.keep_checkpoints})
             if not job.limits.keep_checkpoints:
                 folder.drop_checkpoint()
             tell(Finished(job.spec, result))

@@ -177,7 +177,7 @@ def _faults(folder: Path) -> Iterator[Fault]:
             yield _damage(folder, RESULT, "it does not read, or its checksum does not fit")
         yield from _documents(folder, known, result)
         yield from _epochs(run, known, result)
-        if CHECKPOINT in known and result is None:
+        if CHECKPOINT in known:
             yield from _checkpoint(folder)
         yield from _strangers(found)
 
@@ -224,7 +224,9 @@ def _checkpoint(folder: Path) -> Iterator[Fault]:
     except OSError:
         sound = False
     if not sound:
-        yield _damage(folder, CHECKPOINT, "damaged: the run would begin anew")
+        yield _damage(
+            folder, CHECKPOINT, "damaged: a run that is not done begins anew, and the weights of one that is are lost"
+        )
 
 
 def _strangers(found: Entries) -> Iterator[Fault]:

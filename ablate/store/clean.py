@@ -39,8 +39,10 @@ from .studies import damaged_studies, list_studies
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-Kind = Literal["failed", "unused", "checkpoints", "leftovers"]
-KINDS: tuple[Kind, ...] = ("failed", "unused", "checkpoints", "leftovers")
+Kind = Literal["failed", "unused", "checkpoints", "kept", "leftovers"]
+KINDS: tuple[Kind, ...] = ("failed", "unused", "checkpoints", "kept", "leftovers")
+ASKED_FOR: tuple[Kind, ...] = ("unused", "kept")
+"""What is removed only where it is asked for: results, and the trained weights that a study wanted kept."""
 
 FRESH_SECONDS = 60.0
 """An empty run folder that is younger may be that of a run about to begin."""
@@ -144,8 +146,10 @@ def _part(folder: Path, found: Entries, name: str) -> Kind | None:
     if name != CHECKPOINT:
         return None
     # A result that is damaged is no result: its run is made again, from the checkpoint if there is one.
-    failed = FAILURE in found and RESULT not in found
-    return "checkpoints" if failed or RunFolder(folder).result() is not None else None
+    result = RunFolder(folder).result()
+    if result is not None:
+        return "kept" if result.get("checkpoint_kept") else "checkpoints"
+    return "checkpoints" if FAILURE in found and RESULT not in found else None
 
 
 def _is_left_over(name: str) -> bool:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+FORMAT = 1
 State = Literal["new", "stored", "failed", "unfinished"]
 Ending = Literal["failed", "diverged", "lost", "timed out", "out of memory"]
 """How a run ended without a result; `lost` is a process that was killed or crashed, every time it was tried."""
@@ -120,7 +121,13 @@ class Store:
         with store_errors(self.root):
             for folder in (self.root / "runs", self.studies_folder):
                 folder.mkdir(parents=True, exist_ok=True)
-        write_document(self.root / "store.json", {"format": 1})
+        made = (read_document(self.root / "store.json") or {}).get("format", FORMAT)
+        if made != FORMAT:
+            raise InputError(
+                f"{shown(self.root)}: made by another version of ablate (format {made!r}, and this one has {FORMAT})\n"
+                "  use that version, or another store: --store DIR or ABLATE_STORE"
+            )
+        write_document(self.root / "store.json", {"format": FORMAT})
 
     def _nearest(self) -> Path:
         """Return the store's folder, or the nearest one above it that is there."""
@@ -257,6 +264,13 @@ class RunFolder:
         """Commit the result; False where one already stood."""
         about = {"key": self.path.name, "history": self.history_digest(), "finished": _now()}
         return commit_document(self._result, {**result, **about})
+
+    def checkpoint_bytes(self) -> int:
+        """Return the size of the checkpoint, 0 where there is none."""
+        try:
+            return self.checkpoint.stat().st_size
+        except OSError:
+            return 0
 
     def drop_checkpoint(self) -> None:
         """Remove the checkpoint, where there is one."""

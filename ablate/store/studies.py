@@ -163,9 +163,12 @@ def find_study(store: Store, named: str | None, pilot: bool | None) -> tuple[Sto
     if named is None:
         last = read_document(store.last_file)
         if last is None or not str(last.get("study", "\0")).isprintable():
+            some = listing(record.name for record in list_studies(store))
             raise InputError(
-                f"{shown(store.root)}: no study has been run in this store\n"
-                "  'ablate run STUDY' runs one; --store DIR names another store"
+                f"{shown(store.root)}: which study was run last is not known; name one: {some}"
+                if some
+                else f"{shown(store.root)}: no study has been run in this store\n"
+                "  'ablate run STUDY.toml' runs one; --store DIR names another store"
             )
         named, pilot = str(last["study"]), bool(last.get("pilot")) if pilot is None else pilot
     home = store.pilot if pilot else store
@@ -177,10 +180,11 @@ def find_study(store: Store, named: str | None, pilot: bool | None) -> tuple[Sto
     if found:
         return home, found[0]
     what = "pilot of a study" if pilot else "study"
-    names = [record.name for record in records]
+    names, odd = [record.name for record in records], damaged_studies(home)
     raise InputError(
         f"{named}: no {what} of this name or file has been run in {shown(store.root)}{did_you_mean(named, names)}\n"
-        f"  it has: {listing(names) or 'nothing yet'}; 'ablate run{' --pilot' if pilot else ''} {named}' runs it"
+        f"  it has: {listing(names) or 'nothing yet'}; 'ablate run STUDY.toml{' --pilot' if pilot else ''}' runs one"
+        + (f"\n  {len(odd)} more whose record does not read: 'ablate store check' names it" if odd else "")
     )
 
 
