@@ -12,18 +12,22 @@ Each row is one augmentation on 3x32x32 images in batches of 128, each column on
     kornia      on float32 batches, in this process; its policies draw operations once for a whole batch
 
 Every round runs all columns of a row one after the other, so that whatever else the machine does meets all alike;
-the table shows medians over the rounds and, below each row, from which to which value they went.
+the table shows medians over the rounds and, below each row, from which to which value they went. On a machine that
+is busy with other work --processor counts the seconds that processors spent on it, workers included (Linux only);
+take --threads 1 with it, since threads that wait for each other spend time, too.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import platform
 import statistics
 import time
 import warnings
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -163,15 +167,25 @@ def by_kornia(images: torch.Tensor, make: Callable[[Any], list[Any]]) -> Callabl
     return epoch
 
 
-def measured(columns: dict[str, Callable[[], None]], images: int, rounds: int) -> dict[str, list[float]]:
+def processor_seconds() -> float:
+    """Return the processor time of this process and of its workers so far."""
+    ticks = 0
+    for worker in multiprocessing.active_children():
+        ticks += sum(map(int, Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def measured(
+    columns: dict[str, Callable[[], None]], images: int, rounds: int, clock: Callable[[], float]
+) -> dict[str, list[float]]:
     """Return the images a second of each column in each round, after one round to warm up."""
     found: dict[str, list[float]] = {name: [] for name in columns}
     for number in range(rounds + 1):
         for name, epoch in columns.items():
-            began = time.perf_counter()
+            began = clock()
             epoch()
             if number:
-                found[name].append(images / (time.perf_counter() - began))
+                found[name].append(images / (clock() - began))
     return found
 
 
@@ -181,6 +195,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="of this process")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batches", type=int, default=20, help="in an epoch")
+    parser.add_argument("--processor", action="store_true", help="count processor seconds, not those of the clock")
     parser.add_argument("--only", default="", help="rows whose names have this in them")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -188,7 +203,8 @@ def main() -> None:
     images = torch.randint(0, 256, (options.batches * BATCH, 3, 32, 32), dtype=torch.uint8)
     print(about(options.threads))
     names = ["ablate", "float32", "PIL", "tensors", "kornia"]
-    print("\nimages a second".ljust(25) + "".join(name.rjust(16) for name in names))
+    clock = processor_seconds if options.processor else time.perf_counter
+    print(f"\nimages a {'processor ' * options.processor}second".ljust(25) + "".join(name.rjust(16) for name in names))
     for row, (components, transforms, kornia) in rows(32).items():
         if options.only not in row:
             continue
@@ -197,7 +213,7 @@ def main() -> None:
             columns |= {"PIL": by_pictures(images, transforms), "tensors": by_tensors(images, transforms)}
         if kornia and has("kornia"):
             columns["kornia"] = by_kornia(images, kornia)
-        found = measured(columns, len(images), options.rounds)
+        found = measured(columns, len(images), options.rounds, clock)
         middle = [f"{statistics.median(found[n]):,.0f}" if n in found else "" for n in names]
         spread = [f"{min(found[n]):,.0f}-{max(found[n]):,.0f}" if n in found else "" for n in names]
         print(row.ljust(24) + "".join(text.rjust(16) for text in middle))
