@@ -533,7 +533,17 @@ def test_cleaning_leaves_finished_and_unfinished_runs_and_has_nothing_to_do_then
     assert (again.exit_code, again.stdout) == (0, "ablate-store: nothing to remove\n")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def test_weights_that_a_study_keeps_go_only_when_asked_for(made: Made) -> None:
+    (made.finished.path / "result.json").unlink()
+    made.finished.finish({**RESULT, "checkpoint_kept": True})
+    made.finished.checkpoint.write_text("weights")
+    ablate("store", "clean", "--yes")
+    assert made.finished.checkpoint.exists()
+    ablate("store", "clean", "--yes", "--checkpoints")
+    assert not made.finished.checkpoint.exists()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "kept"])
 def test_a_selector_removes_its_kind_alone(made: Made, kind: str) -> None:
     made.store.run("unnamed").start({"key": "unnamed"})
     made.store.run("unnamed").finish(RESULT)

@@ -274,7 +274,7 @@ def test_a_known_dataset_is_downloaded_unpacked_and_read(tmp_path: Path, monkeyp
     with served(host) as url:
         remote = packed(host, url, "tiny.tar.gz", {"tiny/train": batch, "tiny/test": batch})
         built = plugin.Known("tiny", (remote,), ImageShape(3, 32, 32), 10, 6, 6, read).source(folder)
-        assert built.pending() == f"tiny is not in {folder}: 0.0 MB to download"
+        assert built.pending() == f"tiny is not in {folder}: 19 kB to download"
         built.prepare()
     assert built.pending() == ""
     assert np.array_equal(built.load()["test"].images, PIXELS)

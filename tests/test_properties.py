@@ -405,40 +405,40 @@ def places(what: Any, place: Place = ()) -> Iterator[Place]:
         yield from places(inner, (*place, name))
 
 
+def at(document: Document, place: Place) -> Any:
+    found: Any = document
+    for step in place:
+        found = found[step]
+    return found
+
+
 def broken(draw: Any, document: Document) -> None:
     """Do one thing to a study that it may not stand."""
-    place = draw(st.sampled_from(list(places(document)) or [("study",)]))
-    home: Any = document
-    for step in place[:-1]:
-        home = home[step]
-    last = place[-1]
-    how = draw(st.sampled_from(["set", "set", "set", "drop", "rename", "add", "twice", "wrap", "swap"]))
-    if isinstance(home, list) and how == "twice":
-        home.append(copy.deepcopy(home[int(last)]))
-    elif how == "drop" and last in home:
-        del home[last]
-    elif how == "wrap" and place in places(document):
-        home[last] = draw(st.sampled_from([[home[last]], {"use": home[last]}, str(home[last])]))
-    elif how == "rename" and last in home:
-        home[draw(KEYS)] = home.pop(last)
-    elif how == "add" and isinstance(home, dict):
-        home[draw(KEYS)] = draw(HOSTILE)
-    elif how == "swap":
-        other = draw(st.sampled_from(list(places(document))))
-        away: Any = document
-        for step in other[:-1]:
-            away = away[step]
-        home[last] = copy.deepcopy(away[other[-1]])
-    else:
-        home[last] = draw(HOSTILE)
+    everywhere = list(places(document))
+    *above, last = draw(st.sampled_from(everywhere))
+    home = at(document, tuple(above))
+    match draw(st.sampled_from(["set", "set", "wrap", "swap", "drop", "add", "add", "rename"])):
+        case "wrap":
+            home[last] = draw(st.sampled_from([[home[last]], {"use": home[last]}, str(home[last])]))
+        case "swap":
+            home[last] = copy.deepcopy(at(document, draw(st.sampled_from(everywhere))))
+        case "drop" if above or len(document) > 1:
+            del home[last]
+        case "add" if isinstance(home, list):
+            home.append(copy.deepcopy(home[last]))
+        case "add":
+            home[draw(KEYS)] = draw(HOSTILE)
+        case "rename" if isinstance(home, dict):
+            home[draw(KEYS)] = home.pop(last)
+        case _:
+            home[last] = draw(HOSTILE)
 
 
 @st.composite
 def bad_studies(draw: Any) -> str:
     document = copy.deepcopy(draw(studies()))
     for _ in range(draw(st.integers(1, 4))):
-        if list(places(document)):
-            broken(draw, document)
+        broken(draw, document)
     return toml(document)
 
 

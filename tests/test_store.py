@@ -241,7 +241,7 @@ def test_the_last_study_may_be_a_pilot(store: Store, study: Path) -> None:
 
 
 def test_an_empty_store_says_how_to_begin(store: Store) -> None:
-    with pytest.raises(InputError, match=r"no study has been run in this store\n  'ablate run STUDY' runs one"):
+    with pytest.raises(InputError, match=r"no study has been run in this store\n  'ablate run STUDY.toml' runs one"):
         find_study(store, None, None)
 
 

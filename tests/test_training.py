@@ -172,7 +172,9 @@ def test_plateau_watches_validation_and_never_test(study: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(study: Path) -> None:
-    with pytest.raises(DivergedError, match=r"training loss is nan in epoch \d, from step \d \(learning rate 1e\+30\)"):
+    with pytest.raises(
+        DivergedError, match=r"training loss is nan in epoch \d, from step \d \(learning rate 1e\+30 at its end\)"
+    ):
         trained(study, "baseline.optimizer.use=sgd", "baseline.optimizer.lr=1e30", "baseline.epochs=5")
 
 
