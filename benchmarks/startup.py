@@ -19,7 +19,7 @@ from pathlib import Path
 import peers
 
 from ablate.commands.prepare import Options, prepare
-from ablate.execute.jobs import EpochDone, Event, Finished, Job, Started
+from ablate.execute.jobs import EpochDone, Event, Finished, Job
 from ablate.execute.local import LocalProcesses
 from ablate.paths import data_dir, shipped
 from ablate.study.toml import Changes
@@ -57,8 +57,6 @@ def runs(folder: Path, count: int) -> tuple[list[float], list[float], float, flo
         elif isinstance(event, Finished):
             whole.append(now - ended)
             ended = now
-        elif isinstance(event, Started):
-            pass
 
     executor.run(jobs, tell)
     return first, whole, time.perf_counter() - began, trained
