@@ -20,8 +20,8 @@ from ablate.paths import data_dir
 from ablate.study.plan import run_specs
 from ablate.study.settle import settle
 from ablate.study.toml import Changes, read_study
+from ablate.training.build import build, load
 from ablate.training.machine import pick_device
-from ablate.training.run import build, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -77,14 +77,9 @@ def model(name: str) -> nn.Module:
     from ablate import ImageShape
 
     torch.manual_seed(0)
-    made: nn.Module = registry.get("model", MODELS[name]).build(
-        ImageShape(3, 32, 32), 100, settings=_defaults(registry, name)
-    )
+    entry = registry.get("model", MODELS[name])
+    made: nn.Module = entry.build(ImageShape(3, 32, 32), 100, settings=entry.check({}).settings)
     return made
-
-
-def _defaults(registry: Any, name: str) -> dict[str, Any]:
-    return dict(registry.get("model", MODELS[name]).check({}).settings)
 
 
 def pil_dataset() -> Any:

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from ablate.cli import app
 from ablate.commands import checks, checks_machine, doctor
 from ablate.commands.checks import Check
+from ablate.training import machine
 from ablate.training.granted import granted_bytes, granted_cores
 
 Write = Callable[[str, str], Path]
@@ -240,13 +241,19 @@ def test_without_control_groups_there_is_no_limit(folder: Path) -> None:
     assert granted_bytes(folder, folder / "none") is None
 
 
-def test_more_cores_counted_than_granted_is_a_warning() -> None:
-    assert checks_machine.cores_check(8, None).state == "ok"
-    assert checks_machine.cores_check(2, 2.5).state == "ok"
-    assert checks_machine.cores_check(1, 0.5).state == "ok"
-    found = checks_machine.cores_check(8, 2.5)
-    assert found.state == "warning"
-    assert found.remedy.endswith("--jobs 2")
+@pytest.mark.parametrize(("granted", "most"), [(None, 8), (2.5, 2), (0.5, 1), (16.0, 8)])
+def test_runs_are_never_started_for_more_cores_than_are_granted(
+    monkeypatch: pytest.MonkeyPatch, granted: float | None, most: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(machine, "granted_cores", lambda: granted)
+    assert machine.cores() == most
+    assert machine.default_jobs("cpu", 100) == min(most, machine.MOST_JOBS)
+
+
+def test_the_cores_are_told_with_what_a_container_grants() -> None:
+    assert checks_machine.cores_check(8, None).found == "8, no limit set by a container"
+    assert checks_machine.cores_check(2, 2.5).found == "2, the container grants 2.5"
 
 
 def test_little_memory_is_a_warning_also_where_only_the_container_has_little() -> None:

@@ -15,8 +15,8 @@ from ablate.components.discover import discover
 from ablate.study.plan import run_specs
 from ablate.study.settle import settle
 from ablate.study.toml import Changes, read_study
+from ablate.training.build import build, load
 from ablate.training.loop import Ingredients, autocast, begin_epoch, evaluate, train_epoch
-from ablate.training.run import build, load
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

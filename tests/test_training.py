@@ -134,7 +134,7 @@ def test_streams_of_one_seed_are_different_and_fixed() -> None:
 
 def test_all_variants_of_a_seed_see_the_images_in_the_same_order(study: Path) -> None:
     specs, registry = planned(study, "baseline.dataset.validation=0")
-    from ablate.training.run import build, load
+    from ablate.training.build import build, load
 
     orders = []
     for spec in specs[:2]:
@@ -237,7 +237,7 @@ def test_a_wrong_output_is_told(logits: object, text: str) -> None:
 def test_evaluation_is_the_mean_over_images_not_over_batches(study: Path) -> None:
     specs, registry = planned(study)
     from ablate.training import loop
-    from ablate.training.run import build, load
+    from ablate.training.build import build, load
 
     run = build(specs[0], registry, load(specs[0], registry, Path("data"), torch.device("cpu")))
     whole = evaluate(run, run.data.test)

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 # What a run costs beside its steps: its process, its data and its model.
 START_SECONDS = 1.0
-# Upper bounds of what a run's files and a line of its history take, measured on the shipped studies.
+# Upper bounds of what a run's files take on the disk and of a line of its history: 12,288 and 318 bytes were the most
+# in a store of the digits study and one of CIFAR-100.
 RECORD_BYTES, EPOCH_BYTES = 16_000, 500
 
 
@@ -65,7 +66,6 @@ class Prepared:
     planned: list[PlannedRun]
     home: Store
     record: StudyRecord | None
-    known: Known
 
     @property
     def todo(self) -> list[RunSpec]:
@@ -117,7 +117,7 @@ def prepare(options: Options) -> Prepared:
         return (home.run(key).spec() or {}).get("identity") if key else None
 
     planned = plan_runs(_only(options.only, specs, settled.study), home.state, before, settled.places)
-    return Prepared(options, registry, written, settled, specs, planned, home, record, known)
+    return Prepared(options, registry, written, settled, specs, planned, home, record)
 
 
 def _say_slow(prefix: str) -> None:

@@ -51,25 +51,24 @@ class RunOptions:
 def run_study(options: Options, how: RunOptions, executor: Executor | None = None) -> int:
     """Run a study and return the exit code: 0, or 1 where a run of it has failed."""
     check_device(options.device)
-    for home in (
-        (Store(options.store), Store(options.store).pilot) if options.changes.pilot else (Store(options.store),)
-    ):
+    store = Store(options.store)
+    for home in (store, store.pilot) if options.changes.pilot else (store,):
         home.make_writable()
     prepared = prepare(options)
     todo = _todo(prepared, how)
     how = replace(how, jobs=how.jobs or default_jobs(options.device, len(prepared.planned)))
     expected = expected_seconds(prepared, expected_costs(prepared))
     announce(prepared, todo, how, total_seconds(expected, how.jobs))
-    if todo:
-        executor = executor or _local(how)
-        fetch_data(prepared, todo)
-        states = rehearse(prepared, executor, todo, how)
-        check_space(prepared, states, todo, how)
+    if not todo:
+        record(prepared)
+        return summarize(prepared, how)
+    executor = executor or _local(how)
+    fetch_data(prepared, todo)
+    states = rehearse(prepared, executor, todo, how)
+    check_space(prepared, states, todo, how)
     record(prepared)
-    stopped = make_runs(prepared, executor, todo, how, expected) if todo and executor else None
-    if stopped is not None:
-        return say_stopped(prepared, stopped)
-    return summarize(prepared, how)
+    stopped = make_runs(prepared, executor, todo, how, expected)
+    return summarize(prepared, how) if stopped is None else say_stopped(prepared, stopped)
 
 
 def announce(prepared: Prepared, todo: Sequence[RunSpec], how: RunOptions, expected: float | None) -> None:

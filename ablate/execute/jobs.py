@@ -116,7 +116,7 @@ class Failed:
 
 Event = Started | UnderWay | EpochDone | Busy | Lost | Damaged | Halted | Stopped | Finished | Failed
 BUSY_SECONDS = 2.0
-"""How long to wait before looking again, where other processes make all the runs that are left."""
+"""How long to wait before looking again at a run that another process makes."""
 
 Tell = Callable[[Event], None]
 Stopping = Callable[[], bool]

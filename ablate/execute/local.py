@@ -180,8 +180,6 @@ class LocalProcesses:
                     if isinstance(last, (Busy, Lost)):
                         one.not_before = time.monotonic() + (BUSY_SECONDS if isinstance(last, Busy) else 0.0)
                         waiting.insert(0 if isinstance(last, Busy) else len(waiting), one)
-                if not running:
-                    time.sleep(0.05)  # all that is left is made by others
         if halted:
             raise StoreError(halted)
 
@@ -261,8 +259,10 @@ def _next(waiting: list[_Try]) -> _Try | None:
 
 def _ready(running: Mapping[Connection, _Try]) -> list[Connection]:
     """Wait a moment until a process has told something or ended, and return the connections of those."""
+    if not running:  # all that is left is made by others
+        time.sleep(WAIT_SECONDS)
     ends = {ours: one.process.sentinel for ours, one in running.items() if one.process is not None}
-    ready = set(connection.wait([*ends, *ends.values()], timeout=WAIT_SECONDS))
+    ready = set(connection.wait([*ends, *ends.values()], timeout=WAIT_SECONDS)) if ends else set()
     return [ours for ours, end in ends.items() if ours in ready or end in ready]
 
 

@@ -53,11 +53,11 @@ def work(job: Job, tell: Tell, stopping: Stopping = never) -> None:
 
 def _work(job: Job, folder: RunFolder, tell: Tell, stopping: Stopping) -> None:
     """Make a run that is ours to make, unless another process finished it since it was planned. Raises StoreError."""
-    damage = folder.damage()
     result = folder.result()
     if result is not None:
         tell(Finished(job.spec, result))
         return
+    damage = folder.damage()
     failure = folder.failure()
     if failure is not None and not job.retry:
         tell(Failed(job.spec, str(failure.get("reason", ""))))

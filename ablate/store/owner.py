@@ -45,7 +45,7 @@ class Owner:
         return self.boot == _boot()
 
 
-def read_owner(file: Path) -> Owner | None:
+def _named(file: Path) -> Owner | None:
     """Return whom a file names, dead or alive, or None."""
     found = read_document(file) or {}
     try:
@@ -59,7 +59,7 @@ def live_owner(file: Path, now: float | None = None) -> Owner | None:
 
     now: the time by the clock that sets the file's times, which is the file server's; this machine's where not given.
     """
-    owner = read_owner(file)
+    owner = _named(file)
     try:
         age = (time.time() if now is None else now) - file.stat().st_mtime
     except OSError:
@@ -100,12 +100,11 @@ def _boot() -> str:
 
 def _ended(owner: Owner) -> bool:
     """Tell whether a process of this machine is gone; one in another container cannot be seen from here."""
-    if os.name != "posix" or owner.host != platform.node():
-        return False
-    try:
-        os.kill(owner.pid, 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):
-        return False
+    if os.name == "posix" and owner.host == platform.node():
+        try:
+            os.kill(owner.pid, 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, OverflowError):  # it lives and is not ours, or was never a process
+            pass
     return False

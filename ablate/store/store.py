@@ -168,9 +168,9 @@ class RunFolder:
         damaged = self._result.exists() and self.result() is None
         return f"{shown(self._result)}: damaged; moved aside, and the run is made again" if damaged else ""
 
-    def history_fits(self) -> bool:
-        """Tell whether the epochs are those that the result was committed with."""
-        return (self.result() or {}).get("history") == self.history_digest()
+    def history_fits(self, result: Mapping[str, Any]) -> bool:
+        """Tell whether the epochs are those that a result was committed with."""
+        return result.get("history") == self.history_digest()
 
     def spec(self) -> Document | None:
         """Return what was written when the run started: `identity`, `variant`, `seed`, `environment`.

@@ -82,7 +82,8 @@ class Epoch:
     def mean_loss(self, batch_size: int) -> float:
         """Return the mean loss of the images seen so far; waits for the device."""
         sizes = [min(batch_size, len(self.order) - step * batch_size) for step in range(self.step)]
-        return sum(map(math.prod, zip(sizes, self.losses.tolist(), strict=False))) / sum(sizes)
+        losses: list[float] = self.losses[: self.step].tolist()
+        return sum(size * loss for size, loss in zip(sizes, losses, strict=True)) / sum(sizes)
 
     def broke(self) -> int:
         """Return the first step (from 1) whose loss is not finite, 0 where there is none; waits for the device."""

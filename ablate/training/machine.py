@@ -28,7 +28,7 @@ class Machine:
 
 
 MOST_JOBS = 4
-"""Each run holds its own copy of the data and of torch's state, about 1 GB."""
+"""A run has about 150 MB to itself, with the small model of the digits study (`benchmarks/packing.py`)."""
 
 RECORDED = ("torch", "torchvision", "timm", "numpy", "scikit-learn", "ablate-studies")
 
