@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import platform
 import statistics
@@ -24,7 +25,7 @@ from ablate.training.build import build, load
 from ablate.training.machine import pick_device
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ablate.training.loop import Ingredients
 
@@ -114,6 +115,40 @@ def interleaved(contenders: dict[str, Callable[[], float]], rounds: int) -> dict
         for name, contender in contenders.items():
             rates[name].append(contender())
     return {name: Timed(found) for name, found in rates.items()}
+
+
+class Apart:
+    """A contender in a process of its own, which has its own settings of the system's libraries.
+
+    make, given: a function of a module, and what to call it with there; it returns the measurement.
+    settings: environment variables that are set for this process alone.
+    """
+
+    def __init__(self, make: Callable[..., Callable[[], float]], *given: Any, settings: Mapping[str, str]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._ours, theirs = context.Pipe()
+        before = dict(os.environ)
+        os.environ.update(settings)
+        context.Process(target=_measure, args=(theirs, torch.get_num_threads(), make, given)).start()
+        os.environ.clear()
+        os.environ.update(before)
+        theirs.close()
+
+    def __call__(self) -> float:
+        """Measure once."""
+        self._ours.send("measure")
+        found: float = self._ours.recv()
+        return found
+
+
+def _measure(theirs: Any, threads: int, make: Callable[..., Callable[[], float]], given: tuple[Any, ...]) -> None:
+    torch.set_num_threads(threads)
+    measure = make(*given)
+    try:
+        while theirs.recv():
+            theirs.send(measure())
+    except EOFError:  # the benchmark is over
+        os._exit(0)
 
 
 def rate(images: int, work: Callable[[], object], device: torch.device | None = None) -> float:

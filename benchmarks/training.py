@@ -3,7 +3,8 @@
     pip install lightning timm
     ABLATE_DATA_DIR=... python benchmarks/training.py --models "simple CNN" ResNet18 --rounds 5
 
-All train the same model with the same batch, augmentation and optimizer on real CIFAR-100, in turn, in one process:
+All train the same model with the same batch, augmentation and optimizer on real CIFAR-100, in turn, each in a process
+of its own, ablate's with the settings that `ablate run` gives it:
 a tutorial's loop (torchvision's transforms on PIL images, two workers, `.item()` each step), PyTorch Lightning in
 fp32 and bf16-mixed, timm's loader and loop, ablate, and ablate's own model step on one fixed batch with no data at
 all ("compute only"). Peers that are not installed are left out.
@@ -23,6 +24,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from ablate.execute.processes import SETTINGS
 from ablate.training.augment import in_floats
 from ablate.training.loop import autocast, begin_epoch, exact, normalised, train_epoch
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from ablate.training.loop import Ingredients
 
 BATCH = 128
+PEERS = {"OMP_WAIT_POLICY": "PASSIVE"}  # as ours has it: without it the peers are slower still, and less steady
 
 
 def tutorial(name: str, steps: int, device: torch.device) -> Callable[[], float]:
@@ -184,17 +187,18 @@ def main() -> None:
     print(peers.versions("lightning", "timm"), flush=True)
     for name in args.models:
         steps = args.steps if name == "simple CNN" else max(5, args.steps // 3)
-        contenders = {"tutorial": tutorial(name, steps, device)}
+        contenders = {"tutorial": peers.Apart(tutorial, name, steps, device, settings=PEERS)}
         if find_spec("lightning"):
-            contenders["Lightning"] = lightning(name, steps, device, "32-true")
-            contenders["Lightning bf16"] = lightning(name, steps, device, "bf16-mixed")
+            for title, precision in (("Lightning", "32-true"), ("Lightning bf16", "bf16-mixed")):
+                contenders[title] = peers.Apart(lightning, name, steps, device, precision, settings=PEERS)
         if find_spec("timm"):
-            contenders["timm loop"] = timm_loop(name, steps, device)
-        contenders["ablate fp32, all taps"] = ours(name, steps, device, "fp32", live=False)
-        contenders["ablate fp32"] = ours(name, steps, device, "fp32")
-        contenders["ablate bf16"] = ours(name, steps, device, "bf16")
-        contenders["compute only, fp32"] = compute_only(name, steps, device, "fp32")
-        contenders["compute only, bf16"] = compute_only(name, steps, device, "bf16")
+            contenders["timm loop"] = peers.Apart(timm_loop, name, steps, device, settings=PEERS)
+        contenders["ablate fp32, all taps"] = peers.Apart(ours, name, steps, device, "fp32", False, settings=SETTINGS)
+        for precision in ("fp32", "bf16"):
+            contenders[f"ablate {precision}"] = peers.Apart(ours, name, steps, device, precision, settings=SETTINGS)
+        for precision in ("fp32", "bf16"):
+            alone = peers.Apart(compute_only, name, steps, device, precision, settings=SETTINGS)
+            contenders[f"compute only, {precision}"] = alone
         title = f"{name} ({parameters(peers.model(name)):,} weights)"
         print(
             "\n" + peers.table(title, peers.interleaved(contenders, args.rounds), ["tutorial", "Lightning"]), flush=True

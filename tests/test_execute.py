@@ -84,6 +84,9 @@ def jobs(study: Path, *settings: str) -> list[Job]:
     return [Job(spec, Path("store").resolve(), Machine(Path("data"), "cpu", 1), study.resolve()) for spec in specs]
 
 
+EACH_STEP = Limits(checkpoint_seconds=0.0)
+
+
 def run(executor: Executor, todo: list[Job]) -> list[Event]:
     events: list[Event] = []
     executor.run(todo, events.append)
@@ -272,6 +275,7 @@ def test_a_damaged_result_is_moved_aside_and_the_run_made_again(study: Path) -> 
 
 def test_a_run_that_was_killed_goes_on_from_its_checkpoint(study: Path) -> None:
     (job,) = jobs(study, "baseline.epochs=40", "baseline.dataset.images=300")[:1]
+    job = replace(job, limits=EACH_STEP)
     seen: list[Event] = []
 
     def tell(event: Event) -> None:
@@ -401,7 +405,7 @@ def moody(*, after: int = 4):
 def test_a_lost_run_is_tried_again_from_its_checkpoint(study: Path, write: Write) -> None:
     write("plugins/sleeps.py", SLEEPS)
     (job,) = jobs(study, 'flipped.augmentation=[{ use = "moody" }]')[1:2]
-    events = run(LocalProcesses(1), [job])
+    events = run(LocalProcesses(1), [replace(job, limits=EACH_STEP)])
     (lost,) = [e for e in events if isinstance(e, Lost)]
     assert "exit code 9" in lost.reason
     assert lost.tries_left == 2
@@ -488,7 +492,8 @@ def test_a_rehearsal_that_was_killed_from_outside_is_tried_once_more(study: Path
 def test_a_full_disk_halts_the_study_with_one_error_and_it_goes_on_with_room(
     executor: Executor, study: Path, small_disk: Path
 ) -> None:
-    todo = [replace(job, store=small_disk / "store") for job in jobs(study, "baseline.model.hidden=1200")]
+    todo = jobs(study, "baseline.model.hidden=1200")
+    todo = [replace(job, store=small_disk / "store", limits=EACH_STEP) for job in todo]
     Store(small_disk / "store").make_writable()
     filler = small_disk / "filler"
     filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - 40_000))

@@ -201,3 +201,14 @@ def test_a_hostile_checkpoint_runs_nothing(folder: Path) -> None:
     with pytest.raises(NoCheckpointError, match="cannot be read"):
         read_checkpoint(folder / "c.pt", "key")
     assert not Path("hacked").exists()
+
+
+def test_short_epochs_share_a_checkpoint(study: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    spec, registry = planned(study, "baseline.epochs=4")
+    kept = []
+    monkeypatch.setattr(Disk, "keep", lambda _, state: kept.append(state["epoch"]))
+    for least, most in ((0.0, 3), (1000.0, 0)):
+        kept.clear()
+        monkeypatch.setattr("ablate.training.run.KEEP_SECONDS", least)
+        train_run(spec, registry, Machine(Path("data"), "cpu", 1), Disk(tmp_path / "state"), Limits())
+        assert len(kept) == most

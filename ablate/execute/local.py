@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import signal
 import sys
 import time
@@ -105,13 +104,10 @@ class LocalProcesses:
         linux = sys.platform == "linux"
         self._context: Any = multiprocessing.get_context("forkserver" if linux else "spawn")
         if linux:
-            self._context.set_forkserver_preload(["ablate.execute.leash", "ablate.execute.worker"])
+            self._context.set_forkserver_preload([f"ablate.execute.{name}" for name in ("leash", "worker", "warm")])
 
     def warm_up(self) -> None:
         """Start loading torch in the background; worth it as soon as a run is sure to come."""
-        # Threads that spin while they wait are fastest on an idle machine and ruinous on a busy one
-        # (measured: 5x slower beside one other process), and an ablation is seldom alone.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if self._context.get_start_method() == "forkserver":
             from multiprocessing import forkserver
 

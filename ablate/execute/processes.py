@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 DRIVER = "ABLATE_DRIVER"
 """The environment variable that names the driver's process while another one starts."""
 
+# What a run's process is started with, unless the user says otherwise.
+SETTINGS = {
+    # Threads that spin while they wait are fastest on an idle machine and ruinous on a busy one
+    # (measured: 5x slower beside one other process), and an ablation is seldom alone.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # GNU's malloc gives the large arrays of each step back to the system and has them again, page by page: a fifth of
+    # the time of a small network's step. So it keeps them, on huge pages where those are for the asking.
+    "GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184:glibc.malloc.hugetlb=1",
+}
+
 
 def died(exitcode: int | None) -> str:
     """Say how a process ended that told nothing of it."""
@@ -103,17 +113,20 @@ def kill(process: BaseProcess) -> None:
 
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
-    """Name the driver to what starts now, and hide the main module from it.
+    """Give what starts now the driver's name and our settings, and hide the main module from it.
 
     multiprocessing would import it again in each child: slow for a command, and for a user's script
     without a main guard a loop. Our children need nothing from it.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
+    ours = {name: value for name, value in SETTINGS.items() if name not in os.environ}
     if threading.current_thread() is threading.main_thread():  # what another one starts would end with that thread
-        os.environ[DRIVER] = str(os.getpid())
+        ours[DRIVER] = str(os.getpid())
+    os.environ.update(ours)
     try:
         yield
     finally:
         sys.modules["__main__"] = main
-        os.environ.pop(DRIVER, None)
+        for name in ours:
+            os.environ.pop(name, None)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..study.spec import Limits, RunSpec
 
 TELL_SECONDS = 1.0
+KEEP_SECONDS = 1.0
+"""Epochs that take less than this share a checkpoint: writing one after each would take longer than it could save."""
 Record = dict[str, Any]
 """One epoch: `epoch`, `lr`, `train/loss`, `validation/…`, `test/…`, `seconds` (training), `evaluation_seconds`, ..."""
 
@@ -129,6 +131,7 @@ class _Trainer:
         self._number, self._epoch = 1, None  # type: int, Epoch | None
         self.records: list[Record] = []
         self._told = self._kept = time.perf_counter()
+        self._least = min(KEEP_SECONDS, limits.checkpoint_seconds)
 
     def restore(self, state: State) -> None:
         """Go back to a kept state."""
@@ -147,7 +150,8 @@ class _Trainer:
                     f"(learning rate {record['lr']:g} at its end)"
                 )
             self._number, self._epoch = self._number + 1, None
-            if self._number <= epochs or self._limits.keep_checkpoints:
+            last = self._number > epochs
+            if self._limits.keep_checkpoints if last else time.perf_counter() - self._kept >= self._least:
                 self._keep()
         return self.records
 
