@@ -9,6 +9,8 @@ STORE/runs/KEY/                one folder for each run:
     lock                       held by the one process that makes the run
     owner.json                 which process that is, touched every few seconds (see `owner`)
 STORE/studies/NAME.json        what was run under a study's name (see `studies`)
+STORE/tuning/NAME.json         what tuning found for a study (see `tune.records`)
+STORE/tuning/journal.log       Optuna's trials, unless another storage is named
 STORE/last.json                the study run last
 STORE/known.json               library components that were checked before
 STORE/index.json               results that were read before and found sound
@@ -77,6 +79,11 @@ class Store:
     def studies_folder(self) -> Path:
         """Return the folder of study records."""
         return self.root / "studies"
+
+    @property
+    def tuning_folder(self) -> Path:
+        """Return the folder of what tuning found, and of Optuna's own journal."""
+        return self.root / "tuning"
 
     @property
     def index_file(self) -> Path:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ..components.contracts import Space
+
 Place = tuple[str | int, ...]
 """Where something stands in a study file: keys and list indices from the top; empty for the command line."""
 
@@ -74,7 +76,8 @@ class Variant:
 
     enhancements: the author's words for what is new, for the table; empty to have them derived.
     reported: a paper's own numbers by metric (`accuracy` as a fraction, `loss`).
-    note: why, in the author's words.
+    note: why, in the author's words. tuned: for a variant that is another one (its parent) with the best settings
+    that tuning found, those settings; empty for all that a study file lists.
     """
 
     name: str
@@ -85,6 +88,7 @@ class Variant:
     reported: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
     place: Place = field(default=(), compare=False)
+    tuned: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,26 @@ class Limits:
     checkpoint_seconds: float = 120.0
     go_on: bool = False
     keep_checkpoints: bool = False
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How a study is tuned; none of it is part of a final run's key.
+
+    trials: in total for each variant. metric: what is made best, on the validation split unless the study says
+    `steers_by_test`. space: by setting, such as `optimizer.lr`; None for the components' own ranges of learning
+    rate and weight decay. epochs: share of a variant's epochs that a trial trains. sampler, pruner: by name, with
+    Optuna's settings. seed: of every trial, and of no final run.
+    """
+
+    trials: int = 50
+    metric: str = "validation/accuracy"
+    space: Space | None = None
+    epochs: float = 1.0
+    sampler: Choice = Choice("tpe")
+    pruner: Choice = Choice("none")
+    seed: int = 1000
+    steers_by_test: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,6 +147,7 @@ class Study:
     plugins: tuple[Path, ...] = ()
     pilot: bool = False
     limits: Limits = Limits()
+    tuning: Tuning = Tuning()
 
     def variant(self, name: str) -> Variant:
         """Return the variant of this name; KeyError where there is none."""
