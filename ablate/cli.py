@@ -49,6 +49,7 @@ def root(
 
 
 StudyFile = Annotated[Path, typer.Argument(help="The study file.", show_default=False)]
+LastStudyFile = Annotated[Path | None, typer.Argument(help="The study file. [the study run last]", show_default=False)]
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="NAME.KEY=VALUE", help="Change the study, as in baseline.epochs=2.")
 ]
@@ -68,6 +69,7 @@ DataOption = Annotated[
 JobsOption = Annotated[
     int, typer.Option("--jobs", "-j", min=0, metavar="N", help="Runs at a time; 0 for as many as fit this machine.")
 ]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -95,7 +97,8 @@ def _command(function: Callable[..., int]) -> Callable[..., None]:
             _stop(f"error: {error}", 1)
         except KeyboardInterrupt as error:
             number = signal.SIGTERM if isinstance(error, TerminatedError) else signal.SIGINT
-            more = "; what is finished is stored, and the same command goes on" if function.__name__ == "run" else ""
+            goes_on = function.__name__ in ("run", "tune")
+            more = "; what is finished is stored, and the same command goes on" if goes_on else ""
             _stop(f"\nstopped{more}", 128 + number)
         except typer.Abort:  # Ctrl-C at a question
             _stop("\nstopped", 128 + signal.SIGINT)
@@ -122,7 +125,10 @@ def run(
     seeds: SeedsOption = "",
     pilot: PilotOption = False,
     jobs: JobsOption = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device: DeviceOption = "auto",
+    tuned: Annotated[
+        bool, typer.Option("--tuned", help="Also each variant with the best settings that 'ablate tune' found.")
+    ] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try runs again that failed before.")] = False,
     store: StoreOption = None,
     data_dir: DataOption = None,
@@ -132,7 +138,48 @@ def run(
     from .commands.run import RunOptions, run_study
 
     how = RunOptions(jobs, retry_failed, json)
-    return run_study(replace(_options(study, set_, only, seeds, pilot, store, data_dir), device=device), how)
+    options = replace(_options(study, set_, only, seeds, pilot, store, data_dir), device=device)
+    if tuned:
+        from .commands.tune import with_tuned
+
+        options = with_tuned(options)
+    return run_study(options, how)
+
+
+@app.command()
+@_command
+def tune(
+    study: Annotated[
+        Path | None, typer.Argument(help="The study file. [the study run last]", show_default=False)
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="In total for each variant. [the study's, or 50]")
+    ] = None,
+    objective: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME", help="accuracy, loss, seconds, parameters or flops; several give the best trade-offs."
+        ),
+    ] = [],  # typer copies it
+    storage: Annotated[
+        str, typer.Option(metavar="URL", help="Where Optuna keeps trials, as postgresql://... [the store]")
+    ] = "",
+    set_: SetOption = [],
+    only: OnlyOption = [],
+    jobs: JobsOption = 0,
+    device: DeviceOption = "auto",
+    store: StoreOption = None,
+    data_dir: DataOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Look for the best settings of every variant, with the same chance for each."""
+    from .commands.tune import TuneOptions, last_study, tune_study
+    from .paths import store_dir
+
+    how = TuneOptions(trials, tuple(objective), storage, jobs, json)
+    if study is None:
+        study, set_ = last_study(store_dir(store), set_)
+    return tune_study(replace(_options(study, set_, only, "", False, store, data_dir), device=device), how)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..components.discover import discover
@@ -13,10 +13,10 @@ from ..paths import shown
 from ..store.files import read_document, write_document
 from ..store.frame import Cost, costs
 from ..store.store import Store
-from ..store.studies import StudyRecord, load_study
+from ..store.studies import StudyRecord, load_study, written_digest
 from ..study.plan import PlannedRun, cost_key, plan_runs, run_specs
 from ..study.settle import Known, Settled, settle
-from ..study.toml import Changes, read_study
+from ..study.toml import Changes, Reading, read_study
 from ..training.machine import fast_precision
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..components.contracts import Source
     from ..components.registry import Registry
     from ..study.spec import Choice, RunSpec, Study
+    from ..study.tuning import Found
 
 # What a run costs beside its steps: its process, its data and its model.
 START_SECONDS = 1.0
@@ -54,18 +55,23 @@ class Options:
 class Prepared:
     """A study ready to run: read, settled, and each of its runs looked up in the store.
 
-    written is the study as read, settled the same with every setting filled in; specs are all its runs, planned
+    reading is the study as read, settled the same with every setting filled in; specs are all its runs, planned
     those that were asked for; home is the store they belong in; record is what was run under its name before.
     """
 
     options: Options
     registry: Registry
-    written: Study
+    reading: Reading
     settled: Settled
     specs: list[RunSpec]
     planned: list[PlannedRun]
     home: Store
     record: StudyRecord | None
+
+    @property
+    def written(self) -> Study:
+        """Return the study as read."""
+        return self.reading.study
 
     @property
     def todo(self) -> list[RunSpec]:
@@ -93,9 +99,14 @@ class Prepared:
 
 def prepare(options: Options) -> Prepared:
     """Read, check and plan a study. Raises InputError for whatever is wrong, before anything runs."""
-    reading = read_study(options.study, options.changes)
     store = Store(options.store)
     home = store.pilot if options.changes.pilot else store
+    reading = read_study(options.study, options.changes)
+    record = load_study(home, reading.study.name)
+    asked_for_tuned = bool(options.changes.tuned)
+    if record and not asked_for_tuned:
+        options = replace(options, changes=replace(options.changes, tuned=_still_tuned(options, record)))
+        reading = read_study(options.study, options.changes)
     known: Known = read_document(store.known_file) or {}
     written = reading.study
     registry = discover(options.study, written.plugins)
@@ -105,7 +116,6 @@ def prepare(options: Options) -> Prepared:
         with contextlib.suppress(StoreError):  # a cache: without it the next command is slower, and no more
             write_document(store.known_file, known)
     specs = run_specs(settled, settled.study.seeds)
-    record = load_study(home, written.name)
     if record and record.path != options.study.resolve() and record.path.exists():
         raise InputError(
             f"{shown(options.study)}: the name '{written.name}' is that of {shown(record.path)} in this store\n"
@@ -116,8 +126,20 @@ def prepare(options: Options) -> Prepared:
         key = record.last_key(spec.variant, spec.seed) if record else None
         return (home.run(key).spec() or {}).get("identity") if key else None
 
-    planned = plan_runs(_only(options.only, specs, settled.study), home.state, before, settled.places)
-    return Prepared(options, registry, written, settled, specs, planned, home, record)
+    asked = _only(options.only, specs, settled.study)
+    if not asked_for_tuned and not options.only:  # they stay in the study, and are run where --tuned asks for them
+        asked = [spec for spec in asked if not settled.study.variant(spec.variant).tuned]
+    planned = plan_runs(asked, home.state, before, settled.places)
+    return Prepared(options, registry, reading, settled, specs, planned, home, record)
+
+
+def _still_tuned(options: Options, record: StudyRecord) -> Found:
+    """Return the tuned variants that the study was run with and that are still what they were then."""
+    found = record.changes.tuned
+    study = read_study(options.study, replace(options.changes, tuned=found)).study
+    planned = {row.digest for row in record.rows}
+    same = {v.parent for v in study.variants if v.tuned and written_digest(v.recipe) in planned}
+    return tuple((name, settings) for name, settings in found if name in same)
 
 
 def _say_slow(prefix: str) -> None:

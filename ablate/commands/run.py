@@ -81,13 +81,18 @@ def announce(prepared: Prepared, todo: Sequence[RunSpec], how: RunOptions, expec
     rest = f"{len(todo)} to make{at_once}{when}" if todo else "nothing to make"
     text.note(f"{head}, {stored} stored, {rest}")
     if todo and not study.pilot:
-        places: dict[str, list[str]] = {}
-        for finding in findings(study):
-            places.setdefault(finding.code, []).append(finding.where)
-        for code, where in places.items():
-            text.note(f"  doubtful: {code} ({listing(where)})")
-        if places:
-            text.note(f"  'ablate plan {shown(prepared.options.study)}' says why, and what to do about it")
+        announce_doubts(prepared)
+
+
+def announce_doubts(prepared: Prepared) -> None:
+    """Say what is doubtful about a study, and where that is explained."""
+    places: dict[str, list[str]] = {}
+    for finding in findings(prepared.settled.study):
+        places.setdefault(finding.code, []).append(finding.where)
+    for code, where in places.items():
+        text.note(f"  doubtful: {code} ({listing(where)})")
+    if places:
+        text.note(f"  'ablate plan {shown(prepared.options.study)}' says why, and what to do about it")
 
 
 def fetch_data(prepared: Prepared, specs: Sequence[RunSpec]) -> None:
@@ -105,7 +110,7 @@ def rehearse(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], ho
     for spec in todo:
         first.setdefault(spec.variant, spec)
     text.note(f"trying out {len(first)} variant{'s' if len(first) > 1 else ''}: each is built and takes one step")
-    found = executor.rehearse(_jobs(prepared, list(first.values()), how))
+    found = executor.rehearse(jobs_of(prepared, list(first.values()), how))
     failed = found.failed
     if failed:
         # One reason for all is the machine's fault, or the baseline's, and is told once.
@@ -152,7 +157,7 @@ def make_runs(
         Interrupts(lambda: text.note(stop_text)) as interrupts,
         progress(todo, lambda spec: expected.get(spec.key)) as tell,
     ):
-        executor.run(_jobs(prepared, todo, how), tell, interrupts.stopping)
+        executor.run(jobs_of(prepared, todo, how), tell, interrupts.stopping)
     return interrupts.signal
 
 
@@ -192,9 +197,9 @@ def summarize(prepared: Prepared, how: RunOptions) -> int:
         text.note("  --retry-failed tries them again")
     if study.pilot:
         text.note("this was a pilot: it shows that everything runs, and its numbers mean nothing")
-        text.note(f"next: ablate run {shown(prepared.options.study)}{_same_store(prepared.options)}")
+        text.note(f"next: ablate run {shown(prepared.options.study)}{same_store(prepared.options)}")
     else:
-        text.note("next: ablate report" + _same_store(prepared.options))
+        text.note("next: ablate report" + same_store(prepared.options))
     return 1 if len(failed) else 0
 
 
@@ -211,7 +216,8 @@ def _todo(prepared: Prepared, how: RunOptions) -> list[RunSpec]:
     return list({spec.key: spec for spec in reversed(specs)}.values())[::-1]
 
 
-def _jobs(prepared: Prepared, specs: Sequence[RunSpec], how: RunOptions) -> list[Job]:
+def jobs_of(prepared: Prepared, specs: Sequence[RunSpec], how: RunOptions) -> list[Job]:
+    """Return the jobs of runs, with all that another process needs for them."""
     options = prepared.options
     machine = Machine(options.data_dir, options.device, max(1, cores() // how.jobs))
     study = prepared.written
@@ -228,5 +234,6 @@ def _records(runs: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _same_store(options: Options) -> str:
+def same_store(options: Options) -> str:
+    """Return what a command needs to find the same store."""
     return "" if options.store == Path("ablate-store").resolve() else f" --store {shown(options.store)}"

@@ -165,7 +165,7 @@ class Live:
                 Text(f"{row.spec.variant}, seed {row.spec.seed}"),
                 f"{row.epochs:.1f} of {row.spec.recipe.epochs}",
                 f"{record['train/loss']:.3f}" if record else "–",
-                percent(record["test/accuracy"]) if record else "–",
+                percent(record.get("test/accuracy")) if record else "–",
                 f"{record['images_per_second']:,.0f}" if record else "–",
             )
         return table
@@ -203,6 +203,7 @@ def ending(event: Finished | Failed | Busy | Lost | Damaged | Halted | Stopped, 
         return f"damaged {name}: {event.what}"
     if isinstance(event, Failed):
         return f"failed  {name}: {event.reason}"
-    loss = event.result.get("test/loss")
-    text = f"done    {name}: test {percent(event.result.get('test/accuracy'))}"
+    split = "test" if "test/accuracy" in event.result else "validation"
+    loss = event.result.get(f"{split}/loss")
+    text = f"done    {name}: {split} {percent(event.result.get(f'{split}/accuracy'))}"
     return f"{text}, loss {loss:.3f}  ({duration(seconds)})" if loss is not None else f"{text}  ({duration(seconds)})"

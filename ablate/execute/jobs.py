@@ -118,7 +118,8 @@ Event = Started | UnderWay | EpochDone | Busy | Lost | Damaged | Halted | Stoppe
 BUSY_SECONDS = 2.0
 """How long to wait before looking again at a run that another process makes."""
 
-Tell = Callable[[Event], None]
+Tell = Callable[[Event], bool | None]
+"""Told of each event; True in answer to one of a run under way has that run keep its state and stop."""
 Stopping = Callable[[], bool]
 """Asked again and again: whether to begin no more runs, and to let those under way keep their state and stop."""
 
@@ -132,7 +133,7 @@ class Rehearsed:
 
 
 @dataclass(frozen=True)
-class Trial:
+class Tryout:
     """One variant's rehearsal: why it failed, or how large its state is; begun, while there is neither."""
 
     variant: str
@@ -145,7 +146,7 @@ class Trial:
         return not self.reason and self.state_bytes is None
 
 
-def rehearsed(told: Iterable[Trial]) -> Rehearsed:
+def rehearsed(told: Iterable[Tryout]) -> Rehearsed:
     """Sum up what rehearsals told."""
     told = list(told)
     return Rehearsed(
@@ -166,8 +167,10 @@ class Executor(Protocol):
         """Build each job's run and take one step."""
         ...
 
-    def run(self, jobs: Sequence[Job], tell: Tell, stopping: Stopping = never) -> None:
+    def run(self, jobs: Iterable[Job], tell: Tell, stopping: Stopping = never) -> None:
         """Make all runs, telling of each as it goes; once `stopping` is true, save those under way and begin none.
+
+        jobs: taken one by one, each when there is room for it, so that it may depend on what was told before.
 
         Raises StoreError where the store or the machine gave way, once no run is under way any more.
         """

@@ -33,7 +33,7 @@ from .jobs import (
     Stopped,
     Stopping,
     Tell,
-    Trial,
+    Tryout,
     UnderWay,
     never,
     rehearsed,
@@ -57,7 +57,7 @@ WAIT_SECONDS = 0.25
 
 @dataclass
 class _Try:
-    """A job with the process that makes it, and how often that was tried."""
+    """A job with the process that makes it, how often that was tried, and when it was asked to stop (0 if never)."""
 
     job: Job
     process: BaseProcess | None = None
@@ -66,6 +66,7 @@ class _Try:
     ended: str = ""
     busy: bool = False
     not_before: float = 0.0
+    asked: float = 0.0
 
     def end(self, reason: str) -> None:
         """End the process for a reason of ours."""
@@ -116,7 +117,7 @@ class LocalProcesses:
 
     def rehearse(self, jobs: Sequence[Job]) -> Rehearsed:
         """Build each job's run and take one step, in a process of its own."""
-        told: list[Trial] = []
+        told: list[Tryout] = []
         left = {job.spec.variant: job for job in jobs}
         killed: set[str] = set()
         while left:
@@ -141,41 +142,46 @@ class LocalProcesses:
                 left[begun] = next(job for job in jobs if job.spec.variant == begun)
                 told.pop()
                 continue
-            told += [Trial(variant, reason) for variant in ([begun] if begun else left)]
+            told += [Tryout(variant, reason) for variant in ([begun] if begun else left)]
             if not begun:
                 break
         return rehearsed(told)
 
-    def run(self, jobs: Sequence[Job], tell: Tell, stopping: Stopping = never) -> None:
+    def run(self, jobs: Iterable[Job], tell: Tell, stopping: Stopping = never) -> None:
         """Make all runs, in order of their start. On an exception every process is ended first.
 
         A run whose process is lost is tried again from its checkpoint, up to TRIES times in all. One that is
         asked to stop and does not within STOP_SECONDS is ended; it goes on from its last checkpoint.
         """
-        waiting = [_Try(job) for job in reversed(jobs)]
+        new = (_Try(job) for job in jobs)
+        waiting: list[_Try] = []
         running: dict[Connection, _Try] = {}
-        asked = 0.0
         halted = ""
 
         def over() -> bool:
             return bool(halted) or stopping()
 
         with _ending(running):
-            while running or (waiting and not over()):
-                while len(running) < self._most and not over() and (one := _next(waiting)):
+            while True:
+                while len(running) < self._most and not over():
+                    # Those that others make are looked at last: the others are at work.
+                    one = _next(waiting, busy=False) or next(new, None) or _next(waiting, busy=True)
+                    if one is None:
+                        break
                     one.process, ours = self._start(make_run, one.job)
                     one.began = time.monotonic()
                     running[ours] = one
-                if over() and not asked:
-                    asked = time.monotonic()
+                if not running and (over() or not waiting):
+                    break
+                if over():
                     _ask_to_stop(running)
-                _end_overdue(running.values(), asked)
+                _end_overdue(running.values())
                 for ours, last in self._news(running, tell):
                     one = running.pop(ours)
                     halted = halted or (last.reason if isinstance(last, Halted) else "")
                     if isinstance(last, (Busy, Lost)):
                         one.not_before = time.monotonic() + (BUSY_SECONDS if isinstance(last, Busy) else 0.0)
-                        waiting.insert(0 if isinstance(last, Busy) else len(waiting), one)
+                        waiting.append(one)
         if halted:
             raise StoreError(halted)
 
@@ -195,10 +201,11 @@ class LocalProcesses:
             event = ours.recv() if ours.poll() else one.lost()
         except (EOFError, OSError):
             event = one.lost()
-        if not (isinstance(event, Busy) and one.busy):  # told once, however often it is looked at again
-            tell(event)
+        unwanted = not (isinstance(event, Busy) and one.busy) and tell(event)  # busy is told once
         one.busy = isinstance(event, Busy)
         if isinstance(event, (Started, UnderWay, EpochDone, Damaged)):
+            if unwanted:
+                _ask_to_stop({ours: one})
             return None
         assert one.process is not None  # it has just told something
         one.process.join(timeout=10)
@@ -220,7 +227,7 @@ class LocalProcesses:
         return process, ours
 
 
-def _hear(process: BaseProcess, ours: Connection, told: list[Trial], limit: float | None) -> str:
+def _hear(process: BaseProcess, ours: Connection, told: list[Tryout], limit: float | None) -> str:
     """Take down what a process tells of rehearsals; return why it ended before they were done, or "".
 
     limit: seconds that one rehearsal may take; REHEARSAL_SECONDS at most.
@@ -244,10 +251,10 @@ def _hear(process: BaseProcess, ours: Connection, told: list[Trial], limit: floa
     return f"its rehearsal, one step, took longer than {seconds:g} s"
 
 
-def _next(waiting: list[_Try]) -> _Try | None:
-    """Take the next run whose time has come; None where there is none."""
+def _next(waiting: list[_Try], *, busy: bool) -> _Try | None:
+    """Take the next run whose time has come, of those that another process makes or of the others; None if none."""
     now = time.monotonic()
-    found = next((one for one in reversed(waiting) if one.not_before <= now), None)
+    found = next((one for one in waiting if one.busy == busy and one.not_before <= now), None)
     if found is not None:
         waiting.remove(found)
     return found
@@ -262,20 +269,23 @@ def _ready(running: Mapping[Connection, _Try]) -> list[Connection]:
     return [ours for ours, end in ends.items() if ours in ready or end in ready]
 
 
-def _ask_to_stop(running: Iterable[Connection]) -> None:
-    for ours in running:
-        with contextlib.suppress(OSError):
-            ours.send("stop")
+def _ask_to_stop(running: Mapping[Connection, _Try]) -> None:
+    """Ask runs to keep their state and stop, each once."""
+    for ours, one in running.items():
+        if not one.asked:
+            one.asked = time.monotonic()
+            with contextlib.suppress(OSError):
+                ours.send("stop")
 
 
-def _end_overdue(running: Iterable[_Try], asked: float) -> None:
-    """End runs that take longer than they may, and those that were asked to stop (at `asked`) and did not."""
+def _end_overdue(running: Iterable[_Try]) -> None:
+    """End runs that take longer than they may, and those that were asked to stop and did not."""
     now = time.monotonic()
     for one in running:
         limit = one.job.limits.run_timeout
         if limit is not None and now - one.began > limit:
             one.end(f"timed out after {limit:g} s (run_timeout)")
-        if asked and now - asked > STOP_SECONDS:
+        if one.asked and now - one.asked > STOP_SECONDS:
             one.end(STOPPED)
 
 

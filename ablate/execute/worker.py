@@ -29,7 +29,7 @@ from .jobs import (
     Stopped,
     Stopping,
     Tell,
-    Trial,
+    Tryout,
     UnderWay,
     never,
 )
@@ -95,17 +95,17 @@ def _failed(job: Job, folder: RunFolder, error: BaseException) -> Failed:
     return Failed(job.spec, reason)
 
 
-def rehearse_all(jobs: Sequence[Job], tell: Callable[[Trial], None]) -> None:
+def rehearse_all(jobs: Sequence[Job], tell: Callable[[Tryout], None]) -> None:
     """Rehearse jobs one by one, telling before and after each."""
     for job in jobs:
-        tell(Trial(job.spec.variant))
+        tell(Tryout(job.spec.variant))
         registry = None
         try:
             registry = _registry(job)
-            tell(Trial(job.spec.variant, state_bytes=rehearse(job.spec, registry, job.machine)))
+            tell(Tryout(job.spec.variant, state_bytes=rehearse(job.spec, registry, job.machine)))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             place = _plugin_line(error, registry) if registry else ""
-            tell(Trial(job.spec.variant, reason_of(error, place)))
+            tell(Tryout(job.spec.variant, reason_of(error, place)))
 
 
 def reason_of(error: BaseException, place: str = "") -> str:

@@ -216,7 +216,10 @@ def _record(store: Store, document: Document | None) -> StudyRecord | None:
             path=path,
             text=str(document["text"]),
             changes=Changes(
-                tuple(map(str, changes["settings"])), tuple(map(int, seeds)) if seeds else None, bool(changes["pilot"])
+                tuple(map(str, changes["settings"])),
+                tuple(map(int, seeds)) if seeds else None,
+                bool(changes["pilot"]),
+                tuple((str(name), dict(settings)) for name, settings in changes.get("tuned", ())),
             ),
             time=str(document["time"]),
             rows=tuple(_row(*row) for row in document["rows"]),

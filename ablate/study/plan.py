@@ -37,7 +37,9 @@ class PlannedRun:
 
 def run_specs(settled: Settled, seeds: Sequence[int]) -> list[RunSpec]:
     """Return the runs of a study, all variants of the first seed before any of the second."""
-    return [_spec(settled, variant.name, variant.recipe, seed) for seed in seeds for variant in settled.study.variants]
+    return [
+        run_spec(settled, variant.name, variant.recipe, seed) for seed in seeds for variant in settled.study.variants
+    ]
 
 
 def explain(spec: RunSpec, before: Mapping[str, Any] | None, places: Mapping[tuple[Kind, str], str]) -> str:
@@ -84,7 +86,8 @@ def cost_key(identity: Mapping[str, Any]) -> str:
     return key_of(cost)
 
 
-def _spec(settled: Settled, name: str, recipe: Recipe, seed: int) -> RunSpec:
+def run_spec(settled: Settled, name: str, recipe: Recipe, seed: int) -> RunSpec:
+    """Return one run: a settled recipe of a variant, with a seed."""
     facts = settled.facts[name]
 
     def part(kind: Kind, choice: Choice) -> dict[str, Any]:

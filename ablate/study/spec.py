@@ -121,7 +121,7 @@ class Tuning:
     space: Space | None = None
     epochs: float = 1.0
     sampler: Choice = Choice("tpe")
-    pruner: Choice = Choice("none")
+    pruner: Choice = Choice("median")
     seed: int = 1000
     steers_by_test: bool = False
 

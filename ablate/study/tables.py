@@ -121,8 +121,31 @@ class VariantTable(_Told):
     remove: list[Line] = []
 
 
+SAMPLERS = ("tpe", "cma-es", "gp", "random", "grid")
+PRUNERS = ("none", "median", "hyperband", "successive-halving")
+
+
+class BudgetTable(Table):
+    """`budget` of [tune]: how long a trial trains."""
+
+    epochs: Annotated[float, Interval(gt=0, le=1)] = 1.0
+
+
+class TuneTable(Table):
+    """[tune]: how `ablate tune` looks for the best settings of every variant."""
+
+    trials: Count = 50
+    metric: Literal["validation/accuracy", "validation/loss", "test/accuracy", "test/loss"] = "validation/accuracy"
+    settings: dict[str, Any] = {}
+    budget: BudgetTable = BudgetTable()
+    sampler: str | ChoiceTable = "tpe"
+    pruner: str | ChoiceTable = "median"
+    seed: Natural = 1000
+    steers_by_test: bool = False
+
+
 Form = TypeVar("Form", bound=Table)
-_NESTED: Mapping[str, type[Table]] = {"set": SetTable, "add": AddTable}
+_NESTED: Mapping[str, type[Table]] = {"set": SetTable, "add": AddTable, "budget": BudgetTable}
 
 
 def check_table(form: type[Form], raw: Mapping[str, Any]) -> tuple[Form | None, dict[Place, str]]:

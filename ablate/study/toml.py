@@ -16,8 +16,9 @@ from ..errors import InputError, Problem, StudyError, did_you_mean, one_line, pr
 from ..paths import shown
 from .overrides import COMMAND_LINE, Override
 from .positions import MAX_DEPTH, has_endless_key, line_of, positions
-from .spec import Limits, Place, Study
-from .tables import BaselineTable, Form, SetTable, StudyTable, VariantTable, check_table, dotted, odd_values
+from .spec import Limits, Place, Study, Tuning
+from .tables import BaselineTable, Form, SetTable, StudyTable, TuneTable, VariantTable, check_table, dotted, odd_values
+from .tuning import Found, read_tuning, tuned_variants
 from .variants import Builder, Written
 
 if TYPE_CHECKING:
@@ -40,11 +41,13 @@ class Changes:
     settings: texts of the form `baseline.optimizer.lr=0.1`, from `--set`.
     seeds: the seeds to use in place of the file's.
     pilot: one epoch of one seed on `PILOT_IMAGES` images.
+    tuned: variants to add, each another one with the best settings that tuning found.
     """
 
     settings: tuple[str, ...] = ()
     seeds: tuple[int, ...] | None = None
     pilot: bool = False
+    tuned: Found = ()
 
 
 @dataclass
@@ -122,18 +125,14 @@ def parse_study(text: str, path: Path, changes: Changes = Changes()) -> Reading:
     head = _study_head(reading, raw, changes, path)
     written = _written(reading, raw)
     builder = Builder(reading.problem, head.ladder, overrides)
-    reading.study = Study(
-        name=head.name,
+    variants = builder.build(written)
+    tune = _check(reading, TuneTable, raw.get("tune", {}), ("tune",), "tune")
+    reading.study = replace(
+        head,
         title=head.title or head.name,
-        variants=builder.build(written),
-        seeds=head.seeds,
-        label=head.label,
-        metric=head.metric,
-        ladder=head.ladder,
-        note=head.note,
-        plugins=head.plugins,
+        variants=(*variants, *tuned_variants(reading.problem, variants, changes.tuned)),
         pilot=changes.pilot,
-        limits=head.limits,
+        tuning=read_tuning(reading.problem, tune) if tune else Tuning(),
     )
     runs = len(written) * len(head.seeds)
     if runs > MAX_RUNS:
@@ -151,9 +150,10 @@ def good_name(name: str) -> bool:
 def _study_head(reading: Reading, raw: Mapping[str, Any], changes: Changes, path: Path) -> Study:
     """Return the study without its variants."""
     for key in raw:
-        if key not in ("study", "baseline", "variant"):
-            near = did_you_mean(key, ("study", "baseline", "variant"))
-            reading.problem((key,), key, f"unknown key '{key}'{near}\naccepts [study], [baseline] and [[variant]]")
+        if key not in ("study", "baseline", "variant", "tune"):
+            near = did_you_mean(key, ("study", "baseline", "variant", "tune"))
+            accepts = "accepts [study], [baseline] and, as wanted, [[variant]] and [tune]"
+            reading.problem((key,), key, f"unknown key '{key}'{near}\n{accepts}")
     table = _check(reading, StudyTable, raw.get("study"), ("study",), "study")
     if table is None:
         given = raw.get("study")

@@ -52,12 +52,12 @@ class Images:
 class Data:
     """The splits of one run, and the channel statistics (1, C, 1, 1) of its training images in [0, 1].
 
-    `validation` is None where the study has none.
+    `validation` is None where the study has none, `test` where a run may not see it: while a study is tuned.
     """
 
     train: Images
     validation: Images | None
-    test: Images
+    test: Images | None
     mean: Tensor
     std: Tensor
 
@@ -71,7 +71,7 @@ def load_data(
     mean, std = channel_statistics(loaded["train"].images, cut["train"][1])
     parts = {name: _images(loaded[source], rows, device) for name, (source, rows) in cut.items()}
     return Data(
-        parts["train"], parts.get("validation"), parts["test"],
+        parts["train"], parts.get("validation"), parts.get("test"),
         torch.tensor(mean, device=device).view(1, -1, 1, 1), torch.tensor(std, device=device).view(1, -1, 1, 1),
     )  # fmt: skip
 

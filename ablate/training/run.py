@@ -91,7 +91,7 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
     recorder.started(environment(device, threads), trainer.records)
     prepared = time.perf_counter() - began
     records = trainer.train(spec.recipe.epochs)
-    evaluated = len(run.data.test) + len(run.data.validation or ())
+    evaluated = len(run.data.test or ()) + len(run.data.validation or ())
     return {
         **{name: value for name, value in records[-1].items() if "/" in name},
         "epochs": spec.recipe.epochs,
@@ -101,7 +101,7 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
         "state_bytes": state_bytes(run),
         "seconds": prepared + sum(r["seconds"] + r["evaluation_seconds"] for r in records),
         "seconds_per_image": median(r["seconds"] for r in records) / len(run.data.train),
-        "evaluation_seconds_per_image": median(r["evaluation_seconds"] for r in records) / evaluated,
+        "evaluation_seconds_per_image": median(r["evaluation_seconds"] for r in records) / max(1, evaluated),
     }
 
 

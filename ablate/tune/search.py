@@ -1,0 +1,355 @@
+"""One variant's trials in Optuna's storage: ask for settings, report epochs, tell how a trial ended.
+
+Trial 0 has the variant's own settings. What is told of a trial is told once; a trial whose driver died is adopted
+by the next driver, which goes on with its run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalChoiceType,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from ..components.contracts import Values
+from ..components.schema import check_settings, settings_of_library
+from ..errors import InputError
+from ..study.plan import key_of
+from .records import TrialRecord, VariantTuning, maximised
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from optuna.pruners import BasePruner
+    from optuna.storages import BaseStorage
+
+    from ..components.contracts import Range
+    from ..study.spec import Choice, RunSpec, Tuning
+    from .space import Task
+
+OWNER, ENDED, REASON, KEY, SECONDS = "owner", "ended", "reason", "key", "seconds"
+FEW = 4
+"""Trials below which importances say nothing."""
+_OURS = frozenset({"seed", "gamma", "weights", "constraints_func", "independent_sampler", "source_trials"})
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A trial that is to be made: its number and its settings, none for trial 0."""
+
+    number: int
+    settings: Mapping[str, Any]
+
+
+class Search:
+    """The trials of one variant. Raises InputError where the storage or a setting of Optuna's cannot be used."""
+
+    def __init__(
+        self, storage: BaseStorage, name: str, task: Task, tuning: Tuning, objectives: Sequence[str], default: RunSpec
+    ) -> None:
+        self.task, self.tuning, self.objectives = task, tuning, tuple(objectives)
+        self.digest = key_of(default.identity)
+        self._open: dict[int, Trial] = {}
+        document = [self.digest, {n: _plain(w) for n, w in task.space.items()}, self.objectives]
+        title = f"{name} / {task.variant.name} / {hashlib.sha256(json.dumps(document).encode()).hexdigest()[:12]}"
+        directions = [StudyDirection.MAXIMIZE if maximised(o) else StudyDirection.MINIMIZE for o in objectives]
+        self._distributions = {name: distribution(where) for name, where in task.space.items()}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is experimental in Optuna is its users' choice
+            self._study = optuna.create_study(
+                storage=storage, study_name=title, directions=directions, load_if_exists=True,
+                pruner=make_pruner(tuning.pruner, task.recipe.epochs),
+            )  # fmt: skip
+            told = len(self._study.get_trials(deepcopy=False))
+            self._study.sampler = make_sampler(tuning.sampler, self._distributions, _seed(title, told))
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """Return all trials, in order, but those that wait to be asked for."""
+        return [t for t in self._study.get_trials(deepcopy=False) if t.state != TrialState.WAITING]
+
+    @property
+    def told(self) -> int:
+        """Return how many trials have ended."""
+        return sum(trial.state.is_finished() for trial in self.trials)
+
+    def ask(self, total: int, owner: Mapping[str, Any]) -> Asked | None:
+        """Return the next trial and make it this owner's; None where there are as many as there are to be."""
+        if len(self.trials) >= total:
+            return None
+        if not self._study.get_trials(deepcopy=False):
+            known = {name: value for name, value in self.task.default.items() if self._contains(name, value)}
+            self._study.enqueue_trial(known)
+        trial = self._study.ask()
+        if trial.number >= total:  # another driver has asked for the last one in the meantime
+            storage(self._study).set_trial_state_values(trial_id(trial), TrialState.WAITING)
+            return None
+        self._open[trial.number] = trial
+        return self.own(trial.number, owner)
+
+    def left(self) -> dict[int, Mapping[str, Any]]:
+        """Return the trials that have not ended, by number, each with its owner."""
+        return {t.number: t.user_attrs.get(OWNER, {}) for t in self.trials if t.state == TrialState.RUNNING}
+
+    def own(self, number: int, owner: Mapping[str, Any]) -> Asked:
+        """Make a trial this owner's, also one of an owner that is dead, and return it with its settings."""
+        trial = self._trial(number)
+        trial.set_user_attr(OWNER, dict(owner))
+        settings = {
+            name: _suggest(trial, name, where)
+            for name, where in self._distributions.items()
+            if number > 0 or self._contains(name, self.task.default[name])
+        }
+        return Asked(number, settings if number else {})
+
+    def beat(self, owner: Mapping[str, Any]) -> None:
+        """Show that the owner of our open trials lives."""
+        for number, other in self.left().items():
+            if number in self._open and other.get("pid") == owner["pid"]:
+                self._trial(number).set_user_attr(OWNER, dict(owner))
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Report a trial's value after an epoch; tell whether it is to be pruned."""
+        trial = self._trial(number)
+        if len(self.objectives) > 1 or not math.isfinite(value):
+            return False
+        if epoch not in storage(self._study).get_trial(trial_id(trial)).intermediate_values:
+            trial.report(value, epoch)
+        return trial.should_prune()
+
+    def note(self, number: int, **facts: Any) -> None:
+        """Keep facts of a trial beside its values: its run's key, seconds, why it ended."""
+        trial = self._trial(number)
+        if not self._study.get_trials(deepcopy=False)[number].state.is_finished():
+            for name, value in facts.items():
+                trial.set_user_attr(name, value)
+
+    def tell(self, number: int, values: Sequence[float]) -> None:
+        """Tell how a trial ended: its value for each objective."""
+        if all(math.isfinite(value) for value in values):
+            self._tell(number, list(values), TrialState.COMPLETE)
+        else:
+            self.note(number, **{ENDED: "diverged", REASON: f"{self.objectives[0]} is not finite"})
+            self._tell(number, None, TrialState.PRUNED)
+
+    def tell_pruned(self, number: int) -> None:
+        """Tell that a trial was pruned."""
+        self._tell(number, None, TrialState.PRUNED)
+
+    def tell_diverged(self, number: int, reason: str) -> None:
+        """Tell that a trial diverged: to Optuna pruned, so that samplers learn to stay away from there."""
+        self.note(number, **{ENDED: "diverged", REASON: reason})
+        self._tell(number, None, TrialState.PRUNED)
+
+    def tell_failed(self, number: int, reason: str) -> None:
+        """Tell that a trial's run failed."""
+        self.note(number, **{ENDED: "failed", REASON: reason})
+        self._tell(number, None, TrialState.FAIL)
+
+    def record(self, asked: int, importances: Mapping[str, float]) -> VariantTuning:
+        """Return all that is known, as it is kept in the store."""
+        return VariantTuning(
+            variant=self.task.variant.name,
+            digest=self.digest,
+            objectives=self.objectives,
+            space=self.task.space,
+            asked=asked,
+            seed=self.tuning.seed,
+            epochs=self.task.recipe.epochs,
+            of_epochs=self.task.variant.recipe.epochs,
+            sampler=self.tuning.sampler.use,
+            pruner=self.tuning.pruner.use if len(self.objectives) == 1 else "none",
+            trials=tuple(self._record(trial) for trial in self.trials),
+            importances=importances,
+        )
+
+    def importances(self) -> dict[str, float]:
+        """Return how much of the first objective's spread each setting explains; empty while trials are few."""
+        whole = [
+            optuna.trial.create_trial(
+                state=TrialState.COMPLETE, params=trial.params, distributions=trial.distributions,
+                value=trial.values[0],
+            )
+            for trial in self.trials
+            if trial.state == TrialState.COMPLETE and set(trial.params) == set(self._distributions)
+        ]  # fmt: skip
+        if len(whole) < FEW or len({trial.values[0] for trial in whole}) < 2 or len(self._distributions) < 2:
+            return {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            study = optuna.create_study(direction=self._study.directions[0])
+            study.add_trials(whole)
+            return {name: float(share) for name, share in optuna.importance.get_param_importances(study).items()}
+
+    def _record(self, trial: FrozenTrial) -> TrialRecord:
+        facts = trial.user_attrs
+        curve = tuple(value for _, value in sorted(trial.intermediate_values.items()))
+        state = {TrialState.COMPLETE: "done", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}.get(
+            trial.state, "running"
+        )
+        return TrialRecord(
+            number=trial.number,
+            state=facts.get(ENDED, state) if trial.state.is_finished() else "running",
+            settings=dict(trial.params) if trial.number else dict(self.task.default),
+            values=tuple(trial.values or ()),
+            curve=curve,
+            epochs=int(facts.get("epochs", len(curve))),
+            seconds=float(facts.get(SECONDS, 0.0)),
+            key=str(facts.get(KEY, "")),
+            reason=str(facts.get(REASON, "")),
+            default=trial.number == 0,
+        )
+
+    def _tell(self, number: int, values: list[float] | None, state: TrialState) -> None:
+        # Another driver that took the trial over may have told it already.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._study.tell(number, values, state=state, skip_if_finished=True)
+        self._open.pop(number, None)
+
+    def _trial(self, number: int) -> Trial:
+        """Return a trial that has not ended. Making its object again would draw anew what is drawn for all at once."""
+        if number not in self._open:
+            found = self._study.get_trials(deepcopy=False)[number]
+            self._open[number] = Trial(self._study, found._trial_id)  # noqa: SLF001  # there is no public way
+        return self._open[number]
+
+    def _contains(self, name: str, value: Any) -> bool:
+        where = self._distributions[name]
+        try:
+            return where._contains(where.to_internal_repr(value))  # noqa: SLF001
+        except (TypeError, ValueError):
+            return False
+
+
+def distribution(where: Range | Values) -> BaseDistribution:
+    """Return Optuna's form of where to look."""
+    if isinstance(where, Values):
+        return CategoricalDistribution(where.values)
+    whole = all(isinstance(v, int) for v in (where.low, where.high, 1 if where.step is None else where.step))
+    if whole:
+        return IntDistribution(int(where.low), int(where.high), log=where.log, step=int(where.step or 1))
+    return FloatDistribution(float(where.low), float(where.high), log=where.log, step=where.step)
+
+
+def make_sampler(choice: Choice, space: Mapping[str, BaseDistribution], seed: int) -> BaseSampler:
+    """Build a sampler by name with Optuna's own settings. Raises InputError for what it does not have."""
+    samplers = optuna.samplers
+    made = {"tpe": samplers.TPESampler, "cma-es": samplers.CmaEsSampler, "gp": samplers.GPSampler}
+    if choice.use == "grid":
+        _checked("grid", choice, lambda: None, ())
+        return Grid(space)
+    sampler: BaseSampler = _checked("sampler", choice, made.get(choice.use, samplers.RandomSampler), _OURS, seed=seed)
+    return sampler
+
+
+def make_pruner(choice: Choice, epochs: int) -> BasePruner:
+    """Build a pruner by name with Optuna's own settings, fitted to the epochs of a trial where they say nothing."""
+    pruners = optuna.pruners
+    made = {
+        "none": (pruners.NopPruner, {}),
+        "median": (pruners.MedianPruner, {"n_warmup_steps": max(1, epochs // 3)}),
+        "hyperband": (pruners.HyperbandPruner, {"max_resource": epochs}),
+        "successive-halving": (pruners.SuccessiveHalvingPruner, {}),
+    }
+    maker, ours = made[choice.use]
+    fitted = {name: value for name, value in ours.items() if name not in choice.settings}
+    pruner: BasePruner = _checked("pruner", choice, maker, (), **fitted)
+    return pruner
+
+
+def _checked(what: str, choice: Choice, maker: Any, skip: Any, **ours: Any) -> Any:
+    known = settings_of_library(maker, skip)
+    checked = check_settings(f"{what} '{choice.use}'", known, choice.settings, fill=False)
+    if checked.problems:
+        accepts = ", ".join(map(str, known)) or "no setting"
+        raise InputError(f"tune: {what}: {checked.problems[0][1]}\n  accepts {accepts}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return maker(**ours, **choice.settings)
+    except (ImportError, TypeError, ValueError) as error:
+        raise InputError(f"tune: {what} '{choice.use}': {error}") from None
+
+
+class Grid(BaseSampler):
+    """All combinations in order, the last setting fastest; a trial's number says which one it is.
+
+    Optuna's own grid wants to end the study itself, which ask and tell do not let it.
+    """
+
+    def __init__(self, space: Mapping[str, BaseDistribution]) -> None:
+        points = {name: list(_points(name, where)) for name, where in space.items()}
+        self._grid = [dict(zip(points, values, strict=True)) for values in itertools.product(*points.values())]
+
+    def __len__(self) -> int:
+        return len(self._grid)
+
+    def infer_relative_search_space(self, study: object, trial: object) -> dict[str, BaseDistribution]:  # noqa: ARG002
+        """Return nothing: each setting is looked up on its own."""
+        return {}
+
+    def sample_relative(self, study: object, trial: object, search_space: object) -> dict[str, Any]:  # noqa: ARG002
+        """Return nothing: each setting is looked up on its own."""
+        return {}
+
+    def sample_independent(self, study: object, trial: FrozenTrial, param_name: str, param_distribution: object) -> Any:  # noqa: ARG002
+        """Return the setting's value at the trial's place; trial 0 is none of the grid's."""
+        return self._grid[max(0, trial.number - 1) % len(self._grid)][param_name]
+
+
+def grid_size(task: Task) -> int:
+    """Return how many trials a grid has, the variant's own settings included."""
+    return 1 + len(Grid({name: distribution(where) for name, where in task.space.items()}))
+
+
+def _points(name: str, where: BaseDistribution) -> Sequence[CategoricalChoiceType]:
+    if isinstance(where, CategoricalDistribution):
+        return where.choices
+    assert isinstance(where, (FloatDistribution, IntDistribution))
+    if where.step is None or where.log:
+        raise InputError(f"tune: settings.{name}: a grid needs to know which values\n  give values = [...], or a step")
+    return [where.low + i * where.step for i in range(round((where.high - where.low) / where.step) + 1)]
+
+
+def _suggest(trial: Trial, name: str, where: BaseDistribution) -> Any:
+    if isinstance(where, CategoricalDistribution):
+        return trial.suggest_categorical(name, where.choices)
+    if isinstance(where, IntDistribution):
+        return trial.suggest_int(name, where.low, where.high, step=where.step, log=where.log)
+    assert isinstance(where, FloatDistribution)
+    return trial.suggest_float(name, where.low, where.high, step=where.step, log=where.log)
+
+
+def storage(study: optuna.Study) -> BaseStorage:
+    """Return a study's storage."""
+    return study._storage  # noqa: SLF001  # there is no public way
+
+
+def trial_id(trial: Trial) -> int:
+    """Return what a storage knows a trial by."""
+    return trial._trial_id  # noqa: SLF001  # there is no public way
+
+
+def _seed(title: str, told: int) -> int:
+    """Return a sampler's seed: a driver that goes on after another draws what that one has not drawn."""
+    return int.from_bytes(hashlib.sha256(f"{title} {told}".encode()).digest()[:4], "big") % 2**31
+
+
+def _plain(where: Range | Values) -> dict[str, Any]:
+    return {**vars(where)}

@@ -1,0 +1,98 @@
+"""Where Optuna keeps trials: a journal in the store, or any storage by its URL. Only the driver opens it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import optuna
+from filelock import FileLock
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+
+from ..errors import InputError, StoreError
+from ..paths import shown
+from ..store.files import store_errors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..store.store import Store
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # what there is to say, ablate says
+
+
+def open_storage(store: Store, url: str = "") -> BaseStorage:
+    """Open the store's own journal or the storage at a URL. Raises InputError where it cannot be reached."""
+    if url:
+        return _database(url)
+    file = journal(store)
+    with store_errors(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return JournalStorage(JournalFileBackend(str(file), lock_obj=_Lock(file)))  # type: ignore[arg-type]
+        except (ValueError, KeyError, AttributeError) as error:  # what a damaged line makes of it
+            raise StoreError(
+                f"{shown(file)}: does not read as Optuna's journal ({error})\n"
+                "  move it aside: trained runs stay stored, and tuning makes its trials again from them"
+            ) from error
+
+
+def journal(store: Store) -> Path:
+    """Return the file of the store's own trials."""
+    return store.tuning_folder / "journal.log"
+
+
+class _Lock:
+    """A lock that the system drops with its owner; Optuna's own outlives a killed one for half a minute.
+
+    A last line that a killed writer left half written is cut off, or the next one would be appended to it.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._lock = file, FileLock(file.with_suffix(".lock"))
+
+    def acquire(self) -> bool:
+        """Hold the journal."""
+        self._lock.acquire()
+        with self._file.open("r+b") as found:
+            content_end = found.seek(0, 2)
+            at = content_end
+            while at > 0:
+                found.seek(at - 1)
+                if found.read(1) == b"\n":
+                    break
+                at -= 1
+            if at < content_end:
+                found.truncate(at)
+        return True
+
+    def release(self) -> None:
+        """Let go of the journal."""
+        self._lock.release()
+
+
+def _database(url: str) -> BaseStorage:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+    try:
+        place = make_url(url)
+    except ArgumentError:
+        raise InputError(
+            f"--storage {url.partition('@')[2] or url}: is not a storage's URL\n"
+            "  as in postgresql://USER@HOST/DATABASE or sqlite:///trials.db"
+        ) from None
+    named = place.render_as_string(hide_password=True)
+    if place.drivername in ("postgresql", "postgres"):
+        place = place.set(drivername="postgresql+psycopg")
+    try:
+        return RDBStorage(
+            place.render_as_string(hide_password=False), engine_kwargs={"pool_pre_ping": True, "pool_size": 5}
+        )
+    except (ImportError, SQLAlchemyError, RuntimeError, ValueError) as error:
+        reason = (str(getattr(error, "orig", None) or error).strip() or type(error).__name__).splitlines()[0]
+        missing = isinstance(error, ImportError) or isinstance(error.__cause__, ImportError)
+        hint = "is it up, and its name right?"
+        if missing and "postgres" in named:
+            hint = "pip install 'ablate-studies[postgres]'"
+        raise InputError(f"--storage {named}: cannot be used: {reason}\n  {hint}") from None
