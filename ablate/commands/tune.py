@@ -177,9 +177,9 @@ def best_settings(prepared: Prepared) -> dict[str, Mapping[str, Any]]:
     """Return the best settings of each variant that was tuned as it is now; none where its own are the best."""
     by_name = {tuning.variant: tuning for tuning in load_tunings(prepared.home, prepared.written.name)}
     found: dict[str, Mapping[str, Any]] = {}
-    for task in tasks(prepared.reading, prepared.settled, prepared.registry, tuple(by_name)):
-        tuning = by_name[task.variant.name]
-        if tuning.best and tuning.digest == key_of(task.spec(prepared.settled, {}).identity):
+    for task in tasks(prepared.reading, prepared.settled, prepared.registry, ()):
+        tuning = by_name.get(task.variant.name)
+        if tuning and tuning.best and tuning.digest == key_of(task.spec(prepared.settled, {}).identity):
             found[task.variant.name] = {} if tuning.best.default else tuning.best.settings
     return found
 

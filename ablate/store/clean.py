@@ -32,7 +32,7 @@ from .care import (
     is_stale,
     run_folders,
 )
-from .files import store_errors
+from .files import read_document, store_errors
 from .store import RunFolder, Store
 from .studies import damaged_studies, list_studies
 
@@ -164,7 +164,18 @@ def _used(store: Store) -> dict[Path, set[str]]:
                 f"{shown(file)}: this study's record does not read, so which runs are unused cannot be told\n"
                 "  'ablate run' of the study records it anew; or leave out --unused"
             )
-    return {home.root: {row.key for record in list_studies(home) for row in record.rows} for home in homes(store)}
+    used = {home.root: {row.key for record in list_studies(home) for row in record.rows} for home in homes(store)}
+    for home in homes(store):
+        for file in home.tuning_folder.glob("*.json"):
+            used[home.root] |= _tuned(file)
+    return used
+
+
+def _tuned(file: Path) -> set[str]:
+    """Return the keys of the trials that tuning recorded in a file."""
+    variants = (read_document(file) or {}).get("variants")
+    trials = [t for v in variants or () if isinstance(v, dict) for t in v.get("trials") or () if isinstance(t, dict)]
+    return {str(trial.get("key")) for trial in trials}
 
 
 def _size(place: Path) -> int:

@@ -238,7 +238,8 @@ class Driver:
         """Tell whether a trial's driver is gone: its process has ended, or its heart has not beaten for a while."""
         with contextlib.suppress(KeyError, TypeError, ValueError):
             known = Owner(str(owner["host"]), str(owner["boot"]), int(owner["pid"]), str(owner["since"]))
-            if (known.here and has_ended(known)) or known == Owner(**{k: self._me[k] for k in vars(known)}):
+            ours = all(owner[name] == self._me[name] for name in ("host", "boot", "pid"))
+            if ours or (known.here and has_ended(known)):  # ours: of a driver before this one in the same process
                 return True
         now = time.monotonic()
         beat, since = self._beats.setdefault((search.task.variant.name, number), (dict(owner), now))
