@@ -14,7 +14,7 @@ from ablate.components.discover import discover
 from ablate.errors import StudyError
 from ablate.study.check import findings
 from ablate.study.settle import settle
-from ablate.study.tables import BaselineTable, StudyTable, VariantTable
+from ablate.study.tables import BaselineTable, StudyTable, TuneTable, VariantTable
 from ablate.study.toml import parse_study, read_study
 
 ROOT = Path(__file__).parent.parent
@@ -37,6 +37,9 @@ def test_every_key_of_a_study_is_documented() -> None:
     for form in (StudyTable, BaselineTable, VariantTable):
         for name, info in form.model_fields.items():
             assert f"`{info.alias or name}`" in text, name
+    text = (ROOT / "docs" / "tuning.md").read_text()
+    for name in TuneTable.model_fields:
+        assert f"| `{name}` |" in text, name
 
 
 def test_every_finding_is_documented() -> None:
