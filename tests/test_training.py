@@ -16,7 +16,7 @@ from ablate.study.plan import run_specs
 from ablate.study.settle import settle
 from ablate.study.spec import Limits, RunSpec, Splits
 from ablate.study.toml import Changes, read_study
-from ablate.training.data import cut_rows, load_data
+from ablate.training.data import Images, cut_rows, load_data
 from ablate.training.loop import check_logits, evaluate, steps_per_epoch
 from ablate.training.machine import Machine, cores, default_jobs, pick_device
 from ablate.training.run import rehearse, train_run
@@ -331,3 +331,15 @@ def test_two_epochs_on_real_digits_give_these_losses() -> None:
     losses = [(r["train/loss"], r["validation/loss"], r["test/loss"]) for r in notes.records]
     assert losses[0] == pytest.approx((2.12152, 2.00676, 2.01019), abs=2e-3)
     assert losses[1] == pytest.approx((1.57566, 1.12388, 1.13539), abs=1e-2)
+
+
+def test_a_split_that_does_not_fit_on_the_device_is_copied_batch_by_batch() -> None:
+    pixels = torch.randint(0, 256, (10, 3, 4, 4), dtype=torch.uint8)
+    rows = torch.tensor([9, 3, 5, 1])
+    away = Images(pixels, torch.arange(4), rows, torch.device("meta"))
+    images, labels = away.take(torch.tensor([2, 0]))
+    assert (images.device.type, labels.device.type, away.place.type) == ("meta", "meta", "cpu")
+    assert (images.shape, labels.shape) == ((2, 3, 4, 4), (2,))
+    back, labels = Images(pixels, torch.arange(4), rows, torch.device("cpu")).take(torch.tensor([2, 0]))
+    assert torch.equal(back, pixels[[5, 9]])
+    assert labels.tolist() == [2, 0]

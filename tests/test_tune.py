@@ -517,7 +517,7 @@ def test_problems_of_a_setting_name_its_line(study: Path) -> None:
 
 def test_tuning_needs_a_validation_split(study: Path) -> None:
     study.write_text(study.read_text().replace(", validation = 16", ""))
-    assert "needs a validation split, and 'baseline' has none" in refused(study, "")
+    assert "needs a validation split, and baseline, flipped has none" in refused(study, "")
 
 
 def test_a_study_that_steers_by_the_test_split_has_to_say_so(study: Path) -> None:

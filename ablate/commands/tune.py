@@ -168,8 +168,11 @@ def with_tuned(options: Options) -> Options:
     for name in wanted:
         if not found[name]:
             text.note(f"'{name}': its own settings were the best of its trials; there is nothing to add")
-    tuned = tuple((name, settings) for name, settings in found.items() if settings)
-    only = (*options.only, *(f"{name}, tuned" for name, _ in tuned if name in wanted)) if options.only else ()
+    chosen = {name: settings for name, settings in found.items() if settings}
+    # What was added before stays for the variants that are not asked for now.
+    kept = {name: settings for name, settings in prepared.options.changes.tuned if name not in found}
+    tuned = tuple((kept | chosen).items())
+    only = (*options.only, *(f"{name}, tuned" for name in chosen)) if options.only else ()
     return replace(options, changes=replace(options.changes, tuned=tuned), only=only)
 
 
@@ -177,7 +180,7 @@ def best_settings(prepared: Prepared) -> dict[str, Mapping[str, Any]]:
     """Return the best settings of each variant that was tuned as it is now; none where its own are the best."""
     by_name = {tuning.variant: tuning for tuning in load_tunings(prepared.home, prepared.written.name)}
     found: dict[str, Mapping[str, Any]] = {}
-    for task in tasks(prepared.reading, prepared.settled, prepared.registry, ()):
+    for task in tasks(prepared.reading, prepared.settled, prepared.registry, prepared.options.only):
         tuning = by_name.get(task.variant.name)
         if tuning and tuning.best and tuning.digest == key_of(task.spec(prepared.settled, {}).identity):
             found[task.variant.name] = {} if tuning.best.default else tuning.best.settings

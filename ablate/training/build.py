@@ -113,16 +113,17 @@ def _check_model(model: torch.nn.Module, data: Data, classes: int) -> None:
     state = torch.get_rng_state()
     model.eval()
     with torch.inference_mode():
-        images, _ = data.train.take(torch.arange(min(2, len(data.train)), device=data.mean.device))
+        images, _ = data.train.take(torch.arange(min(2, len(data.train)), device=data.train.place))
         check_logits(model(normalised(in_floats(images), data)), len(images), classes)
     torch.set_rng_state(state)
 
 
 def _check_transform(name: str, transform: Any, data: Data) -> None:
     """Try an augmentation on two images, with a generator of its own, on uint8 too where it takes that."""
-    whole = in_floats(data.train.images[:2])
+    some, _ = data.train.take(torch.arange(min(2, len(data.train)), device=data.train.place))
+    whole = in_floats(some)
     results = []
-    for before in (whole, data.train.images[:2]) if takes_uint8(transform) else (whole,):
+    for before in (whole, some) if takes_uint8(transform) else (whole,):
         made = transform(before, torch.Generator(before.device))
         if isinstance(made, Mixed) and not (len(made.partner) == len(made.share) == len(before)):
             raise RunError(f"augmentation '{name}' mixes {len(before)} images with shares for {len(made.share)}")

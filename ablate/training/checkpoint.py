@@ -60,8 +60,7 @@ def restore(run: Ingredients, state: Mapping[str, Any]) -> tuple[int, Epoch | No
     _restore_random(run, state["random"])
     epoch = None if state["epoch"] is None else Epoch(**state["epoch"])
     if epoch is not None:
-        device = run.data.mean.device
-        epoch.order, epoch.losses = epoch.order.to(device), epoch.losses.to(device)
+        epoch.order, epoch.losses = epoch.order.to(run.data.train.place), epoch.losses.to(run.data.mean.device)
     return int(state["number"]), epoch, list(state["records"])
 
 

@@ -1,7 +1,7 @@
 """A dataset as a run trains on it: uint8, split once and for all seeds alike.
 
 On the CPU the pixels stay in a file that all runs of a machine share (see `arrays`); each split knows its rows.
-On another device each split is copied there once.
+On another device each split is copied there once; where one does not fit, its batches are copied as they come.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # Fixed for all studies: the split must not move with the seed, or seeds would differ in their test too.
 SPLIT_SEED = 20_090_408
 
+# The rest is for the model, and for other runs.
+MOST_OF_A_DEVICE = 0.4
+
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -31,12 +34,19 @@ Indices = np.ndarray[Any, np.dtype[np.int64]]
 class Images:
     """One split: uint8 images (N, C, H, W), int64 labels (n,), and which of the images are its own.
 
-    rows: (n,) int64, the images of the split in its order; None for all of them.
+    rows: (n,) int64, the images of the split in its order; None for all of them. batches_to: the device that batches
+    are copied to, where it is another one.
     """
 
     images: Tensor
     labels: Tensor
     rows: Tensor | None = None
+    batches_to: torch.device | None = None
+
+    @property
+    def place(self) -> torch.device:
+        """Return the device that the split is on, which is where `take` wants to be told what to take."""
+        return self.labels.device
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -45,7 +55,15 @@ class Images:
         """Return the images (B, C, H, W) and labels (B,) at these places of the split."""
         rows = chosen if self.rows is None else self.rows[chosen]
         # index_select copies whole images, several times as fast as indexing does.
-        return self.images.index_select(0, rows), self.labels[chosen]
+        images, labels = self.images.index_select(0, rows), self.labels[chosen]
+        if self.batches_to is None:
+            return images, labels
+        return self._moved(images), self._moved(labels)
+
+    def _moved(self, part: Tensor) -> Tensor:
+        """Copy a part of a batch; from pinned memory that goes on while the device still computes the step before."""
+        pinned = part.pin_memory() if self.batches_to is not None and self.batches_to.type == "cuda" else part
+        return pinned.to(self.batches_to, non_blocking=True)
 
 
 @dataclass(frozen=True)
@@ -77,11 +95,17 @@ def load_data(
 
 
 def _images(split: Split, rows: Indices, device: torch.device) -> Images:
-    labels = torch.from_numpy(split.labels[rows]).to(device)
+    labels = torch.from_numpy(split.labels[rows])
     whole = len(rows) == len(split.labels)
-    if device.type == "cpu":
-        return Images(torch.from_numpy(split.images), labels, None if whole else torch.from_numpy(rows))
-    return Images(torch.from_numpy(split.images if whole else split.images[rows]).to(device), labels)
+    if device.type == "cpu" or not _fits(len(rows) * split.images[0].nbytes, device):
+        there = None if device.type == "cpu" else device
+        return Images(torch.from_numpy(split.images), labels, None if whole else torch.from_numpy(rows), there)
+    return Images(torch.from_numpy(split.images if whole else split.images[rows]).to(device), labels.to(device))
+
+
+def _fits(size: int, device: torch.device) -> bool:
+    """Tell whether so many bytes leave a device most of its free memory; only CUDA says how much that is."""
+    return device.type != "cuda" or size < MOST_OF_A_DEVICE * torch.cuda.mem_get_info(device)[0]
 
 
 def channel_statistics(images: np.ndarray[Any, np.dtype[np.uint8]], rows: Indices) -> tuple[list[float], list[float]]:

@@ -93,9 +93,9 @@ class Epoch:
 
 def begin_epoch(run: Ingredients) -> Epoch:
     """Draw the order of an epoch's images."""
-    device = run.data.mean.device
     order = torch.randperm(len(run.data.train), generator=run.order)
-    return Epoch(order.to(device), torch.zeros(steps_per_epoch(len(order), run.batch_size), device=device))
+    losses = torch.zeros(steps_per_epoch(len(order), run.batch_size), device=run.data.mean.device)
+    return Epoch(order.to(run.data.train.place), losses)
 
 
 def train_epoch(run: Ingredients, epoch: Epoch, on_step: Callable[[Epoch], None] | None = None) -> float:
@@ -157,7 +157,7 @@ def evaluate(run: Ingredients, images: Images, on_batch: Callable[[], None] = la
     device = run.data.mean.device
     loss = torch.zeros((), device=device)
     right = torch.zeros((), device=device, dtype=torch.int64)
-    for rows in torch.arange(len(images), device=device).split(EVALUATION_BATCH):  # type: ignore[no-untyped-call]
+    for rows in torch.arange(len(images), device=images.place).split(EVALUATION_BATCH):  # type: ignore[no-untyped-call]
         on_batch()
         batch, labels = images.take(rows)
         with autocast(run.precision, device):

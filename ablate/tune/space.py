@@ -77,10 +77,10 @@ def tasks(reading: Reading, settled: Settled, registry: Registry, names: Sequenc
 
 def _check_splits(reading: Reading, variants: Sequence[Variant], tuning: Tuning) -> None:
     split = tuning.metric.split("/")[0]
-    for variant in variants:
-        if not getattr(variant.recipe.splits, split):
-            text = f"{value_text(tuning.metric)} needs a {split} split, and '{variant.name}' has none"
-            reading.problem(("tune", "metric"), "tune: metric", f"{text}\nset dataset = {{ ..., {split} = 0.1 }}")
+    without = [variant.name for variant in variants if not getattr(variant.recipe.splits, split)]
+    if without:
+        text = f"{value_text(tuning.metric)} needs a {split} split, and {listing(without, 8)} has none"
+        reading.problem(("tune", "metric"), "tune: metric", f"{text}\nset dataset = {{ ..., {split} = 0.1 }}")
 
 
 def _recipe(recipe: Recipe, tuning: Tuning) -> Recipe:
