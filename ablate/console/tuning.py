@@ -63,7 +63,9 @@ class Lines:
 
     def event(self, event: Event) -> None:
         """Write what is worth a line of a run under way."""
-        if isinstance(event, (Busy, Lost, Damaged, Halted, Stopped)):
+        if isinstance(event, Stopped):
+            self.write(f"kept    {event.spec.variant}: a trial under way keeps its state")
+        elif isinstance(event, (Busy, Lost, Damaged, Halted)):
             self.write(ending(event, 0.0))
         elif isinstance(event, EpochDone) and time.monotonic() - self._last >= QUIET_SECONDS:
             self._last = time.monotonic()
