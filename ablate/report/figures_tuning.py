@@ -122,7 +122,7 @@ class Cloud:
 
     variant: str
     index: int
-    values: tuple[tuple[float, ...], ...]
+    rows: tuple[tuple[float, ...], ...]
     front: tuple[int, ...]
 
 
@@ -225,10 +225,8 @@ def _ends(best: Sequence[Curve], expected: Sequence[Curve]) -> tuple[float, floa
 def _about_crossings(found: Sequence[Crossing], maximise: bool) -> str:
     if not found:
         return "The order of the variants is the same for every number of trials."
-    passes = (
-        f"{c.rises if maximise else c.falls} passes {c.falls if maximise else c.rises} at {math.floor(c.trials) + 1} trials"
-        for c in found
-    )
+    ordered = ((c, (c.rises, c.falls) if maximise else (c.falls, c.rises)) for c in found)
+    passes = (f"{one} passes {other} at {math.floor(c.trials) + 1} trials" for c, (one, other) in ordered)
     return f"Rings mark where the order of two variants changes: {listing(passes, most=6)}."
 
 
@@ -303,12 +301,7 @@ def _panel(tuning: VariantTuning, index: int) -> Panel | None:
         return None
     objective, best = tuning.objectives[0], tuning.best
     if len(axes) == 1:
-        values = [outcomes.drawn(trial.values[0], objective) for trial in tuning.done]
-        axes.append(
-            Axis(
-                outcomes.heading(objective), min(values), max(values) if max(values) > min(values) else min(values) + 1
-            )
-        )
+        axes.append(_value_axis(tuning))
     points = {
         trial.number: _point(trial, places, axes, tuning)
         for trial in outcomes.ended(tuning)
@@ -324,6 +317,12 @@ def _panel(tuning: VariantTuning, index: int) -> Panel | None:
         best=points.get(best.number) if best else None,
         default=points.get(default),
     )
+
+
+def _value_axis(tuning: VariantTuning) -> Axis:
+    values = [outcomes.drawn(outcomes.first(trial), tuning.objectives[0]) for trial in tuning.done]
+    low, high = min(values), max(values)
+    return Axis(outcomes.heading(tuning.objectives[0]), low, high if high > low else low + 1)
 
 
 def _numbers(trial: TrialRecord, labels: Sequence[str]) -> list[float]:
@@ -432,14 +431,14 @@ def trade_off_data(records: Records) -> TradeOffData:
     clouds = []
     for tuning in (t for t in tunings if t.objectives == objectives and t.done):
         inside = {trial.number for trial in outcomes.front_of(tuning)}
-        values = tuple(
+        rows = tuple(
             tuple(outcomes.drawn(value, goal) for value, goal in zip(trial.values, objectives, strict=True))
             for trial in tuning.done
         )
         places = tuple(place for place, trial in enumerate(tuning.done) if trial.number in inside)
-        clouds.append(Cloud(tuning.variant, outcomes.place_of(records.study, tuning.variant), values, places))
-    spans = [[row[place] for cloud in clouds for row in cloud.values] for place in range(len(objectives))]
-    sizes = listing(f"{cloud.variant} {len(cloud.front)} of {len(cloud.values)} trials" for cloud in clouds)
+        clouds.append(Cloud(tuning.variant, outcomes.place_of(records.study, tuning.variant), rows, places))
+    spans = [[row[place] for cloud in clouds for row in cloud.rows] for place in range(len(objectives))]
+    sizes = listing(f"{cloud.variant} {len(cloud.front)} of {len(cloud.rows)} trials" for cloud in clouds)
     return TradeOffData(
         name="tuning-trade-offs",
         title="Best trade-offs",
@@ -465,7 +464,7 @@ def draw_trade_offs(data: TradeOffData) -> Figure:
                 _draw_cloud(axes, cloud, other, joined=len(others) == 1)
             sides: tuple[tuple[Literal["x", "y"], int], ...] = (("x", other), ("y", 0))
             for side, place in sides:
-                column = [row[place] for cloud in data.clouds for row in cloud.values]
+                column = [row[place] for cloud in data.clouds for row in cloud.rows]
                 drawing.scaled(axes, side, data.logs[place], min(column), max(column))
             axes.set_xlabel(data.headings[other])
             axes.tick_params(length=3, width=0.8)
@@ -477,8 +476,8 @@ def draw_trade_offs(data: TradeOffData) -> Figure:
 
 def _draw_cloud(axes: Axes, cloud: Cloud, other: int, *, joined: bool) -> None:
     colour = drawing.colour_of(cloud.index)
-    inside = sorted((cloud.values[place] for place in cloud.front), key=lambda row: row[other])
-    behind = [row for place, row in enumerate(cloud.values) if place not in cloud.front]
+    inside = sorted((cloud.rows[place] for place in cloud.front), key=lambda row: row[other])
+    behind = [row for place, row in enumerate(cloud.rows) if place not in cloud.front]
     axes.scatter([r[other] for r in behind], [r[0] for r in behind], s=16, color=colour, alpha=FAINT, linewidths=0)
     axes.plot([r[other] for r in inside], [r[0] for r in inside], "o", color=colour, markersize=5, zorder=3)
     if joined:
