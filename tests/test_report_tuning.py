@@ -18,13 +18,18 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
+from ablate.commands.prepare import Options
+from ablate.commands.report import ReportOptions, write_report
+from ablate.commands.run import RunOptions, run_study
 from ablate.components.contracts import Range, Values
+from ablate.execute.inline import Inline
 from ablate.report import drawing, figures_budget, figures_settings, figures_trade_offs, figures_tuning
 from ablate.report.content import Records, report
 from ablate.report.doubts import doubts, edges
 from ablate.report.render import render
 from ablate.store.store import Store
 from ablate.study.spec import Choice, Recipe, Study, Variant
+from ablate.study.toml import Changes
 from ablate.tune.records import TrialRecord, TrialState, VariantTuning, load_tunings, save_tunings
 
 if TYPE_CHECKING:
@@ -175,6 +180,13 @@ def plain(text: str) -> str:
 FLAT = [0.4] + [0.5] * 14
 """Trials of which the second half brings nothing to speak of."""
 TWO = ("Phase 1", "Phase 2")
+
+
+@pytest.fixture
+def study_file(request: pytest.FixtureRequest) -> Path:
+    """The study of `conftest`, whose name a function here has."""
+    return Path(request.getfixturevalue("study"))
+
 
 # --- the facts ---------------------------------------------------------------------------------------------
 
@@ -660,6 +672,25 @@ def test_settings_of_any_kind_fit_into_csv(tmp_path: Path) -> None:
     *_, trials = render(records(study(TWO, tuned=()), tunings=(made,)), ["csv"], tmp_path)
     row = trials.read_text().splitlines()[1]
     assert row.endswith("""0.4,true,"[0.9, 0.99]",,'=1+1,3,,""")
+
+
+def test_the_command_reports_what_is_stored_of_tuning(study_file: Path) -> None:
+    store = Path("ablate-store").resolve()
+    options = Options(study_file, store, Path("data").resolve(), Changes(), (), "cpu")
+    assert run_study(options, RunOptions(jobs=1), Inline()) == 0
+    save_tunings(Store(store), "tiny", [tuning("flipped", FLAT)], ["baseline", "flipped"])
+    assert write_report(ReportOptions(None, store, ("md",), Path("out"))) == 0
+    text = Path("out/report.md").read_text()
+    assert "| flipped | 15: 15 done | 40.00 | 50.00 | +10.00 points |" in plain(text)
+    assert "**baseline:** others of the study were tuned" in text
+
+
+def test_parts_of_a_markdown_page_stand_apart(tmp_path: Path) -> None:
+    (page,) = render(realistic(TWO), ["md"], tmp_path)
+    lines = page.read_text().splitlines()
+    begins = [i for i, line in enumerate(lines) if line.startswith(("#", "![")) and i]
+    assert len(begins) > 10
+    assert all(lines[i - 1] == "" for i in begins)
 
 
 class Tags(HTMLParser):
