@@ -16,6 +16,7 @@ from ..store.frame import environment_lines, read_frames
 from ..store.store import Store
 from ..store.studies import StudyRecord, file_name, find_study
 from ..study.check import findings
+from ..tune.records import load_tunings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +75,7 @@ def read_records(home: Store, record: StudyRecord) -> Records:
         made=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         command=_command(home, record),
         changes=_changes(record),
+        tunings=load_tunings(home, record.name),
     )
 
 

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from . import numbers
 from .sections import Fact, Section, paragraphs, sections, settings
 from .table import Table, table
+from .tuning import TuningPart, tuning_part
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..study.check import Finding
     from ..study.spec import Study
+    from ..tune.records import VariantTuning
 
 
 PILOT = "Pilot: one seed, one epoch, at most 2,000 images. It shows that everything runs; its numbers mean nothing."
@@ -34,6 +36,7 @@ class Records:
     findings: what is doubtful in the study. environments: one line each.
     made: ISO time of the report, passed in so that the same records give the same report.
     command: what makes the study's runs again. changes: what the command line changed in the study, as typed.
+    tunings: what tuning found for the study's variants.
     """
 
     study: Study
@@ -44,6 +47,7 @@ class Records:
     made: str
     command: str = ""
     changes: tuple[str, ...] = ()
+    tunings: tuple[VariantTuning, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,8 @@ class Gap:
 class Report:
     """Everything that a report says, but for its figures.
 
-    pilot: the banner of a pilot study, else empty. label: what the study calls a variant.
+    pilot: the banner of a pilot study, else empty. label: what the study calls a variant. tuning: None where nothing
+    was tuned.
     """
 
     name: str
@@ -75,6 +80,7 @@ class Report:
     gaps: tuple[Gap, ...]
     making: tuple[Fact, ...]
     command: str
+    tuning: TuningPart | None = None
 
 
 def report(records: Records) -> Report:
@@ -93,6 +99,7 @@ def report(records: Records) -> Report:
         gaps=_gaps(records),
         making=_making(records),
         command=f"{records.command or f'ablate run {study.name}.toml'}, then ablate report",
+        tuning=tuning_part(study, records.runs, records.tunings),
     )
 
 

@@ -17,9 +17,9 @@ import jinja2
 
 from .. import paths
 from ..errors import InputError, did_you_mean, listing
-from . import drawing, escapes, figures
+from . import drawing, escapes, figures, figures_tuning
 from .content import report
-from .tidy import csv_text
+from .tidy import csv_text, trials_frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 FILES = {"html": ("report.html",), "md": ("report.md",), "tex": ("report.tex",), "csv": ("runs.csv", "epochs.csv")}
 """The files of each format, without figures."""
+MORE = {"csv": ("trials.csv",)}
+"""Those that a format has only where there is something to put into them."""
 
 _LATEX_SIGNS = {
     "block_start_string": "<%",
@@ -46,6 +48,7 @@ class Block:
     """A figure in its place.
 
     Where there is nothing to draw, `number` is None, `source` is empty, and `absent` says why.
+    part: of the report that it belongs to, "curves" or "tuning".
     """
 
     name: str
@@ -55,6 +58,7 @@ class Block:
     alt: str
     source: str
     absent: str
+    part: str = "curves"
 
 
 class _Material:
@@ -69,15 +73,16 @@ class _Material:
         return report(self.records)
 
     @cached_property
-    def drawn(self) -> list[tuple[figures.FigureData, Any]]:
+    def drawn(self) -> list[tuple[figures.FigureData | figures_tuning.TuningData, Any]]:
         """Each figure's data with the figure, or with None where there is nothing to draw."""
-        found = []
+        found: list[tuple[figures.FigureData | figures_tuning.TuningData, Any]] = []
         for data, draw in (
             (figures.loss_data(self.records), figures.draw_loss),
             (figures.accuracy_data(self.records), figures.draw_accuracy),
         ):
             found.append((data, None if data.absent else draw(data)))
-        return found
+        tuned = figures_tuning.tuning_figures(self.records)
+        return [*found, *((data, None if data.absent else figures_tuning.draw_tuning(data)) for data in tuned)]
 
     def images(self, kind: str) -> dict[str, bytes]:
         """Return the drawn figures as files of a kind, by name."""
@@ -90,7 +95,8 @@ class _Material:
             number += figure is not None
             shown = number if figure is not None else None
             source = sources.get(data.name, "")
-            blocks.append(Block(data.name, shown, data.title, data.caption, data.alt, source, data.absent))
+            part = "curves" if isinstance(data, figures.FigureData) else "tuning"
+            blocks.append(Block(data.name, shown, data.title, data.caption, data.alt, source, data.absent, part))
         return blocks
 
 
@@ -98,7 +104,8 @@ def render(records: Records, formats: Sequence[str], out: Path) -> list[Path]:
     """Write a report in each format to the folder `out`, and return the files in the order of `formats`.
 
     html: `report.html`. md: `report.md`, with its figures in `figures/`. tex: `report.tex`, the comparison table as a
-    part of a document, with the figures where `md` is asked for too. csv: `runs.csv` and `epochs.csv`.
+    part of a document, with the figures where `md` is asked for too. csv: `runs.csv`, `epochs.csv`, and `trials.csv`
+    where there are any.
     Everything is made before anything is written, and each file takes the place of an older one at once.
     InputError for an unknown format or a template that cannot be used, also where `out` cannot be written.
     """
@@ -108,7 +115,8 @@ def render(records: Records, formats: Sequence[str], out: Path) -> list[Path]:
     for name in dict.fromkeys(formats):
         files |= {out / place: content for place, content in _RENDERERS[name](material).items()}
     _write(files)
-    return [out / place for name in dict.fromkeys(formats) for place in FILES[name]]
+    named = (place for name in dict.fromkeys(formats) for place in (*FILES[name], *MORE.get(name, ())))
+    return [out / place for place in named if out / place in files]
 
 
 def check_formats(formats: Sequence[str]) -> None:
@@ -156,6 +164,8 @@ def _latex(material: _Material) -> dict[str, bytes]:
 
 def _csv(material: _Material) -> dict[str, bytes]:
     frames = {"runs.csv": material.records.runs, "epochs.csv": material.records.history}
+    if material.records.tunings:
+        frames["trials.csv"] = trials_frame(material.records.tunings)
     return {place: csv_text(frame).encode() for place, frame in frames.items()}
 
 
