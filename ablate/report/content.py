@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..study.check import Finding
     from ..study.spec import Study
+    from ..training.rates import Found
 
 
 PILOT = "Pilot: one seed, one epoch, at most 2,000 images. It shows that everything runs; its numbers mean nothing."
@@ -34,6 +35,7 @@ class Records:
     findings: what is doubtful in the study. environments: one line each.
     made: ISO time of the report, passed in so that the same records give the same report.
     command: what makes the study's runs again. changes: what the command line changed in the study, as typed.
+    tested: the range test of each run that is done and found its own learning rate, with the run's variant.
     """
 
     study: Study
@@ -44,6 +46,7 @@ class Records:
     made: str
     command: str = ""
     changes: tuple[str, ...] = ()
+    tested: tuple[tuple[str, Found], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def report(records: Records) -> Report:
         pilot=PILOT if study.pilot else "",
         facts=_facts(records),
         table=table(study, records.runs),
-        sections=sections(study, records.runs),
+        sections=sections(study, records.runs, records.tested),
         findings=records.findings,
         gaps=_gaps(records),
         making=_making(records),

@@ -17,7 +17,7 @@ import jinja2
 
 from .. import paths
 from ..errors import InputError, did_you_mean, listing
-from . import drawing, escapes, figures
+from . import drawing, escapes, figures, lr_find
 from .content import report
 from .tidy import csv_text
 
@@ -69,14 +69,17 @@ class _Material:
         return report(self.records)
 
     @cached_property
-    def drawn(self) -> list[tuple[figures.FigureData, Any]]:
+    def drawn(self) -> list[tuple[figures.FigureData | lr_find.FindData, Any]]:
         """Each figure's data with the figure, or with None where there is nothing to draw."""
-        found = []
+        found: list[tuple[figures.FigureData | lr_find.FindData, Any]] = []
         for data, draw in (
             (figures.loss_data(self.records), figures.draw_loss),
             (figures.accuracy_data(self.records), figures.draw_accuracy),
         ):
             found.append((data, None if data.absent else draw(data)))
+        if self.records.tested:
+            tests = lr_find.find_data(self.records.study, self.records.tested)
+            found.append((tests, lr_find.draw_find(tests)))
         return found
 
     def images(self, kind: str) -> dict[str, bytes]:
@@ -107,7 +110,7 @@ def render(records: Records, formats: Sequence[str], out: Path) -> list[Path]:
     files: dict[Path, bytes] = {}
     for name in dict.fromkeys(formats):
         files |= {out / place: content for place, content in _RENDERERS[name](material).items()}
-    _write(files)
+    write_files(files)
     return [out / place for name in dict.fromkeys(formats) for place in FILES[name]]
 
 
@@ -185,7 +188,8 @@ def _text(template: str, facts: Report, blocks: list[Block], **options: Any) -> 
         raise InputError(f"template {template}: {error}") from error
 
 
-def _write(files: Mapping[Path, bytes]) -> None:
+def write_files(files: Mapping[Path, bytes]) -> None:
+    """Write files, making their folders, each in place of an older one at once; InputError where one cannot be."""
     for path, content in files.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
