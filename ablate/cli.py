@@ -201,6 +201,30 @@ def plan(
     return show_plan(_options(study, set_, only, seeds, pilot, store, data_dir), jobs, json)
 
 
+@app.command("lr-find")
+@_command
+def lr_find(
+    study: StudyFile,
+    set_: SetOption = [],
+    only: OnlyOption = [],
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The seed to test with.")] = 0,
+    low: Annotated[float | None, typer.Option(help="The lowest learning rate. [the study's, 1e-6]")] = None,
+    high: Annotated[float | None, typer.Option(help="The highest. [the study's, 10]")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Steps, at most. [the study's, 100]")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to. [reports/STUDY]")] = None,
+    store: StoreOption = None,
+    data_dir: DataOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Find a learning rate by a range test of each variant: curves, suggestions; train nothing."""
+    from .commands.lr_find import Test, find_rates
+
+    given = {name: value for name, value in (("low", low), ("high", high), ("steps", steps)) if value is not None}
+    options = replace(_options(study, set_, only, f"{seed},", False, store, data_dir), device=device)
+    return find_rates(options, Test(given, out, json))
+
+
 @app.command()
 @_command
 def report(

@@ -403,7 +403,7 @@ def test_the_five_phases_train_as_a_pilot_on_real_cifar100(folder: Path, cifar10
     assert ablate("report").exit_code == 0
     html = Path("reports/cifar100-phases-pilot/report.html").read_text()
     assert all(f"Phase {n}" in html for n in range(1, 6))
-    assert html.count("data:image/svg+xml;base64,") == 2
+    assert html.count("data:image/svg+xml;base64,") == 3  # loss, accuracy, range tests
 
 
 def test_a_subset_of_real_cifar100_trains(

@@ -14,7 +14,7 @@ from ablate.components.discover import discover
 from ablate.errors import StudyError
 from ablate.study.check import findings
 from ablate.study.settle import settle
-from ablate.study.tables import BaselineTable, StudyTable, TuneTable, VariantTable
+from ablate.study.tables import BaselineTable, FindTable, StudyTable, TuneTable, VariantTable
 from ablate.study.toml import parse_study, read_study
 
 ROOT = Path(__file__).parent.parent
@@ -34,7 +34,7 @@ def test_the_reference_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_key_of_a_study_is_documented() -> None:
     text = (ROOT / "docs" / "study-file.md").read_text()
-    for form in (StudyTable, BaselineTable, VariantTable):
+    for form in (StudyTable, BaselineTable, VariantTable, FindTable):
         for name, info in form.model_fields.items():
             assert f"`{info.alias or name}`" in text, name
     text = (ROOT / "docs" / "tuning.md").read_text()

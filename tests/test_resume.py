@@ -23,6 +23,7 @@ from ablate.training.sealed import seal
 if TYPE_CHECKING:
     from ablate.components.registry import Registry
     from ablate.study.spec import RunSpec
+    from ablate.training.rates import Found
 
 TIMES = ("seconds", "images_per_second", "evaluation_seconds")
 
@@ -51,6 +52,7 @@ class Disk:
     def __init__(self, file: Path, dies_after: int | None = None) -> None:
         self.file, self.left = file, dies_after
         self.records: list[dict[str, Any]] = []
+        self.range_test: Found | None = None
 
     def resume(self) -> State | None:
         try:
@@ -60,6 +62,12 @@ class Disk:
 
     def unusable(self, why: str) -> None:
         raise AssertionError(why)
+
+    def found(self) -> Found | None:
+        return self.range_test
+
+    def find(self, found: Found) -> None:
+        self.range_test = found
 
     def started(self, environment: Any, records: Any) -> None:
         self.records = list(records)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ablate.components.registry import Registry
 
 PLUGIN = """\
-from ablate import Borrowed, DataFacts, ImageShape, Source, dataset, library, model, settings_of_library
+from ablate import Borrowed, DataFacts, ImageShape, Source, dataset, library, model, optimizer, settings_of_library
 from ablate.components.contracts import Count
 from ablate.errors import DataError
 
@@ -42,6 +42,10 @@ def absent(folder, *, images: Count = 100) -> Source:
 
 @model("net")
 def net(shape, classes, *, width: Count = 8, act: str = "relu", sizes: tuple[int, ...] = (1, 2)): ...
+
+
+@optimizer("rateless")
+def rateless(params, *, momentum: float = 0.9): ...
 
 
 @library("model", "zoo")
@@ -396,3 +400,71 @@ def test_zero_validation_leaves_the_sources_own_aside() -> None:
     facts = DataFacts("x", ImageShape(1, 8, 8), 2, train=100, test=20, validation=30)
     assert count_splits(facts, Splits()) == Splits(100, 30, 20)
     assert count_splits(facts, Splits(validation=0)) == Splits(100, 0, 20)
+
+
+# A learning rate to be found
+
+
+def with_rate(table: str, use: str = "adam") -> str:
+    return HEAD.replace('"adam", lr = 1e-3', f'"{use}", lr = {table}')
+
+
+@pytest.mark.parametrize("use", ["adam", "sgd", "torch:AdamW", "timm:lion"])
+def test_a_rate_to_be_found_is_filled_in_and_stays_among_the_settings(use: str) -> None:
+    (variant,) = settled(with_rate("{ find = true }", use)).study.variants
+    wanted = {"find": True, "rule": "valley", "low": 1e-6, "high": 10.0, "steps": 100}
+    assert variant.recipe.optimizer.settings["lr"] == wanted
+
+
+def test_the_other_settings_are_checked_beside_a_rate_to_be_found() -> None:
+    text = told(with_rate("{ find = true }, weight_decay = -1.0, bets = 1"))
+    assert "2 problems" in text
+    assert "optimizer.weight_decay" in text
+    assert "has no setting 'bets'; did you mean 'betas'?" in text
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "what"),
+    [
+        ("{ find = false }", "lr.find", "find = false finds no learning rate"),
+        ("{ find = 1 }", "lr.find", "find = 1 finds no learning rate"),
+        ("{ }", "lr.find", "'find' is missing"),
+        ('{ rule = "valley" }', "lr.find", "'find' is missing"),
+        ("{ find = true, stps = 50 }", "lr.stps", "unknown key 'stps'; did you mean 'steps'?"),
+        ('{ find = true, rule = "best" }', "lr.rule", '"best" is not "valley" | "steepest"'),
+        ("{ find = true, steps = 19 }", "lr.steps", "19 is not int (>= 20, <= 10000)"),
+        ("{ find = true, steps = 50.0 }", "lr.steps", "50.0 is not int (>= 20, <= 10000)"),
+        ("{ find = true, steps = 1000000 }", "lr.steps", "1000000 is not int"),
+        ("{ find = true, low = 0 }", "lr.low", "0 is not float (> 0, <= 1000)"),
+        ("{ find = true, low = -1e-3 }", "lr.low", "-0.001 is not float"),
+        ("{ find = true, low = nan }", "lr.low", "nan is not float"),
+        ("{ find = true, high = inf }", "lr.high", "inf is not float"),
+        ('{ find = true, high = "1" }', "lr.high", '"1" is not float'),
+        ("{ find = true, low = 0.1, high = 0.1 }", "lr.low", "low = 0.1 is not below high = 0.1"),
+        ("{ find = true, low = 20 }", "lr.low", "low = 20 is not below high = 10"),
+    ],
+)
+def test_a_wrong_table_for_a_rate_is_one_error_that_says_what_is_accepted(table: str, key: str, what: str) -> None:
+    with pytest.raises(StudyError) as raised:
+        settled(with_rate(table))
+    (problem,) = raised.value.problems
+    assert problem.where == f"baseline: optimizer.{key}"
+    assert what in problem.what
+    assert "find = true" in problem.hint or "find: true, rule:" in problem.hint
+
+
+def test_a_wrong_table_is_wrong_the_second_time_too_for_a_library_component() -> None:
+    known: Known = {}
+    text = with_rate("{ find = true, steps = 1 }", "torch:AdamW")
+    for _ in range(2):
+        with pytest.raises(StudyError, match="steps"):
+            settled(text, known=known)
+
+
+def test_a_table_for_a_rate_of_an_optimizer_without_one_is_an_error() -> None:
+    assert "has no setting 'lr'" in told(with_rate("{ find = true }", "rateless"))
+
+
+def test_the_command_line_can_ask_for_a_rate_to_be_found() -> None:
+    found = settled(HEAD, "baseline.optimizer.lr={ find = true, steps = 50 }")
+    assert found.study.variants[0].recipe.optimizer.settings["lr"]["steps"] == 50

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ablate.components.registry import Registry
     from ablate.training.checkpoint import State
+    from ablate.training.rates import Found
 
     Write = Callable[[str, str], Path]
 
@@ -37,6 +38,7 @@ class Notes:
     def __init__(self) -> None:
         self.environment: dict[str, Any] = {}
         self.records: list[dict[str, Any]] = []
+        self.range_test: Found | None = None
 
     def resume(self) -> State | None:
         return None
@@ -49,6 +51,12 @@ class Notes:
 
     def unusable(self, why: str) -> None:
         raise AssertionError(why)
+
+    def found(self) -> Found | None:
+        return self.range_test
+
+    def find(self, found: Found) -> None:
+        self.range_test = found
 
     def started(self, environment: Any, records: Any) -> None:
         self.environment = dict(environment)

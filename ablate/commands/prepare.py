@@ -16,6 +16,7 @@ from ..store.store import Store
 from ..store.studies import StudyRecord, load_study, written_digest
 from ..study.plan import PlannedRun, cost_key, plan_runs, run_specs
 from ..study.settle import Known, Settled, settle
+from ..study.spec import Finder
 from ..study.toml import Changes, Reading, read_study
 from ..training.machine import fast_precision
 
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 START_SECONDS = 1.0
 # Upper bounds of what a run's files take on the disk and of a line of its history: 12,288 and 318 bytes were the most
 # in a store of the digits study and one of CIFAR-100.
-RECORD_BYTES, EPOCH_BYTES = 16_000, 500
+# A step of a range test is three numbers on a line each.
+RECORD_BYTES, EPOCH_BYTES, TEST_BYTES = 16_000, 500, 80
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,9 @@ def expected_seconds(prepared: Prepared, known: Mapping[str, Cost]) -> dict[str,
             continue
         evaluated = (splits.validation or 0) + (splits.test or 0)
         each = cost.training * (splits.train or 0) + cost.evaluation * evaluated
-        expected[spec.key] = START_SECONDS + spec.recipe.epochs * each
+        finder = Finder.of(spec.recipe)
+        test = cost.training * finder.steps * spec.recipe.batch_size if finder else 0.0
+        expected[spec.key] = START_SECONDS + test + spec.recipe.epochs * each
     return expected
 
 
@@ -183,6 +187,7 @@ def expected_bytes(prepared: Prepared, states: Mapping[str, int], specs: Sequenc
     if len(known) < len(sizes):
         return None
     records = sum(RECORD_BYTES + EPOCH_BYTES * spec.recipe.epochs for spec in specs)
+    records += sum(TEST_BYTES * finder.steps for spec in specs if (finder := Finder.of(spec.recipe)))
     kept = sum(known) if prepared.written.limits.keep_checkpoints else 0
     return records + kept + 2 * sum(known[-jobs:])
 

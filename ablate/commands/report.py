@@ -16,10 +16,13 @@ from ..store.frame import environment_lines, read_frames
 from ..store.store import Store
 from ..store.studies import StudyRecord, file_name, find_study
 from ..study.check import findings
+from ..training.rates import Found
 from ..tune.records import load_tunings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,16 @@ def read_records(home: Store, record: StudyRecord) -> Records:
         command=_command(home, record),
         changes=_changes(record),
         tunings=load_tunings(home, record.name),
+        tested=_tested(home, runs, keys),
     )
+
+
+def _tested(home: Store, runs: pd.DataFrame, keys: Mapping[tuple[str, int], str]) -> tuple[tuple[str, Found], ...]:
+    """Return the range tests of runs that are done, with their variants."""
+    done = runs.loc[runs["state"] == "done", ["variant", "seed"]].itertuples(index=False, name=None)
+    documents = [(variant, home.run(keys[variant, seed]).found()) for variant, seed in done]
+    found = [(variant, Found.of(document)) for variant, document in documents if document]
+    return tuple((variant, test) for variant, test in found if test is not None)
 
 
 def _changes(record: StudyRecord) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from ..store.files import TOO_MANY_FILES, refusal, store_errors
 from ..store.store import Ending, RunFolder, Store
 from ..study.settle import parts
 from ..training.checkpoint import NoCheckpointError, read_checkpoint, write_checkpoint
+from ..training.rates import Found
 from ..training.run import rehearse, train_run
 from .jobs import (
     Busy,
@@ -169,6 +170,13 @@ class _Recorder:
     def keep(self, state: State) -> None:
         with store_errors(self._folder.checkpoint):
             write_checkpoint(self._folder.checkpoint, self._job.spec.key, state)
+
+    def found(self) -> Found | None:
+        document = self._folder.found()
+        return Found.of(document) if document else None
+
+    def find(self, found: Found) -> None:
+        self._folder.find(found.document())
 
     def started(self, environment: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
         spec = self._job.spec

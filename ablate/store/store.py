@@ -2,6 +2,7 @@
 
 STORE/runs/KEY/                one folder for each run:
     run.json                   spec and environment, written when the run starts
+    lr_find.json               the learning rate that the run found before it trained, where it does; committed
     history.jsonl              a line for each epoch
     result.json                committed last: a run is done when it stands
     failure.json               why the last try ended without a result
@@ -149,6 +150,7 @@ class RunFolder:
         self._run = path / "run.json"
         self._history = path / "history.jsonl"
         self._result = path / "result.json"
+        self._found = path / "lr_find.json"
         self._failure = path / "failure.json"
         self._owner = path / "owner.json"
         self.checkpoint = path / "checkpoint.pt"
@@ -192,6 +194,11 @@ class RunFolder:
     def failure(self) -> Document | None:
         """Return why the last try failed (`kind`, an Ending, `reason`, `traceback`), or None."""
         return read_document(self._failure)
+
+    def found(self) -> Document | None:
+        """Return what the run found of its learning rate before it trained, or None."""
+        body = read_committed(self._found)
+        return body if body is not None and body.get("key") == self.path.name else None
 
     def history(self) -> list[Document]:
         """Return the epochs recorded so far, up to the first line that is not the next epoch."""
@@ -261,6 +268,12 @@ class RunFolder:
                 left.unlink(missing_ok=True)
             self._history.write_text("".join(dumps(record) + "\n" for record in records), encoding="utf-8")
         write_document(self._run, spec)
+
+    def find(self, found: Mapping[str, Any]) -> None:
+        """Commit what the run found of its learning rate; what stands there and does not read gives way."""
+        with store_errors(self.path):
+            self._found.unlink(missing_ok=True)
+        commit_document(self._found, {"key": self.path.name, **found})
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Append an epoch."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..components.contracts import KINDS, Kind
 from ..components.schema import value_text
-from .spec import NUMBERS, Choice, Recipe, RunSpec
+from .spec import NUMBERS, Choice, Finder, Recipe, RunSpec
 
 if TYPE_CHECKING:
     from .settle import Settled
@@ -134,7 +134,7 @@ def key_of(document: Mapping[str, Any]) -> str:
 
 def _flat(document: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every leaf with its dotted path; augmentations are named by what they use, the second `cutout#2`."""
-    if isinstance(document, Mapping):
+    if isinstance(document, Mapping) and not (path == "optimizer.settings.lr" and Finder.read(document)):
         for key, value in document.items():
             yield from _flat(value, f"{path}.{key}" if path else key)
     elif path == "augmentation":
@@ -147,6 +147,8 @@ def _flat(document: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _text(value: Any) -> str:
+    if (finder := Finder.read(value)) is not None:
+        return str(finder)
     return value if isinstance(value, str) else value_text(value)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from ..components.contracts import Space
@@ -68,6 +68,47 @@ class Recipe:
     ema: float = 0.0
     precision: str = "auto"
     live_taps: bool = True
+
+
+@dataclass(frozen=True)
+class Finder:
+    """The range test that `lr = { find = true }` stands for, which each run begins with.
+
+    rule: what reads the curve, "valley" or "steepest". low, high: the range of learning rates. steps: of training, at
+    most; an optimizer step each.
+    """
+
+    rule: str = "valley"
+    low: float = 1e-6
+    high: float = 10.0
+    steps: int = 100
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Finder | None:
+        """Return the range test that a recipe asks for, or None where its learning rate is a number."""
+        return cls.read(recipe.optimizer.settings.get("lr"))
+
+    @classmethod
+    def read(cls, setting: object) -> Finder | None:
+        """Return the range test that an optimizer's `lr` asks for, or None; it may not be checked yet."""
+        if not isinstance(setting, Mapping) or setting.get("find") is not True:
+            return None
+        given = {name: value for name, value in setting.items() if name != "find"}
+        kinds = {f.name: str if f.name == "rule" else (int, float) for f in fields(cls)}
+        good = all(isinstance(value, kinds.get(name, ())) for name, value in given.items())
+        return cls(**given) if good else None
+
+    def __str__(self) -> str:
+        usual = Finder()
+        span = f"{self.low:g} to {self.high:g}" if (self.low, self.high) != (usual.low, usual.high) else ""
+        steps = f"{self.steps} steps" if self.steps != usual.steps else ""
+        return f"found ({', '.join(part for part in (self.rule, span, steps) if part)})"
+
+
+def with_lr(recipe: Recipe, lr: float) -> Recipe:
+    """Return a recipe whose optimizer has this learning rate."""
+    settings = {**recipe.optimizer.settings, "lr": lr}
+    return replace(recipe, optimizer=replace(recipe.optimizer, settings=settings))
 
 
 @dataclass(frozen=True)
@@ -229,6 +270,8 @@ def _choice_differences(factor: str, old: Choice, new: Choice) -> list[tuple[str
 
 def _value(value: Any) -> str:
     match value:
+        case {"find": True} if finder := Finder.read(value):
+            return str(finder)
         case None:
             return "default"
         case bool():

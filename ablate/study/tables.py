@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ..components.contracts import Count, Natural, NonNegative, Positive
 from ..components.schema import type_text, value_text
 from ..errors import did_you_mean, listing
+from .spec import Finder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -144,6 +145,19 @@ class TuneTable(Table):
     steers_by_test: bool = False
 
 
+Rate = Annotated[float, Interval(gt=0, le=1000)]
+
+
+class FindTable(Table):
+    """`lr` of an optimizer as a table: each run finds its own, by a range test."""
+
+    find: Literal[True]
+    rule: Literal["valley", "steepest"] = "valley"
+    low: Rate = Finder.low
+    high: Rate = Finder.high
+    steps: Annotated[int, Interval(ge=20, le=10_000)] = Finder.steps
+
+
 Form = TypeVar("Form", bound=Table)
 _NESTED: Mapping[str, type[Table]] = {"set": SetTable, "add": AddTable, "budget": BudgetTable}
 
@@ -165,6 +179,28 @@ def check_table(form: type[Form], raw: Mapping[str, Any]) -> tuple[Form | None, 
         return form.model_validate(_mended(form, raw, problems)), problems
     except ValidationError:
         return None, problems
+
+
+def check_find(raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[Place, str]]:
+    """Validate `lr = { find = true, ... }`; return it filled in, with its problems by the path below it."""
+    table, problems = check_table(FindTable, raw)
+    accepted = ", ".join(f"{name}: {type_text(_annotation(FindTable, name))}" for name in FindTable.model_fields)
+    told = {path: f"{text.splitlines()[0]}\naccepts {accepted}" for path, text in problems.items()}
+    if "find" in raw and raw["find"] is not True:
+        form = "write find = true, or a number in place of the table"
+        told["find",] = f"find = {value_text(raw['find'])} finds no learning rate\n{form}"
+    elif table is not None and table.low >= table.high:
+        told.setdefault(("low",), f"low = {table.low:g} is not below high = {table.high:g}\naccepts {accepted}")
+    return (table.model_dump() if table else dict(raw)), told
+
+
+def _annotation(form: type[Table], name: str) -> Any:
+    """Return the type of a key with its limits."""
+    info = {i.alias or n: i for n, i in form.model_fields.items()}[name]
+    annotation: Any = info.annotation
+    for meta in info.metadata:
+        annotation = Annotated[annotation, meta]
+    return annotation
 
 
 def _mended(form: type[Table], raw: Mapping[str, Any], problems: Iterable[Place]) -> dict[str, Any]:
@@ -224,8 +260,7 @@ def _explain(form: type[Table], problem: Any) -> tuple[Place, str]:
         return loc[: depth + 2], text
     if problem["type"] == "value_error":
         return path, f"{value_text(problem['input'])} {problem['ctx']['error']}"
-    annotation: Any = keys[key].annotation
-    for meta in keys[key].metadata:
-        annotation = Annotated[annotation, meta]
-    wanted = type_text(annotation).removesuffix(" | none").replace("dict[str, any]", "a table { use = ... }")
+    wanted = (
+        type_text(_annotation(owner, key)).removesuffix(" | none").replace("dict[str, any]", "a table { use = ... }")
+    )
     return path, f"{value_text(problem['input'])} is not {wanted}"

@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ..components.contracts import Horizon, ImageShape, Mixed
 from ..errors import RunError
 from ..paths import arrays_dir
+from ..study.spec import Finder, with_lr
 from .arrays import shared_arrays
 from .augment import in_floats, takes_uint8
 from .data import Data, load_data
@@ -37,8 +38,13 @@ def load(spec: RunSpec, registry: Registry, data_dir: Path, device: torch.device
 
 
 def build(spec: RunSpec, registry: Registry, data: Data) -> Ingredients:
-    """Build everything a run trains with, each from its own random stream, on the device that the data is on."""
-    recipe, classes = spec.recipe, spec.identity["dataset"]["classes"]
+    """Build everything a run trains with, each from its own random stream, on the device that the data is on.
+
+    An optimizer whose learning rate is still to be found gets the lowest one that is tested.
+    """
+    finder = Finder.of(spec.recipe)
+    recipe = with_lr(spec.recipe, finder.low) if finder else spec.recipe
+    classes = spec.identity["dataset"]["classes"]
     device, shape = data.mean.device, ImageShape(*spec.identity["dataset"]["shape"])
     torch.manual_seed(stream_seed(spec.seed, "weights"))
     # Built on the CPU, so that a seed gives the same initial weights on every device.

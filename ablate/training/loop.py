@@ -104,24 +104,10 @@ def train_epoch(run: Ingredients, epoch: Epoch, on_step: Callable[[Epoch], None]
     The loss is that of the augmented images under the weights of the moment, as training saw it.
     on_step: called after each step; what it raises ends the epoch there, and `epoch` says where.
     """
-    model, train = run.model.train(), run.data.train
+    model = run.model.train()
     for step in range(epoch.step, len(epoch.losses)):
-        batch = epoch.order[step * run.batch_size : (step + 1) * run.batch_size]
-        run.optimizer.zero_grad(set_to_none=True)
-        # In parts, for less memory: each counts by its share of the batch.
-        for part in batch.chunk(run.accumulate):
-            images, labels = train.take(part)
-            images, mixes = augment(images, run.transforms, run.noise)
-            with autocast(run.precision, images.device):
-                logits = exact(model(normalised(images, run.data)))
-            wanted = targets(labels, mixes, logits.shape[1])
-            loss = cross_entropy(logits, wanted, label_smoothing=run.label_smoothing) * (len(part) / len(batch))
-            loss.backward()  # type: ignore[no-untyped-call]
-            epoch.losses[step] += loss.detach()
-        if run.clip_norm:
-            clip_grad_norm_(model.parameters(), run.clip_norm)
         epoch.lr = float(run.optimizer.param_groups[0]["lr"])
-        run.optimizer.step()
+        epoch.losses[step] = train_step(run, epoch.order[step * run.batch_size : (step + 1) * run.batch_size])
         if run.average is not None:
             run.average.update_parameters(model)
         if run.steps == "batch":
@@ -130,6 +116,27 @@ def train_epoch(run: Ingredients, epoch: Epoch, on_step: Callable[[Epoch], None]
         if on_step is not None:
             on_step(epoch)
     return epoch.mean_loss(run.batch_size)
+
+
+def train_step(run: Ingredients, batch: Tensor) -> Tensor:
+    """Take one optimizer step on these training images (B,) and return their mean loss, which stays on the device."""
+    train = run.data.train
+    total = torch.zeros((), device=batch.device)
+    run.optimizer.zero_grad(set_to_none=True)
+    # In parts, for less memory: each counts by its share of the batch.
+    for part in batch.chunk(run.accumulate):
+        images, labels = train.take(part)
+        images, mixes = augment(images, run.transforms, run.noise)
+        with autocast(run.precision, images.device):
+            logits = exact(run.model(normalised(images, run.data)))
+        wanted = targets(labels, mixes, logits.shape[1])
+        loss = cross_entropy(logits, wanted, label_smoothing=run.label_smoothing) * (len(part) / len(batch))
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += loss.detach()
+    if run.clip_norm:
+        clip_grad_norm_(run.model.parameters(), run.clip_norm)
+    run.optimizer.step()
+    return total
 
 
 def normalised(images: Tensor, data: Data) -> Tensor:

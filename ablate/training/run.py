@@ -12,9 +12,11 @@ import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..errors import DivergedError, StoppedError
+from ..study.spec import Finder, with_lr
 from .build import build, load
 from .checkpoint import State, capture, restore, state_bytes, weights_digest
 from .data import Data, Images
+from .find import find_lr
 from .loop import Epoch, Ingredients, begin_epoch, evaluate, steps_per_epoch, train_epoch
 from .machine import Machine, environment, pick_device
 from .taps import dead_weights
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from ..components.registry import Registry
     from ..study.spec import Limits, RunSpec
+    from .rates import Found
 
 TELL_SECONDS = 1.0
 KEEP_SECONDS = 1.0
@@ -41,6 +44,14 @@ class Recorder(Protocol):
 
     def unusable(self, why: str) -> None:
         """Take note that the state to go on from could not be used, so that the run begins anew."""
+        ...
+
+    def found(self) -> Found | None:
+        """Return the learning rate that was found when the run began, or None where none was recorded."""
+        ...
+
+    def find(self, found: Found) -> None:
+        """Keep the learning rate that was found, before training, so that the run goes on with it."""
         ...
 
     def started(self, environment: Mapping[str, Any], records: Sequence[Record]) -> None:
@@ -77,6 +88,9 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
     threads = state["threads"] if state else machine.threads
     torch.set_num_threads(threads)
     data = load(spec, registry, machine.data_dir, device)
+    found, before = _find(spec, registry, data, recorder)
+    if found and found.lr is not None:
+        spec = replace(spec, recipe=with_lr(spec.recipe, found.lr))
     run = build(spec, registry, data)
     trainer = _Trainer(run, recorder, threads, limits)
     if state:
@@ -89,11 +103,12 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
     # It runs the model, which a model may refuse: before the training and not after it.
     dead, parameters = dead_weights(run.model, spec.identity["dataset"]["shape"])
     recorder.started(environment(device, threads), trainer.records)
-    prepared = time.perf_counter() - began
+    prepared = before + time.perf_counter() - began
     records = trainer.train(spec.recipe.epochs)
     evaluated = len(run.data.test or ()) + len(run.data.validation or ())
     return {
         **{name: value for name, value in records[-1].items() if "/" in name},
+        **({"found_lr": found.lr} if found else {}),
         "epochs": spec.recipe.epochs,
         "parameters": parameters,
         "dead_weights": dead,
@@ -103,6 +118,24 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
         "seconds_per_image": median(r["seconds"] for r in records) / len(run.data.train),
         "evaluation_seconds_per_image": median(r["evaluation_seconds"] for r in records) / max(1, evaluated),
     }
+
+
+def _find(spec: RunSpec, registry: Registry, data: Data, recorder: Recorder) -> tuple[Found | None, float]:
+    """Return the learning rate that a run finds, where it does, and the seconds that this took in a life before."""
+    finder = Finder.of(spec.recipe)
+    if finder is None:
+        return None, 0.0
+    found = recorder.found()
+    if found is not None and found.lr is not None:
+        return found, found.curve.seconds
+
+    def on_step() -> None:
+        if recorder.stopping():
+            raise StoppedError("stopped; the same command begins this run again")
+
+    found = find_lr(build(spec, registry, data), finder, spec.seed, on_step)
+    recorder.find(found)
+    return found, 0.0
 
 
 def rehearse(spec: RunSpec, registry: Registry, machine: Machine) -> int:
