@@ -184,6 +184,25 @@ def tune(
 
 @app.command()
 @_command
+def dashboard(
+    store: StoreOption = None,
+    storage: Annotated[
+        str, typer.Option(metavar="URL", help="Where Optuna keeps trials, as postgresql://... [the store]")
+    ] = "",
+    port: Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="Where to listen.")] = 8080,
+    host: Annotated[
+        str, typer.Option(metavar="NAME", help="At which address; it asks nobody for a password.")
+    ] = "127.0.0.1",
+) -> int:
+    """Look at trials in a browser, with Optuna's dashboard (pip install optuna-dashboard)."""
+    from .commands.dashboard import DashboardOptions, show_dashboard
+    from .paths import store_dir
+
+    return show_dashboard(DashboardOptions(store_dir(store), storage, host, port))
+
+
+@app.command()
+@_command
 def plan(
     study: StudyFile,
     set_: SetOption = [],
