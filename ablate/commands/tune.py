@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..components.contracts import Range
 from ..console import text
 from ..console.tuning import Lines, row, tuning_progress
-from ..errors import InputError, StoreError, listing
+from ..errors import InputError, listing
 from ..execute.local import LocalProcesses
 from ..execute.signals import Interrupts
 from ..paths import shown
@@ -45,27 +45,35 @@ class TuneOptions:
 def tune_study(options: Options, how: TuneOptions, executor: Executor | None = None) -> int:
     """Tune a study's variants and return the exit code: 0, or 1 where a variant has no trial that is done."""
     check_device(options.device)
-    store = Store(options.store)
-    store.make_writable()
+    Store(options.store).make_writable()
     prepared = prepare(options)
     todo = tasks(prepared.reading, prepared.settled, prepared.registry, options.only)
     jobs = RunOptions(jobs=how.jobs or default_jobs(options.device, 2 * len(todo)))
     executor = executor or _local(jobs)  # torch is loaded meanwhile
-    searches = open_searches(prepared, todo, how)
+    from ..tune.storage import storage_errors  # Optuna takes a second, and so does torch beside it
+
+    with storage_errors():
+        searches = open_searches(prepared, todo, how)
+        stopped = make_trials(prepared, executor, searches, how, jobs)
+    return summarize(prepared, how, stopped)
+
+
+def make_trials(
+    prepared: Prepared, executor: Executor, searches: Sequence[Search], how: TuneOptions, jobs: RunOptions
+) -> int | None:
+    """Make the trials that are wanted and not there; return the signal that stopped this, or None."""
     total = how.trials or prepared.settled.study.tuning.trials
     _check_total(searches, total)
     announce(prepared, searches, total, jobs)
-    stopped = None
-    if any(search.told < total for search in searches):
-        specs = [task.spec(prepared.settled, {}) for task in todo]
+    if any(search.told < total or search.left() for search in searches):
+        specs = [search.task.spec(prepared.settled, {}) for search in searches]
         fetch_data(prepared, specs)
         rehearse(prepared, executor, specs, jobs)
         record(prepared)
-        stopped = _drive(prepared, executor, searches, total, jobs)
-    else:
-        record(prepared)
-        _driver(prepared, searches, total, jobs, Lines([])).save()
-    return summarize(prepared, how, stopped)
+        return _drive(prepared, executor, searches, total, jobs)
+    record(prepared)
+    _driver(prepared, searches, total, jobs, Lines([])).save()
+    return None
 
 
 def open_searches(prepared: Prepared, todo: Sequence[Task], how: TuneOptions) -> list[Search]:
@@ -205,19 +213,10 @@ def _drive(
     prepared: Prepared, executor: Executor, searches: Sequence[Search], total: int, how: RunOptions
 ) -> int | None:
     """Make the trials, showing how they go; return the signal that stopped them, or None."""
-    from optuna.exceptions import StorageInternalError
-
     note = "stopping: trials under way keep their state; once more stops at once"
     shown_now = [search.record(total, {}) for search in searches]
-    try:
-        with Interrupts(lambda: text.note(note)) as interrupts, tuning_progress(shown_now) as lines:
-            _driver(prepared, searches, total, how, lines).run(executor, interrupts.stopping)
-    except StorageInternalError as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise StoreError(
-            f"the storage of trials gave way: {reason}\n"
-            "  runs that are finished are stored; once it can be reached, the same command goes on"
-        ) from error
+    with Interrupts(lambda: text.note(note)) as interrupts, tuning_progress(shown_now) as lines:
+        _driver(prepared, searches, total, how, lines).run(executor, interrupts.stopping)
     return interrupts.signal
 
 

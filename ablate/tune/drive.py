@@ -138,9 +138,14 @@ class Driver:
         """Yield the jobs of trials whose drivers died, then of new ones, each variant in turn."""
         for search in self.searches:
             for number, owner in search.left().items():
-                if self._dead(search, number, owner):
-                    with self._lock:
-                        asked = search.own(number, self._me)
+                if not self._dead(search, number, owner):
+                    continue
+                with self._lock:
+                    if number >= self.goal.total:  # asked for beyond the last one, by a driver that died at once
+                        search.give_back(number)
+                        continue
+                    asked = search.own(number, self._me)
+                if asked is not None:
                     yield from self._begin(search, asked)
         left = list(self.searches)
         while left:
@@ -231,17 +236,21 @@ class Driver:
         return float("nan") if value is None else float(value)
 
     def _others(self) -> list[Mapping[str, Any]]:
-        """Return the owners of trials that have not ended."""
-        return [owner for search in self.searches for owner in search.left().values()]
+        """Return the owners of trials that have not ended; those beyond our last one are for others to wait for."""
+        left = [(number, owner) for search in self.searches for number, owner in search.left().items()]
+        return [owner for number, owner in left if number < self.goal.total or not owner]
 
-    def _dead(self, search: Search, number: int, owner: Mapping[str, Any]) -> bool:
-        """Tell whether a trial's driver is gone: its process has ended, or its heart has not beaten for a while."""
+    def _dead(self, search: Search, number: int, owner: Mapping[str, Any], now: float | None = None) -> bool:
+        """Tell whether a trial's driver is gone: its process has ended, or its heart has not beaten for a while.
+
+        now: the time by this machine's steady clock, which it is asked for where it is not given.
+        """
         with contextlib.suppress(KeyError, TypeError, ValueError):
             known = Owner(str(owner["host"]), str(owner["boot"]), int(owner["pid"]), str(owner["since"]))
             ours = all(owner[name] == self._me[name] for name in ("host", "boot", "pid"))
             if ours or (known.here and has_ended(known)):  # ours: of a driver before this one in the same process
                 return True
-        now = time.monotonic()
+        now = time.monotonic() if now is None else now
         beat, since = self._beats.setdefault((search.task.variant.name, number), (dict(owner), now))
         if beat != dict(owner):
             self._beats[search.task.variant.name, number] = dict(owner), now

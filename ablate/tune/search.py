@@ -6,6 +6,7 @@ by the next driver, which goes on with its run.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -22,30 +23,32 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..components.contracts import Values
-from ..components.schema import check_settings, settings_of_library
+from ..components.schema import check_settings, settings_of_library, value_text
 from ..errors import InputError
 from ..study.plan import key_of
+from ..study.spec import Choice
 from .records import TrialRecord, VariantTuning, maximised
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from optuna.pruners import BasePruner
     from optuna.storages import BaseStorage
 
     from ..components.contracts import Range
-    from ..study.spec import Choice, RunSpec, Tuning
+    from ..study.spec import RunSpec, Tuning
     from .space import Task
 
 OWNER, ENDED, REASON, KEY, SECONDS = "owner", "ended", "reason", "key", "seconds"
 FEW = 4
 """Trials below which importances say nothing."""
-_OURS = frozenset({"seed", "gamma", "weights", "constraints_func", "independent_sampler", "source_trials"})
+_OURS = frozenset({"gamma", "weights", "constraints_func", "independent_sampler", "source_trials"})
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,8 @@ class Search:
                 storage=storage, study_name=title, directions=directions, load_if_exists=True,
                 pruner=make_pruner(tuning.pruner, task.recipe.epochs),
             )  # fmt: skip
-            told = len(self._study.get_trials(deepcopy=False))
-            self._study.sampler = make_sampler(tuning.sampler, self._distributions, _seed(title, told))
+            own = {name: value for name, value in task.default.items() if self._contains(name, value)}
+            self._study.sampler = Numbered(make_sampler(tuning.sampler, self._distributions, title), own)
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -92,24 +95,34 @@ class Search:
         """Return the next trial and make it this owner's; None where there are as many as there are to be."""
         if len(self.trials) >= total:
             return None
-        if not self._study.get_trials(deepcopy=False):
-            known = {name: value for name, value in self.task.default.items() if self._contains(name, value)}
-            self._study.enqueue_trial(known)
         trial = self._study.ask()
-        if trial.number >= total:  # another driver has asked for the last one in the meantime
-            storage(self._study).set_trial_state_values(trial_id(trial), TrialState.WAITING)
-            return None
         self._open[trial.number] = trial
+        if trial.number >= total:  # another driver has asked for the last one in the meantime
+            self.give_back(trial.number)
+            return None
         return self.own(trial.number, owner)
+
+    def give_back(self, number: int) -> None:
+        """Leave a trial, which is one too many, to whoever wants more trials."""
+        with contextlib.suppress(UpdateFinishedTrialError):
+            storage(self._study).set_trial_state_values(trial_id(self._trial(number)), TrialState.WAITING)
+        self._open.pop(number, None)
 
     def left(self) -> dict[int, Mapping[str, Any]]:
         """Return the trials that have not ended, by number, each with its owner."""
         return {t.number: t.user_attrs.get(OWNER, {}) for t in self.trials if t.state == TrialState.RUNNING}
 
-    def own(self, number: int, owner: Mapping[str, Any]) -> Asked:
-        """Make a trial this owner's, also one of an owner that is dead, and return it with its settings."""
+    def own(self, number: int, owner: Mapping[str, Any]) -> Asked | None:
+        """Make a trial this owner's, also one of an owner that is dead, and return it with its settings.
+
+        None where another driver, which took it over before this one, has told how it ended in the meantime.
+        """
         trial = self._trial(number)
-        trial.set_user_attr(OWNER, dict(owner))
+        try:
+            trial.set_user_attr(OWNER, dict(owner))
+        except UpdateFinishedTrialError:
+            self._open.pop(number, None)
+            return None
         settings = {
             name: _suggest(trial, name, where)
             for name, where in self._distributions.items()
@@ -120,8 +133,9 @@ class Search:
     def beat(self, owner: Mapping[str, Any]) -> None:
         """Show that the owner of our open trials lives."""
         for number, other in self.left().items():
-            if number in self._open and other.get("pid") == owner["pid"]:
-                self._trial(number).set_user_attr(OWNER, dict(owner))
+            if number in self._open and {**other, "beat": owner["beat"]} == owner:
+                with contextlib.suppress(UpdateFinishedTrialError):
+                    self._trial(number).set_user_attr(OWNER, dict(owner))
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Report a trial's value after an epoch; tell whether it is to be pruned."""
@@ -129,15 +143,17 @@ class Search:
         if len(self.objectives) > 1 or not math.isfinite(value):
             return False
         if epoch not in storage(self._study).get_trial(trial_id(trial)).intermediate_values:
-            trial.report(value, epoch)
+            with contextlib.suppress(UpdateFinishedTrialError):  # another driver took it over, and has told it
+                trial.report(value, epoch)
         return trial.should_prune()
 
     def note(self, number: int, **facts: Any) -> None:
         """Keep facts of a trial beside its values: its run's key, seconds, why it ended."""
         trial = self._trial(number)
         if not self._study.get_trials(deepcopy=False)[number].state.is_finished():
-            for name, value in facts.items():
-                trial.set_user_attr(name, value)
+            with contextlib.suppress(UpdateFinishedTrialError):
+                for name, value in facts.items():
+                    trial.set_user_attr(name, value)
 
     def tell(self, number: int, values: Sequence[float]) -> None:
         """Tell how a trial ended: its value for each objective."""
@@ -217,7 +233,7 @@ class Search:
 
     def _tell(self, number: int, values: list[float] | None, state: TrialState) -> None:
         # Another driver that took the trial over may have told it already.
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.suppress(UpdateFinishedTrialError):
             warnings.simplefilter("ignore")
             self._study.tell(number, values, state=state, skip_if_finished=True)
         self._open.pop(number, None)
@@ -247,15 +263,32 @@ def distribution(where: Range | Values) -> BaseDistribution:
     return FloatDistribution(float(where.low), float(where.high), log=where.log, step=where.step)
 
 
-def make_sampler(choice: Choice, space: Mapping[str, BaseDistribution], seed: int) -> BaseSampler:
-    """Build a sampler by name with Optuna's own settings. Raises InputError for what it does not have."""
+def make_sampler(choice: Choice, space: Mapping[str, BaseDistribution], title: str) -> Callable[[int], BaseSampler]:
+    """Return what builds a sampler for a trial's number, by name with Optuna's own settings.
+
+    title: of the trials, which decides what is drawn unless the choice gives a seed. Raises InputError for a setting
+    that Optuna's sampler does not have.
+    """
     samplers = optuna.samplers
-    made = {"tpe": samplers.TPESampler, "cma-es": samplers.CmaEsSampler, "gp": samplers.GPSampler}
+    kinds = {"tpe": samplers.TPESampler, "cma-es": samplers.CmaEsSampler, "gp": samplers.GPSampler}
+    settings = dict(choice.settings)
+    seed = settings.pop("seed", None)
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        raise InputError(f"tune: sampler: seed = {value_text(seed)} is not a whole number of 0 or more")
+    rest = Choice(choice.use, settings)
     if choice.use == "grid":
         _checked("grid", choice, lambda: None, ())
-        return Grid(space)
-    sampler: BaseSampler = _checked("sampler", choice, made.get(choice.use, samplers.RandomSampler), _OURS, seed=seed)
-    return sampler
+        return lambda number: Grid(space)  # noqa: ARG005  # the same for all
+
+    def make(number: int) -> BaseSampler:
+        drawn = _seed(title if seed is None else str(seed), number)
+        sampler: BaseSampler = _checked(
+            "sampler", rest, kinds.get(choice.use, samplers.RandomSampler), _OURS | {"seed"}, seed=drawn
+        )
+        return sampler
+
+    make(0)  # what is wrong with its settings is told before any trial
+    return make
 
 
 def make_pruner(choice: Choice, epochs: int) -> BasePruner:
@@ -285,6 +318,47 @@ def _checked(what: str, choice: Choice, maker: Any, skip: Any, **ours: Any) -> A
             return maker(**ours, **choice.settings)
     except (ImportError, TypeError, ValueError) as error:
         raise InputError(f"tune: {what} '{choice.use}': {error}") from None
+
+
+class Numbered(BaseSampler):
+    """A sampler made anew for each trial, seeded by its number; trial 0 has the variant's own settings.
+
+    So a driver that goes on after another one, or works beside it, draws nothing that the other has drawn, and a
+    trial that changes drivers keeps its settings.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], own: Mapping[str, Any]) -> None:
+        self._make, self._own = make, own
+        self._sampler = make(0)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Make the trial's sampler."""
+        self._sampler = self._make(trial.number)
+        self._sampler.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Return which settings are drawn all at once."""
+        return self._sampler.infer_relative_search_space(study, trial) if trial.number else {}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Draw settings all at once."""
+        return self._sampler.sample_relative(study, trial, search_space) if trial.number else {}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Draw one setting."""
+        if trial.number == 0:
+            return self._own[param_name]
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Let the sampler learn from how a trial ended."""
+        self._sampler.after_trial(study, trial, state, values)
 
 
 class Grid(BaseSampler):
@@ -346,9 +420,9 @@ def trial_id(trial: Trial) -> int:
     return trial._trial_id  # noqa: SLF001  # there is no public way
 
 
-def _seed(title: str, told: int) -> int:
-    """Return a sampler's seed: a driver that goes on after another draws what that one has not drawn."""
-    return int.from_bytes(hashlib.sha256(f"{title} {told}".encode()).digest()[:4], "big") % 2**31
+def _seed(text: str, number: int) -> int:
+    """Return the seed of one trial's draws."""
+    return int.from_bytes(hashlib.sha256(f"{text} {number}".encode()).digest()[:4], "big") % 2**31
 
 
 def _plain(where: Range | Values) -> dict[str, Any]:

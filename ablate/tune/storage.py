@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from typing import TYPE_CHECKING
 
 import optuna
@@ -14,9 +16,12 @@ from ..paths import shown
 from ..store.files import store_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from ..store.store import Store
+
+OPEN_TRIES, OPEN_SECONDS = 4, 0.5
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what there is to say, ablate says
 
@@ -40,6 +45,20 @@ def open_storage(store: Store, url: str = "") -> BaseStorage:
 def journal(store: Store) -> Path:
     """Return the file of the store's own trials."""
     return store.tuning_folder / "journal.log"
+
+
+@contextlib.contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn what a database says when it goes away into one StoreError."""
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, DBAPIError) as error:
+        raise StoreError(
+            f"the storage of trials gave way: {_reason(error.__cause__ or error)}\n"
+            "  runs that are finished are stored; once it can be reached, the same command goes on"
+        ) from error
 
 
 class _Lock:
@@ -86,13 +105,31 @@ def _database(url: str) -> BaseStorage:
     if place.drivername in ("postgresql", "postgres"):
         place = place.set(drivername="postgresql+psycopg")
     try:
-        return RDBStorage(
-            place.render_as_string(hide_password=False), engine_kwargs={"pool_pre_ping": True, "pool_size": 5}
-        )
+        return _connect(place.render_as_string(hide_password=False))
     except (ImportError, SQLAlchemyError, RuntimeError, ValueError) as error:
-        reason = (str(getattr(error, "orig", None) or error).strip() or type(error).__name__).splitlines()[0]
+        reason = _reason(error)
         missing = isinstance(error, ImportError) or isinstance(error.__cause__, ImportError)
         hint = "is it up, and its name right?"
         if missing and "postgres" in named:
             hint = "pip install 'ablate-studies[postgres]'"
         raise InputError(f"--storage {named}: cannot be used: {reason}\n  {hint}") from None
+
+
+def _connect(url: str) -> RDBStorage:
+    """Open a database; one that is empty may be getting its tables from another driver at this moment."""
+    from sqlalchemy.exc import DBAPIError, OperationalError
+
+    for left in reversed(range(OPEN_TRIES)):
+        try:
+            return RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "pool_size": 5})
+        except DBAPIError as error:
+            unreachable = isinstance(error, OperationalError) and "already exists" not in str(error)
+            if unreachable or not left:
+                raise
+        time.sleep(OPEN_SECONDS)
+    raise AssertionError
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of what a database's driver said."""
+    return (str(getattr(error, "orig", None) or error).strip() or type(error).__name__).splitlines()[0]
