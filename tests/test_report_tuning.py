@@ -678,7 +678,8 @@ def test_the_command_reports_what_is_stored_of_tuning(study_file: Path) -> None:
     store = Path("ablate-store").resolve()
     options = Options(study_file, store, Path("data").resolve(), Changes(), (), "cpu")
     assert run_study(options, RunOptions(jobs=1), Inline()) == 0
-    save_tunings(Store(store), "tiny", [tuning("flipped", FLAT)], ["baseline", "flipped"])
+    found = replace(tuning("flipped", FLAT), of_epochs=2)
+    save_tunings(Store(store), "tiny", [found], ["baseline", "flipped"])
     assert write_report(ReportOptions(None, store, ("md",), Path("out"))) == 0
     text = Path("out/report.md").read_text()
     assert "| flipped | 15: 15 done | 40.00 | 50.00 | +10.00 points |" in plain(text)
