@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 PATIENCE_SECONDS = 600.0
-WHILE_STARTING = 0.25
-"""How many of the kills come before any trial."""
+WHILE_STARTING = 4
+"""One kill in so many comes before any trial."""
 
 STUDY = """
 [study]
@@ -109,14 +109,14 @@ class Suite:
     def kill_one(self) -> bool:
         """Start the command and kill it at a random moment; tell whether it was still there."""
         driver = self.start()
-        kind = "while it starts" if self.draw.random() < WHILE_STARTING else "while trials are made"
+        kind = "while it starts" if len(self.drivers) % WHILE_STARTING == 0 else "while trials are made"
         until = time.monotonic() + PATIENCE_SECONDS
         while kind != "while it starts" and "trials each" not in driver.output.read_text():
             if driver.popen.poll() is not None or time.monotonic() > until:
                 break
             time.sleep(0.02)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            driver.popen.wait(self.draw.uniform(0, 6))
+            driver.popen.wait(self.draw.uniform(0, 2 if kind == "while it starts" else 6))
         alive = driver.popen.poll() is None
         if alive:
             driver.popen.kill()
