@@ -170,7 +170,7 @@ def main() -> None:
     )
     print("validation: best so far after so many trials; test: of the settings picked last")
     heads = [f"after {n}" for n in after]
-    print(f"{'':<20}" + "".join(f"{head:>18}" for head in [*heads, "test"]) + f"{'epochs':>14}{'wall':>9}")
+    print(f"{'':<20}" + "".join(f"{head:>18}" for head in [*heads, "test"]) + f"{'mean epochs':>14}{'wall':>9}")
     with tempfile.TemporaryDirectory() as folder:
         for name, (sampler, pruner) in CONTENDERS.items():
             began = time.perf_counter()
@@ -179,7 +179,7 @@ def main() -> None:
             cells = [spread([outcome.best[n - 1] for outcome in found]) for n in after]
             cells.append(spread([outcome.test for outcome in found]))
             saved = 1 - sum(o.epochs for o in found) / sum(o.of for o in found)
-            epochs = f"{statistics.median(o.epochs for o in found):.0f} (-{saved:.0%})"
+            epochs = f"{statistics.mean(o.epochs for o in found):.0f} (-{saved:.0%})"
             wall = time.perf_counter() - began
             print(f"{name:<20}" + "".join(f"{c:>18}" for c in cells) + f"{epochs:>14}{wall:>7.0f} s", flush=True)
     print(SENTENCE)
