@@ -15,8 +15,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +27,7 @@ from optuna.trial import TrialState
 
 from ablate.store.store import Store
 from ablate.tune.records import load_tunings
+from ablate.tune.storage import open_storage
 
 if TYPE_CHECKING:
     import optuna
@@ -245,6 +248,22 @@ def test_a_database_that_goes_away_is_one_clear_error_and_the_same_command_goes_
     second = begin("store", url)
     assert second.popen.wait(PATIENCE_SECONDS) == 0, second.said
     check(url, [folder / "store"], [first, second])
+
+
+def test_drivers_that_begin_at_once_make_the_tables_of_an_empty_database_together(postgres: Postgres) -> None:
+    for number in range(3):
+        url, together = postgres.database(f"empty{number}"), Barrier(4)
+
+        def opened(_: int, url: str = url, together: Barrier = together) -> int:
+            together.wait()
+            storage = open_storage(Store(Path("none")), url)
+            assert isinstance(storage, RDBStorage)
+            found = len(storage.get_all_studies())
+            storage.engine.dispose()
+            return found
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(opened, range(4))) == [0, 0, 0, 0]
 
 
 def test_a_database_that_is_not_there_is_an_error_before_any_trial(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..store.store import Store
 
+CONNECT_SECONDS = 10
 OPEN_TRIES, OPEN_SECONDS = 4, 0.5
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what there is to say, ablate says
@@ -118,16 +119,22 @@ def _database(url: str) -> BaseStorage:
 def _connect(url: str) -> RDBStorage:
     """Open a database; one that is empty may be getting its tables from another driver at this moment."""
     from sqlalchemy.exc import DBAPIError, OperationalError
+    from sqlalchemy.pool import NullPool
 
+    # A host that does not answer would keep the command waiting for minutes.
+    patience = {"connect_timeout": CONNECT_SECONDS} if url.startswith("postgresql") else {}
     for left in reversed(range(OPEN_TRIES)):
         try:
-            return RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "pool_size": 5})
+            RDBStorage(
+                url, engine_kwargs={"poolclass": NullPool, "connect_args": patience}
+            )  # one that fails leaves no connection open
+            break
         except DBAPIError as error:
             unreachable = isinstance(error, OperationalError) and "already exists" not in str(error)
             if unreachable or not left:
                 raise
         time.sleep(OPEN_SECONDS)
-    raise AssertionError
+    return RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "pool_size": 5, "connect_args": patience})
 
 
 def _reason(error: BaseException) -> str:
