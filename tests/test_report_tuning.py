@@ -107,7 +107,7 @@ def study(names: tuple[str, ...] = ("Phase 1", "Phase 2", "Phase 3"), tuned: tup
     for name in names if tuned is None else tuned:
         optimizer = Choice("sgd", {"lr": 0.02, "weight_decay": 0.0005})
         found = {"optimizer.lr": 0.02, "optimizer.weight_decay": 0.0005}
-        made.append(Variant(f"{name}, tuned", dataclasses.replace(RECIPE, optimizer=optimizer), name, tuned=found))
+        made.append(Variant(f"{name} (tuned)", dataclasses.replace(RECIPE, optimizer=optimizer), name, tuned=found))
     return Study("tuned", "Tuned", tuple(made), (0, 1, 2), label="Phase")
 
 
@@ -144,13 +144,13 @@ def realistic(names: tuple[str, ...] = ("Phase 1", "Phase 2", "Phase 3", "Phase 
     for place, name in enumerate(names):
         noise = np.random.default_rng(100 + place).normal(0, 0.006, 6)
         results[name] = [float(x) for x in 0.50 + 0.02 * place - 0.012 * place**2 + noise[:3]]
-        results[f"{name}, tuned"] = [float(x) for x in 0.53 + 0.012 * place + noise[3:]]
+        results[f"{name} (tuned)"] = [float(x) for x in 0.53 + 0.012 * place + noise[3:]]
     tunings = []
     for place, name in enumerate(names):
         found = searched(name, place)
         assert found.best is not None
         tunings.append(found)
-        place_in_study = next(i for i, v in enumerate(made.variants) if v.name == f"{name}, tuned")
+        place_in_study = next(i for i, v in enumerate(made.variants) if v.name == f"{name} (tuned)")
         settings = {key.split(".")[1]: value for key, value in found.best.settings.items()}
         variant = dataclasses.replace(
             made.variants[place_in_study],
@@ -351,7 +351,7 @@ def test_a_loss_settles_by_a_hundredth_of_itself() -> None:
 
 
 def test_few_trials_are_told_not_to_show_whether_more_would_help() -> None:
-    assert "3 trials cannot show" in found_by(tuning("Phase 1", [0.4, 0.5, 0.5]))["few-trials"]
+    assert "3 trials with a value cannot show" in found_by(tuning("Phase 1", [0.4, 0.5, 0.5]))["few-trials"]
 
 
 def test_a_default_that_no_trial_beats_is_told() -> None:
@@ -386,7 +386,7 @@ def test_trials_without_any_result_are_told() -> None:
 def test_tuned_runs_with_settings_of_an_earlier_tuning_are_told() -> None:
     made = study(("Phase 1",))
     found = {finding.code: finding for finding in doubts(made, (tuning("Phase 1", FLAT),))}
-    assert found["tuned-again"].where == "Phase 1, tuned"
+    assert found["tuned-again"].where == "Phase 1 (tuned)"
     same = trial(20, 0.9, lr=0.02, decay=0.0005)
     again = tuning("Phase 1", trials=(*tuning("Phase 1", FLAT).trials, same))
     assert "tuned-again" not in {finding.code for finding in doubts(made, (again,))}
@@ -397,8 +397,8 @@ def test_tuned_runs_with_settings_of_an_earlier_tuning_are_told() -> None:
 RESULTS = {
     "Phase 1": [0.50, 0.51, 0.52],
     "Phase 2": [0.48, 0.49, 0.50],
-    "Phase 1, tuned": [0.52, 0.53, 0.54],
-    "Phase 2, tuned": [0.55, 0.57, 0.56],
+    "Phase 1 (tuned)": [0.52, 0.53, 0.54],
+    "Phase 2 (tuned)": [0.55, 0.57, 0.56],
 }
 
 
@@ -426,9 +426,26 @@ def test_a_ranking_that_flips_names_the_pairs_with_both_differences() -> None:
 
 
 def test_a_ranking_that_does_not_flip_says_so() -> None:
-    sides = part(records(study(TWO), RESULTS | {"Phase 2, tuned": [0.51, 0.52, 0.53]})).sides
+    sides = part(records(study(TWO), RESULTS | {"Phase 2 (tuned)": [0.51, 0.52, 0.53]})).sides
     assert sides is not None
     assert (sides.flips, sides.ranking.split(":")[0]) == ((), "The ranking does not flip")
+
+
+def test_a_flip_within_the_intervals_is_left_open() -> None:
+    sides = part(records(study(TWO), RESULTS | {"Phase 2 (tuned)": [0.50, 0.57, 0.56]})).sides
+    assert sides is not None
+    assert sides.ranking.startswith("Whether the ranking flips is open: tuning changes the order of 1 pair")
+
+
+def test_a_variant_whose_own_settings_are_best_stands_on_both_sides() -> None:
+    own = tuning("Phase 1", trials=(trial(0, 0.6, default=True), trial(1, 0.5)))
+    sides = part(records(study(TWO, tuned=("Phase 2",)), RESULTS, tunings=(own, tuning("Phase 2")))).sides
+    assert sides is not None
+    first = sides.rows[0]
+    assert (first.name, first.default.mean, first.tuned.mean, first.difference) == ("Phase 1", "51.0", "51.0", "–")
+    assert [(row.default.rank, row.tuned.rank) for row in sides.rows] == [("1", "2"), ("2", "1")]
+    assert sides.ranking.startswith("The ranking flips")
+    assert "Its own settings were the best of its trials, and stand on both sides: Phase 1." in sides.notes
 
 
 def test_a_lower_loss_ranks_first() -> None:
@@ -439,7 +456,7 @@ def test_a_lower_loss_ranks_first() -> None:
 
 
 def test_a_variant_without_results_for_both_is_not_ranked() -> None:
-    some = {name: found for name, found in RESULTS.items() if name != "Phase 2, tuned"}
+    some = {name: found for name, found in RESULTS.items() if name != "Phase 2 (tuned)"}
     sides = part(records(study(TWO), some)).sides
     assert sides is not None
     assert (sides.rows[1].tuned.rank, sides.rows[1].difference, sides.rows[1].seeds) == ("–", "–", "0")

@@ -344,6 +344,27 @@ def test_several_objectives_have_a_value_each(study: Path) -> None:
         assert seconds > 0
 
 
+def test_a_grid_is_whole_where_nobody_says_how_many(study: Path) -> None:
+    table = '[tune]\nsampler = "grid"\nsettings = { "optimizer.lr" = { values = [0.1, 0.01] } }\n'
+    assert [len(found.trials) for found in tune(with_table(study, table))] == [3, 3]
+
+
+def test_another_sampler_goes_on_and_both_are_named(study: Path) -> None:
+    tune(with_table(study), "baseline")
+    study.write_text(study.read_text().replace("[tune]\n", '[tune]\nsampler = "random"\n'))
+    (found,) = tune(study, "baseline", trials=6)
+    assert (len(found.trials), found.sampler) == (6, "tpe, then random")
+
+
+def test_trials_that_take_the_place_of_others_are_announced(study: Path) -> None:
+    with_table(study)
+    assert "take the place" not in ablate("tune", study, "--only", "baseline").stderr
+    again = ablate("tune", study, "--only", "baseline", "--trials", "2", "--storage", "sqlite:///other.db")
+    assert "'baseline': these trials take the place of 4 others in reports and for --tuned" in again.stderr
+    again = ablate("tune", study, "--only", "baseline", "--trials", "2", "--objective", "loss")
+    assert "take the place of 2 others" in again.stderr
+
+
 def test_importances_are_recorded_at_the_end(study: Path) -> None:
     (found,) = tune(with_table(study), "baseline", trials=12, settings=("baseline.epochs=1",))
     assert set(found.importances) == {"optimizer.lr", "model.hidden"}
@@ -377,13 +398,13 @@ def test_tuned_variants_are_judged_on_the_seeds_of_the_study(study: Path, capsys
     done = ablate("run", study, "--tuned", "--only", "baseline", "--json", "--device", "cpu", "--jobs", "1")
     assert done.exit_code == 0, done.output
     runs = json.loads(done.stdout)["runs"]
-    assert Counter(run["variant"] for run in runs) == {"baseline": 2, "baseline, tuned": 2}
+    assert Counter(run["variant"] for run in runs) == {"baseline": 2, "baseline (tuned)": 2}
     assert {run["seed"] for run in runs} == {0, 1}
     store = Store(Path("ablate-store"))
     for run in runs:
         identity = (store.run(run["key"]).spec() or {})["identity"]
         assert identity["dataset"]["splits"]["test"] == 16
-        tuned = run["variant"].endswith("tuned")
+        tuned = run["variant"].endswith("(tuned)")
         assert found.best is not None
         assert identity["optimizer"]["settings"]["lr"] == (found.best.settings["optimizer.lr"] if tuned else 1e-5)
         assert run["key"] not in {trial.key for trial in found.trials}
@@ -392,13 +413,13 @@ def test_tuned_variants_are_judged_on_the_seeds_of_the_study(study: Path, capsys
     assert ablate("run", study, "--only", "baseline", "--device", "cpu", "--jobs", "1").exit_code == 0
     assert ablate("report").exit_code == 0
     written = Path("reports/tiny/report.md").read_text()
-    assert "| baseline, tuned |" in written
-    assert "baseline, tuned" in ablate("status", "tiny").stdout
+    assert "| baseline (tuned) |" in written
+    assert "baseline (tuned)" in ablate("status", "tiny").stdout
     # A changed variant is another one: what was tuned was not it.
     assert ablate("run", study, "--only", "baseline", "--set", "baseline.epochs=3", "--jobs", "1").exit_code == 0
     assert ablate("report").exit_code == 0
     written = Path("reports/tiny/report.md").read_text()
-    assert "baseline, tuned" not in written
+    assert "baseline (tuned)" not in written
     assert "Best settings" not in written
 
 
@@ -440,7 +461,7 @@ def test_the_study_run_last_is_tuned(study: Path) -> None:
         "Variant", "trials", "pruned", "failed", "default", "best", "with",
     ]  # fmt: skip
     assert "next: ablate run studies/tiny.toml --tuned" in found.stderr
-    assert "[2/2] done    baseline, trial 1:" in found.stderr
+    assert "[2/2] done     baseline, trial 1:" in found.stderr
 
 
 def test_what_is_not_the_same_for_all_variants_is_said(study: Path) -> None:
@@ -450,8 +471,8 @@ def test_what_is_not_the_same_for_all_variants_is_said(study: Path) -> None:
     study.write_text(text)
     found = ablate("tune", study, "--trials", "1", "--jobs", "1")
     assert found.exit_code == 0, found.output
-    assert "doubtful: what is tuned is not the same for all variants: looking at" in found.stderr
-    assert "doubtful: what is tuned is not the same for all variants: epochs of a trial" in found.stderr
+    assert "doubtful: the ranges are not the same for all variants" in found.stderr
+    assert "doubtful: the epochs are not the same for all variants" in found.stderr
     assert "(sgd)" in found.stderr
 
 

@@ -200,11 +200,12 @@ def total_seconds(expected: dict[str, float | None], jobs: int = 1) -> float | N
 
 def _only(names: Sequence[str], specs: list[RunSpec], study: Study) -> list[RunSpec]:
     there = [v.name for v in study.variants]
+    listed = [v.name for v in study.variants if not v.tuned]
     names = [there[0] if name == "baseline" and name not in there else name for name in names]
     unknown = [name for name in names if name not in there]
     if unknown:
         raise InputError(
-            f"--only: there is no variant '{unknown[0]}'{did_you_mean(unknown[0], there)}\n"
-            f"  accepts {listing(there, 20)}"
+            f"--only: there is no variant '{unknown[0]}'{did_you_mean(unknown[0], listed)}\n"
+            f"  accepts {listing(listed, 20)}"
         )
     return [spec for spec in specs if not names or spec.variant in names]

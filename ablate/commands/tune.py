@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from ..execute.jobs import Executor
     from ..study.spec import RunSpec
     from ..tune.search import Search
+
+
+TRIALS = 50
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,7 @@ def make_trials(
     prepared: Prepared, executor: Executor, searches: Sequence[Search], how: TuneOptions, jobs: RunOptions
 ) -> int | None:
     """Make the trials that are wanted and not there; return the signal that stopped this, or None."""
-    total = how.trials or prepared.settled.study.tuning.trials
-    _check_total(searches, total)
+    total = _total(prepared, searches, how)
     announce(prepared, searches, total, jobs)
     if any(search.told < total or search.left() for search in searches):
         specs = [search.task.spec(prepared.settled, {}) for search in searches]
@@ -79,23 +82,39 @@ def make_trials(
 def open_searches(prepared: Prepared, todo: Sequence[Task], how: TuneOptions) -> list[Search]:
     """Open the trials of each variant."""
     from ..tune.objectives import objectives
-    from ..tune.search import Search, grid_size
+    from ..tune.search import Search
     from ..tune.storage import open_storage
 
     tuning = prepared.settled.study.tuning
-    if how.trials is not None:
-        tuning = replace(tuning, trials=how.trials)
     wanted = objectives(how.objectives, tuning.metric)
-    if tuning.sampler.use == "grid":
-        for task in todo:
-            if tuning.trials > grid_size(task):
-                raise InputError(
-                    f"tune: trials: {tuning.trials} are more than the {grid_size(task)} of the grid of "
-                    f"'{task.variant.name}', its own settings included\n  give --trials {grid_size(task)}"
-                )
     storage = open_storage(Store(prepared.options.store), how.storage)
     name = prepared.written.name
     return [Search(storage, name, task, tuning, wanted, task.spec(prepared.settled, {})) for task in todo]
+
+
+def _total(prepared: Prepared, searches: Sequence[Search], how: TuneOptions) -> int:
+    """Return how many trials each variant is to have: all of a grid, and 50 of anything else, where nobody says.
+
+    Raises InputError where there are more already, or a grid has fewer.
+    """
+    from ..tune.search import grid_size
+
+    tuning = prepared.settled.study.tuning
+    sizes = {s.task.variant.name: grid_size(s.task) for s in searches} if tuning.sampler.use == "grid" else {}
+    total = how.trials or tuning.trials or min(sizes.values(), default=TRIALS)
+    for name, size in sizes.items():
+        if total > size:
+            raise InputError(
+                f"tune: trials: {total} are more than the {size} of the grid of '{name}', its own settings included\n"
+                f"  give --trials {size}"
+            )
+    most = max(searches, key=lambda search: search.told)
+    if most.told > total:
+        raise InputError(
+            f"tune: trials: '{most.task.variant.name}' has {most.told} trials already, more than {total}\n"
+            f"  the number is in total for each variant: give --trials {most.told} or more"
+        )
+    return total
 
 
 def announce(prepared: Prepared, searches: Sequence[Search], total: int, how: RunOptions) -> None:
@@ -111,14 +130,24 @@ def announce(prepared: Prepared, searches: Sequence[Search], total: int, how: Ru
     by = ", ".join(NAMES.get(objective, objective) for objective in first.objectives)
     pruner = tuning.pruner.use if len(first.objectives) == 1 else "none"
     text.note(f"  by {by}, seed {tuning.seed}; sampler {tuning.sampler.use}, pruner {pruner}")
-    for label, of in (("looking at", _space_text), ("epochs of a trial", _epochs_text)):
+    for label, what, of in (("looking at", "ranges", _space_text), ("epochs of a trial", "epochs", _epochs_text)):
         groups: dict[str, list[str]] = {}
         for search in searches:
             groups.setdefault(of(search.task), []).append(search.task.variant.name)
         for said, names in groups.items():
             text.note(f"  {label} {said}" + (f"  ({listing(names, 8)})" if len(groups) > 1 else ""))
         if len(groups) > 1:
-            text.note(f"  doubtful: what is tuned is not the same for all variants: {label}")
+            text.note(f"  doubtful: the {what} are not the same for all variants")
+    for before in load_tunings(prepared.home, study.name):
+        now = next((s for s in searches if s.task.variant.name == before.variant), None)
+        ended = sum(trial.state != "running" for trial in before.trials)
+        if now and ended and (now.about != before.about or now.told < ended):
+            text.note(
+                f"  '{before.variant}': these trials take the place of {ended} others in reports and for --tuned "
+                "(another space, budget, recipe, objective or storage)"
+            )
+    if "seconds" in first.objectives and how.jobs > 1:
+        text.note(f"  doubtful: seconds are those of a run beside {how.jobs - 1} more; --jobs 1 measures each alone")
     if tuning.steers_by_test:
         text.note("  doubtful: this study steers by the test split; the report says so")
     announce_doubts(prepared)
@@ -144,7 +173,8 @@ def summarize(prepared: Prepared, how: TuneOptions, stopped: int | None) -> int:
     if not all(tuning.best for tuning in tunings):
         return 1
     if not how.json:
-        text.note(f"next: ablate run {shown(prepared.options.study)} --tuned{same_store(prepared.options)}")
+        only = "".join(f" --only {shlex.quote(name)}" for name in prepared.options.only)
+        text.note(f"next: ablate run {shown(prepared.options.study)} --tuned{only}{same_store(prepared.options)}")
     return 0
 
 
@@ -180,7 +210,7 @@ def with_tuned(options: Options) -> Options:
     # What was added before stays for the variants that are not asked for now.
     kept = {name: settings for name, settings in prepared.options.changes.tuned if name not in found}
     tuned = tuple((kept | chosen).items())
-    only = (*options.only, *(f"{name}, tuned" for name in chosen)) if options.only else ()
+    only = (*options.only, *(f"{name} (tuned)" for name in chosen)) if options.only else ()
     return replace(options, changes=replace(options.changes, tuned=tuned), only=only)
 
 
@@ -198,15 +228,6 @@ def best_settings(prepared: Prepared) -> dict[str, Mapping[str, Any]]:
 def _wanted(prepared: Prepared, tuning: VariantTuning) -> bool:
     only = prepared.options.only
     return not only or tuning.variant in only
-
-
-def _check_total(searches: Sequence[Search], total: int) -> None:
-    most = max(searches, key=lambda search: search.told)
-    if most.told > total:
-        raise InputError(
-            f"tune: trials: '{most.task.variant.name}' has {most.told} trials already, more than {total}\n"
-            f"  the number is in total for each variant: give --trials {most.told} or more"
-        )
 
 
 def _drive(

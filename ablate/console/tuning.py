@@ -168,11 +168,11 @@ def trial_text(tuning: VariantTuning, trial: TrialRecord) -> str:
     if trial.state == "done":
         best = tuning.best
         mark = "best so far" if best and best.number == trial.number else f"best {value_text(tuning, best)}"
-        return f"done    {name}: {value_text(tuning, trial)} ({mark})  {settings}  ({took})"
+        return f"done     {name}: {value_text(tuning, trial)} ({mark})  {settings}  ({took})"
     if trial.state == "pruned":
         at = f" at {_plain_value(tuning.objectives[0], trial.curve[-1])}" if trial.curve else ""
-        return f"pruned  {name}: after epoch {trial.epochs} of {tuning.epochs}{at}  {settings}"
-    return f"{trial.state:<8}{name}: {trial.reason}  {settings}"
+        return f"pruned   {name}: after epoch {trial.epochs} of {tuning.epochs}{at}  {settings}"
+    return f"{trial.state:<8} {name}: {trial.reason}  {settings}"
 
 
 def value_text(tuning: VariantTuning, trial: TrialRecord | None) -> str:

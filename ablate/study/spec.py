@@ -151,13 +151,14 @@ class Limits:
 class Tuning:
     """How a study is tuned; none of it is part of a final run's key.
 
-    trials: in total for each variant. metric: what is made best, on the validation split unless the study says
+    trials: in total for each variant; None for all of a grid, and 50 otherwise. metric: what is made best, on the
+    validation split unless the study says
     `steers_by_test`. space: by setting, such as `optimizer.lr`; None for the components' own ranges of learning
     rate and weight decay. epochs: share of a variant's epochs that a trial trains. sampler, pruner: by name, with
     Optuna's settings. seed: of every trial, and of no final run.
     """
 
-    trials: int = 50
+    trials: int | None = None
     metric: str = "validation/accuracy"
     space: Space | None = None
     epochs: float = 1.0

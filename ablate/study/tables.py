@@ -135,7 +135,7 @@ class BudgetTable(Table):
 class TuneTable(Table):
     """[tune]: how `ablate tune` looks for the best settings of every variant."""
 
-    trials: Count = 50
+    trials: Count | None = None
     metric: Literal["validation/accuracy", "validation/loss", "test/accuracy", "test/loss"] = "validation/accuracy"
     settings: dict[str, Any] = {}
     budget: BudgetTable = BudgetTable()

@@ -64,7 +64,7 @@ def tuned_variants(report: Report, variants: Sequence[Variant], found: Found) ->
             recipe = with_settings(report, variant.recipe, settings)
             made.append(
                 replace(
-                    variant, name=f"{name}, tuned", recipe=recipe, parent=name, enhancements=("tuned",), reported={},
+                    variant, name=f"{name} (tuned)", recipe=recipe, parent=name, enhancements=("tuned",), reported={},
                     note="", tuned=dict(settings),
                 )
             )  # fmt: skip

@@ -70,6 +70,11 @@ class VariantTuning:
     importances: Mapping[str, float] = field(default_factory=dict)
 
     @property
+    def about(self) -> tuple[str, tuple[str, ...], Space]:
+        """Return what these trials are of: trials of anything else are others."""
+        return self.digest, self.objectives, dict(self.space)
+
+    @property
     def done(self) -> tuple[TrialRecord, ...]:
         """Return the trials that have values."""
         return tuple(trial for trial in self.trials if trial.state == "done")

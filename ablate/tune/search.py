@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.storages import BaseStorage
 
-    from ..components.contracts import Range
+    from ..components.contracts import Range, Space
     from ..study.spec import RunSpec, Tuning
     from .space import Task
 
-OWNER, ENDED, REASON, KEY, SECONDS = "owner", "ended", "reason", "key", "seconds"
+OWNER, BY, ENDED, REASON, KEY, SECONDS = "owner", "by", "ended", "reason", "key", "seconds"
 FEW = 4
 """Trials below which importances say nothing."""
 _OURS = frozenset({"gamma", "weights", "constraints_func", "independent_sampler", "source_trials"})
@@ -80,6 +80,11 @@ class Search:
             )  # fmt: skip
             own = {name: value for name, value in task.default.items() if self._contains(name, value)}
             self._study.sampler = Numbered(make_sampler(tuning.sampler, self._distributions, title), own)
+
+    @property
+    def about(self) -> tuple[str, tuple[str, ...], Space]:
+        """Return what these trials are of, as their record has it."""
+        return self.digest, self.objectives, dict(self.task.space)
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -120,6 +125,7 @@ class Search:
         trial = self._trial(number)
         try:
             trial.set_user_attr(OWNER, dict(owner))
+            trial.set_user_attr(BY, [self.tuning.sampler.use, self._pruner])
         except UpdateFinishedTrialError:
             self._open.pop(number, None)
             return None
@@ -188,8 +194,8 @@ class Search:
             seed=self.tuning.seed,
             epochs=self.task.recipe.epochs,
             of_epochs=self.task.variant.recipe.epochs,
-            sampler=self.tuning.sampler.use,
-            pruner=self.tuning.pruner.use if len(self.objectives) == 1 else "none",
+            sampler=self._by(0, self.tuning.sampler.use),
+            pruner=self._by(1, self._pruner),
             trials=tuple(self._record(trial) for trial in self.trials),
             importances=importances,
         )
@@ -211,6 +217,15 @@ class Search:
             study = optuna.create_study(direction=self._study.directions[0])
             study.add_trials(whole)
             return {name: float(share) for name, share in optuna.importance.get_param_importances(study).items()}
+
+    @property
+    def _pruner(self) -> str:
+        return self.tuning.pruner.use if len(self.objectives) == 1 else "none"  # Optuna has none for several
+
+    def _by(self, which: int, now: str) -> str:
+        """Return the samplers or pruners that the trials were made with, in their order."""
+        names = [trial.user_attrs[BY][which] for trial in self.trials if BY in trial.user_attrs]
+        return ", then ".join(dict.fromkeys(names)) or now
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
         facts = trial.user_attrs

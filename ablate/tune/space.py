@@ -56,7 +56,10 @@ def tasks(reading: Reading, settled: Settled, registry: Registry, names: Sequenc
     _check_splits(reading, variants, tuning)
     if tuning.seed in settled.study.seeds:
         text = f"{tuning.seed} is a seed of the study: its final runs would be judged on what tuning has seen"
-        reading.problem(("tune", "seed"), "tune: seed", f"{text}\ngive a seed that study.seeds does not have")
+        hint = "give tune.seed or the study's seeds (study.seeds, --seeds) another one"
+        reading.problem(
+            ("tune", "seed") if ("tune", "seed") in reading.lines else ("study",), "tune: seed", f"{text}\n{hint}"
+        )
     found = []
     for variant in variants:
         space = dict(tuning.space) if tuning.space is not None else dict(_own_ranges(variant.recipe, registry))
