@@ -621,3 +621,146 @@ def test_the_journal_opens_again(study: Path) -> None:
     store.make_writable()
     open_storage(store).create_new_study([optuna.study.StudyDirection.MAXIMIZE], "a")
     assert [found.study_name for found in open_storage(store).get_all_studies()] == ["a"]
+
+
+# What a review found
+
+
+OWN = """
+from pathlib import Path
+
+import numpy as np
+
+from ablate import Source, Split, dataset
+
+
+@dataset("untested")
+def untested(folder: Path) -> Source:
+    \"\"\"Numbered images without a test set.\"\"\"
+
+    def load():
+        pixels = np.zeros((120, 1, 8, 8), np.uint8)
+        pixels[:, 0, 0, 0] = np.arange(120)
+        return {"train": Split(pixels, np.arange(120) % 2)}
+
+    return Source.of(load)
+"""
+
+
+def test_no_trial_sees_an_image_that_final_runs_are_tested_on(write: Write, study: Path) -> None:
+    from ablate.study.plan import run_specs
+    from ablate.training.build import load
+
+    write("plugins/untested.py", OWN)
+    text = study.read_text().replace(
+        '{ use = "tiny", validation = 16 }', '{ use = "untested", validation = 24, test = 24 }'
+    )
+    study.write_text(text)
+    prepared = prepare(options(study))
+    (task, _) = tasks(prepared.reading, prepared.settled, prepared.registry, ())
+    device = __import__("torch").device("cpu")
+    trial = load(task.spec(prepared.settled, {}), prepared.registry, Path("data"), device)
+    final = load(run_specs(prepared.settled, (0,))[0], prepared.registry, Path("data"), device)
+
+    def numbers(images: Any) -> set[int]:
+        rows = images.rows if images.rows is not None else slice(None)
+        return set(images.images[rows, 0, 0, 0].tolist())
+
+    assert trial.test is None
+    assert final.test is not None
+    assert final.validation is not None
+    assert trial.validation is not None
+    assert numbers(trial.validation) == numbers(final.validation)
+    assert numbers(trial.train) == numbers(final.train)
+    assert not (numbers(trial.train) | numbers(trial.validation)) & numbers(final.test)
+    found = tune(study, "baseline", trials=2)[0]
+    assert [trial.state for trial in found.trials] == ["done", "done"]
+
+
+MULTIVARIATE = '{ use = "tpe", multivariate = true, n_startup_trials = 2 }'
+
+
+@pytest.mark.parametrize("sampler", ['{ use = "cma-es" }', '{ use = "gp", n_startup_trials = 2 }', MULTIVARIATE])
+def test_a_default_outside_the_space_costs_no_sampler_a_dimension(study: Path, sampler: str) -> None:
+    table = f"""
+[tune]
+sampler = {sampler}
+pruner = "none"
+[tune.settings]
+"optimizer.lr" = {{ low = 1e-3, high = 1e-1, log = true }}
+"optimizer.weight_decay" = {{ low = 1e-6, high = 1e-2, log = true }}
+"""
+    tune(with_table(study, table), "baseline", trials=5, settings=("baseline.epochs=1",))
+    search = _opened(prepare(options(study, "baseline", settings=("baseline.epochs=1",))))
+    trial = search._study.ask()
+    assert set(trial.relative_params) == {"optimizer.lr", "optimizer.weight_decay"}
+
+
+def test_trial_0_is_never_pruned(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class All(Pessimist):
+        def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+            return True
+
+    monkeypatch.setattr("ablate.tune.search.make_pruner", lambda *_: All())
+    (found,) = tune(with_table(study), "baseline")
+    assert [trial.state for trial in found.trials] == ["done", "pruned", "pruned", "pruned"]
+
+
+def test_a_variant_cannot_take_a_tuned_ones_name(study: Path) -> None:
+    best_differs(study)
+    study.write_text(study.read_text().replace("epochs = 2", "epochs = 4") + '[[variant]]\nname = "baseline (tuned)"\n'
+                     'set = { batch_size = 8 }\n')  # fmt: skip
+    found = ablate("run", study, "--tuned", "--only", "baseline")
+    assert found.exit_code == 2
+    assert "the name 'baseline (tuned)' is what 'baseline' is called" in found.stderr
+
+
+def test_where_the_own_settings_become_best_the_tuned_variant_goes(study: Path) -> None:
+    best_differs(study)
+    study.write_text(study.read_text().replace("epochs = 2", "epochs = 4"))
+    assert ablate("run", study, "--tuned", "--only", "baseline", "--jobs", "1").exit_code == 0
+    file = Path("ablate-store/tuning/tiny.json")
+    found = json.loads(file.read_text())
+    found["variants"][0]["trials"][0]["values"] = [2.0]
+    file.write_text(json.dumps(found))
+    again = ablate("run", study, "--tuned", "--only", "baseline", "--jobs", "1")
+    assert "its own settings were the best" in again.stderr
+    assert ablate("report").exit_code == 0
+    assert "| baseline (tuned) |" not in Path("reports/tiny/report.md").read_text()
+
+
+def test_a_tuned_variant_is_run_with_tuned_alone(study: Path) -> None:
+    best_differs(study)
+    study.write_text(study.read_text().replace("epochs = 2", "epochs = 4"))
+    assert ablate("run", study, "--tuned", "--only", "baseline (tuned)", "--jobs", "1").exit_code == 0
+    refusal = ablate("run", study, "--only", "baseline (tuned)", "--seeds", "7,")
+    assert refusal.exit_code == 2
+    assert "'baseline (tuned)' is run with --tuned" in refusal.stderr
+    refusal = ablate("run", study, "--tuned", "--only", "baseline", "--seeds", "1000,")
+    assert "1000 is a seed of the study" in refusal.stderr
+    assert ablate("tune", study, "--only", "baseline (tuned)").exit_code == 2
+
+
+def test_the_baseline_goes_by_that_name_too(study: Path) -> None:
+    study.write_text(study.read_text().replace("[baseline]", '[baseline]\nname = "Phase 1"'))
+    with_table(study)
+    assert ablate("tune", study, "--only", "baseline", "--trials", "1", "--jobs", "1").exit_code == 0
+
+
+def test_a_step_between_whole_numbers_is_refused(study: Path) -> None:
+    assert "16.5 is not int" in refused(study, "[tune.settings]\nbatch_size = { low = 16, high = 32, step = 0.5 }\n")
+
+
+def test_no_password_is_shown_wherever_it_stands(study: Path) -> None:
+    for url in ("postgresql//ann:sec@ret@host/db", "secret", "postgresql://ann@127.0.0.1:1/db?password=secret"):
+        found = ablate("tune", study, "--storage", url)
+        assert found.exit_code == 2
+        assert "sec" not in found.output.replace("seconds", "")
+
+
+def test_runs_of_a_damaged_record_of_trials_are_not_taken_for_unused(study: Path) -> None:
+    tune(with_table(study))
+    Path("ablate-store/tuning/tiny.json").write_text("{")
+    found = ablate("store", "clean", "--unused", "--dry-run")
+    assert found.exit_code == 1
+    assert "this record of trials does not read" in found.stderr

@@ -105,7 +105,7 @@ def prepare(options: Options) -> Prepared:
     home = store.pilot if options.changes.pilot else store
     reading = read_study(options.study, options.changes)
     record = load_study(home, reading.study.name)
-    asked_for_tuned = bool(options.changes.tuned)
+    asked_for_tuned = options.changes.tuned is not None
     if record and not asked_for_tuned:
         options = replace(options, changes=replace(options.changes, tuned=_still_tuned(options, record)))
         reading = read_study(options.study, options.changes)
@@ -128,7 +128,8 @@ def prepare(options: Options) -> Prepared:
         key = record.last_key(spec.variant, spec.seed) if record else None
         return (home.run(key).spec() or {}).get("identity") if key else None
 
-    asked = _only(options.only, specs, settled.study)
+    options = replace(options, only=_named(options.only, settled.study, asked_for_tuned))
+    asked = [spec for spec in specs if not options.only or spec.variant in options.only]
     if not asked_for_tuned and not options.only:  # they stay in the study, and are run where --tuned asks for them
         asked = [spec for spec in asked if not settled.study.variant(spec.variant).tuned]
     planned = plan_runs(asked, home.state, before, settled.places)
@@ -137,7 +138,7 @@ def prepare(options: Options) -> Prepared:
 
 def _still_tuned(options: Options, record: StudyRecord) -> Found:
     """Return the tuned variants that the study was run with and that are still what they were then."""
-    found = record.changes.tuned
+    found = record.changes.tuned or ()
     study = read_study(options.study, replace(options.changes, tuned=found)).study
     planned = {row.digest for row in record.rows}
     same = {v.parent for v in study.variants if v.tuned and written_digest(v.recipe) in planned}
@@ -198,14 +199,17 @@ def total_seconds(expected: dict[str, float | None], jobs: int = 1) -> float | N
     return sum(known) / jobs if len(known) == len(expected) else None
 
 
-def _only(names: Sequence[str], specs: list[RunSpec], study: Study) -> list[RunSpec]:
+def _named(names: Sequence[str], study: Study, tuned: bool) -> tuple[str, ...]:
+    """Return the variants that `--only` names. tuned: those that tuning found settings for may be among them."""
     there = [v.name for v in study.variants]
     listed = [v.name for v in study.variants if not v.tuned]
     names = [there[0] if name == "baseline" and name not in there else name for name in names]
-    unknown = [name for name in names if name not in there]
+    unknown = [name for name in names if name not in (there if tuned else listed)]
     if unknown:
+        if unknown[0] in there:
+            raise InputError(f"--only: '{unknown[0]}' is run with --tuned, and named without '(tuned)'")
         raise InputError(
             f"--only: there is no variant '{unknown[0]}'{did_you_mean(unknown[0], listed)}\n"
             f"  accepts {listing(listed, 20)}"
         )
-    return [spec for spec in specs if not names or spec.variant in names]
+    return tuple(names)

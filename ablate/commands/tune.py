@@ -21,7 +21,7 @@ from ..training.machine import check_device, default_jobs
 from ..tune.records import VariantTuning, load_tunings
 from ..tune.space import Task, tasks
 from .prepare import Options, Prepared, prepare
-from .run import RunOptions, announce_doubts, fetch_data, jobs_of, record, rehearse, same_store
+from .run import RunOptions, announce_doubts, check_space, fetch_data, jobs_of, record, rehearse, same_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ def tune_study(options: Options, how: TuneOptions, executor: Executor | None = N
     check_device(options.device)
     Store(options.store).make_writable()
     prepared = prepare(options)
-    todo = tasks(prepared.reading, prepared.settled, prepared.registry, options.only)
+    todo = tasks(prepared.reading, prepared.settled, prepared.registry, prepared.options.only)
     jobs = RunOptions(jobs=how.jobs or default_jobs(options.device, 2 * len(todo)))
     executor = executor or _local(jobs)  # torch is loaded meanwhile
     from ..tune.storage import storage_errors  # Optuna takes a second, and so does torch beside it
@@ -71,7 +71,8 @@ def make_trials(
     if any(search.told < total or search.left() for search in searches):
         specs = [search.task.spec(prepared.settled, {}) for search in searches]
         fetch_data(prepared, specs)
-        rehearse(prepared, executor, specs, jobs)
+        states = rehearse(prepared, executor, specs, jobs)
+        check_space(prepared, states, specs * total, jobs)
         record(prepared)
         return _drive(prepared, executor, searches, total, jobs)
     record(prepared)
@@ -191,9 +192,12 @@ def with_tuned(options: Options) -> Options:
     """
     if options.changes.pilot:
         raise InputError("--tuned: a pilot's numbers mean nothing; leave --pilot or --tuned out")
-    prepared = prepare(replace(options, changes=replace(options.changes, tuned=())))
+    only = tuple(dict.fromkeys(name.removesuffix(" (tuned)") for name in options.only))
+    prepared = prepare(replace(options, changes=replace(options.changes, tuned=None), only=only))
     found, known = best_settings(prepared), load_tunings(prepared.home, prepared.written.name)
-    wanted = [v.name for v in prepared.written.variants if not v.tuned and v.name in (options.only or [v.name])]
+    wanted = [
+        v.name for v in prepared.written.variants if not v.tuned and v.name in (prepared.options.only or [v.name])
+    ]
     left = [name for name in wanted if name not in found]
     if left:
         before = {tuning.variant for tuning in known}
@@ -208,9 +212,9 @@ def with_tuned(options: Options) -> Options:
             text.note(f"'{name}': its own settings were the best of its trials; there is nothing to add")
     chosen = {name: settings for name, settings in found.items() if settings}
     # What was added before stays for the variants that are not asked for now.
-    kept = {name: settings for name, settings in prepared.options.changes.tuned if name not in found}
+    kept = {name: settings for name, settings in prepared.options.changes.tuned or () if name not in found}
     tuned = tuple((kept | chosen).items())
-    only = (*options.only, *(f"{name} (tuned)" for name in chosen)) if options.only else ()
+    only = (*prepared.options.only, *(f"{name} (tuned)" for name in chosen)) if only else ()
     return replace(options, changes=replace(options.changes, tuned=tuned), only=only)
 
 

@@ -30,7 +30,8 @@ class Splits:
 
     train: images to train on, of those that validation (and test) leave; None for all.
     validation: images taken from the training images; None for the source's own or none, 0 for none.
-    test: images of the test set; where the source has no test set they are taken from the training images.
+    test: images of the test set; where the source has no test set they are taken from the training images. While
+    a study is tuned 0, or where they come out of the training images their number with a minus: set apart, not shown.
     """
 
     train: int | float | None = None

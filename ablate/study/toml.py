@@ -41,13 +41,14 @@ class Changes:
     settings: texts of the form `baseline.optimizer.lr=0.1`, from `--set`.
     seeds: the seeds to use in place of the file's.
     pilot: one epoch of one seed on `PILOT_IMAGES` images.
-    tuned: variants to add, each another one with the best settings that tuning found.
+    tuned: variants to add, each another one with the best settings that tuning found; None where nobody asks, and
+    those that were added before stay.
     """
 
     settings: tuple[str, ...] = ()
     seeds: tuple[int, ...] | None = None
     pilot: bool = False
-    tuned: Found = ()
+    tuned: Found | None = None
 
 
 @dataclass
@@ -130,7 +131,7 @@ def parse_study(text: str, path: Path, changes: Changes = Changes()) -> Reading:
     reading.study = replace(
         head,
         title=head.title or head.name,
-        variants=(*variants, *tuned_variants(reading.problem, variants, changes.tuned)),
+        variants=(*variants, *tuned_variants(reading.problem, variants, changes.tuned or ())),
         pilot=changes.pilot,
         tuning=read_tuning(reading.problem, tune) if tune else Tuning(),
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .search import Asked, Search
 
 BEAT_SECONDS = 15.0
-NAMELESS_SECONDS = 5.0
+NAMELESS_SECONDS = 20.0
 """A trial that nobody has put a name to for so long was asked for by a driver that died at once."""
 SAVE_SECONDS = 1.0
 
@@ -83,7 +83,7 @@ class Driver:
     news: News
     _open: dict[str, _Open] = field(default_factory=dict)
     _beats: dict[tuple[str, int], tuple[Any, float]] = field(default_factory=dict)
-    _saved: float = 0.0
+    _next_save: float = 0.0
 
     def __post_init__(self) -> None:
         self._me = vars(this_process()) | {"beat": 0}
@@ -132,7 +132,6 @@ class Driver:
         with self._lock:
             tunings = [search.record(self.goal.total, search.importances()) for search in self.searches]
         save_tunings(self.goal.home, self.goal.study, tunings, self.goal.order)
-        self._saved = time.monotonic()
 
     def _jobs(self) -> Iterator[Job]:
         """Yield the jobs of trials whose drivers died, then of new ones, each variant in turn."""
@@ -222,13 +221,13 @@ class Driver:
 
     def _told(self, search: Search, number: int) -> None:
         """Say how a trial ended; the storage is ours at the moment."""
-        tuning = search.record(self.goal.total, {})
-        trial = next(trial for trial in tuning.trials if trial.number == number)
-        self.news(Told(tuning, trial))
-        if time.monotonic() - self._saved >= SAVE_SECONDS:
+        self.news(Told(search.record(self.goal.total, {}), search.trial(number)))
+        began = time.monotonic()
+        if began >= self._next_save:
             tunings = [other.record(self.goal.total, {}) for other in self.searches]
             save_tunings(self.goal.home, self.goal.study, tunings, self.goal.order)
-            self._saved = time.monotonic()
+            ended = time.monotonic()
+            self._next_save = ended + max(SAVE_SECONDS, 20 * (ended - began))  # thousands of trials take seconds
 
     def _value(self, search: Search, record: Mapping[str, Any]) -> float:
         """Return what an epoch says of the metric that trials are compared on while they run."""

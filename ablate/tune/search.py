@@ -36,7 +36,7 @@ from ..study.spec import Choice
 from .records import TrialRecord, VariantTuning, maximised
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from optuna.pruners import BasePruner
     from optuna.storages import BaseStorage
@@ -79,7 +79,7 @@ class Search:
                 pruner=make_pruner(tuning.pruner, task.recipe.epochs),
             )  # fmt: skip
             own = {name: value for name, value in task.default.items() if self._contains(name, value)}
-            self._study.sampler = Numbered(make_sampler(tuning.sampler, self._distributions, title), own)
+            self._study.sampler = Numbered(make_sampler(tuning.sampler, self._distributions, title), own, task.space)
 
     @property
     def about(self) -> tuple[str, tuple[str, ...], Space]:
@@ -151,7 +151,7 @@ class Search:
         if epoch not in storage(self._study).get_trial(trial_id(trial)).intermediate_values:
             with contextlib.suppress(UpdateFinishedTrialError):  # another driver took it over, and has told it
                 trial.report(value, epoch)
-        return trial.should_prune()
+        return number > 0 and trial.should_prune()  # what is tuned is measured against trial 0
 
     def note(self, number: int, **facts: Any) -> None:
         """Keep facts of a trial beside its values: its run's key, seconds, why it ended."""
@@ -199,6 +199,10 @@ class Search:
             trials=tuple(self._record(trial) for trial in self.trials),
             importances=importances,
         )
+
+    def trial(self, number: int) -> TrialRecord:
+        """Return all that is known of one trial."""
+        return self._record(self._study.get_trials(deepcopy=False)[number])
 
     def importances(self) -> dict[str, float]:
         """Return how much of the first objective's spread each setting explains; empty while trials are few."""
@@ -342,8 +346,8 @@ class Numbered(BaseSampler):
     trial that changes drivers keeps its settings.
     """
 
-    def __init__(self, make: Callable[[int], BaseSampler], own: Mapping[str, Any]) -> None:
-        self._make, self._own = make, own
+    def __init__(self, make: Callable[[int], BaseSampler], own: Mapping[str, Any], names: Iterable[str]) -> None:
+        self._make, self._own, self._names = make, own, frozenset(names)
         self._sampler = make(0)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
@@ -353,13 +357,16 @@ class Numbered(BaseSampler):
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return which settings are drawn all at once."""
-        return self._sampler.infer_relative_search_space(study, trial) if trial.number else {}
+        return self._sampler.infer_relative_search_space(self._whole(study), trial) if trial.number else {}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Draw settings all at once."""
-        return self._sampler.sample_relative(study, trial, search_space) if trial.number else {}
+        return self._sampler.sample_relative(self._whole(study), trial, search_space) if trial.number else {}
+
+    def _whole(self, study: optuna.Study) -> Any:
+        return _WholeTrials(study, self._names)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -374,6 +381,23 @@ class Numbered(BaseSampler):
     ) -> None:
         """Let the sampler learn from how a trial ended."""
         self._sampler.after_trial(study, trial, state, values)
+
+
+class _WholeTrials:
+    """A study without the trials that lack a setting, as trial 0 may: what is drawn all at once is what all have."""
+
+    def __init__(self, study: optuna.Study, names: frozenset[str]) -> None:
+        self._inner, self._names = study, names
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def get_trials(self, deepcopy: bool = True, states: Any = None) -> list[FrozenTrial]:
+        return self._get_trials(deepcopy, states)
+
+    def _get_trials(self, deepcopy: bool = True, states: Any = None, use_cache: bool = False) -> list[FrozenTrial]:
+        found = self._inner._get_trials(deepcopy=deepcopy, states=states, use_cache=use_cache)  # noqa: SLF001  # samplers call it
+        return [trial for trial in found if not trial.state.is_finished() or set(trial.params) >= self._names]
 
 
 class Grid(BaseSampler):
