@@ -62,7 +62,7 @@ def run_study(options: Options, how: RunOptions, executor: Executor | None = Non
     if not todo:
         record(prepared)
         return summarize(prepared, how)
-    executor = executor or _local(how)
+    executor = executor or local_processes(how)
     fetch_data(prepared, todo)
     states = rehearse(prepared, executor, todo, how)
     check_space(prepared, states, todo, how)
@@ -203,7 +203,8 @@ def summarize(prepared: Prepared, how: RunOptions) -> int:
     return 1 if len(failed) else 0
 
 
-def _local(how: RunOptions) -> LocalProcesses:
+def local_processes(how: RunOptions) -> LocalProcesses:
+    """Return the executor of this machine, which loads torch meanwhile."""
     executor = LocalProcesses(how.jobs)
     executor.warm_up()
     return executor

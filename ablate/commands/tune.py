@@ -10,7 +10,6 @@ from ..components.contracts import Range
 from ..console import text
 from ..console.tuning import Lines, row, tuning_progress
 from ..errors import InputError, listing
-from ..execute.local import LocalProcesses
 from ..execute.signals import Interrupts
 from ..paths import shown
 from ..report.numbers import NAMES
@@ -21,7 +20,17 @@ from ..training.machine import check_device, default_jobs
 from ..tune.records import VariantTuning, load_tunings
 from ..tune.space import Task, tasks
 from .prepare import Options, Prepared, prepare
-from .run import RunOptions, announce_doubts, check_space, fetch_data, jobs_of, record, rehearse, same_store
+from .run import (
+    RunOptions,
+    announce_doubts,
+    check_space,
+    fetch_data,
+    jobs_of,
+    local_processes,
+    record,
+    rehearse,
+    same_store,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +62,7 @@ def tune_study(options: Options, how: TuneOptions, executor: Executor | None = N
     prepared = prepare(options)
     todo = tasks(prepared.reading, prepared.settled, prepared.registry, prepared.options.only)
     jobs = RunOptions(jobs=how.jobs or default_jobs(options.device, 2 * len(todo)))
-    executor = executor or _local(jobs)  # torch is loaded meanwhile
+    executor = executor or local_processes(jobs)  # torch is loaded meanwhile
     from ..tune.storage import storage_errors  # Optuna takes a second, and so does torch beside it
 
     with storage_errors():
@@ -98,10 +107,10 @@ def _total(prepared: Prepared, searches: Sequence[Search], how: TuneOptions) -> 
 
     Raises InputError where there are more already, or a grid has fewer.
     """
-    from ..tune.search import grid_size
+    from ..tune.samplers import grid_size
 
     tuning = prepared.settled.study.tuning
-    sizes = {s.task.variant.name: grid_size(s.task) for s in searches} if tuning.sampler.use == "grid" else {}
+    sizes = {s.task.variant.name: grid_size(s.task.space) for s in searches} if tuning.sampler.use == "grid" else {}
     total = how.trials or tuning.trials or min(sizes.values(), default=TRIALS)
     for name, size in sizes.items():
         if total > size:
@@ -284,9 +293,3 @@ def _space_text(task: Task) -> str:
 
 def _epochs_text(task: Task) -> str:
     return f"{task.recipe.epochs} of {task.variant.recipe.epochs}"
-
-
-def _local(how: RunOptions) -> LocalProcesses:
-    executor = LocalProcesses(how.jobs)
-    executor.warm_up()
-    return executor
