@@ -125,11 +125,11 @@ def study(write: Write) -> Path:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 1 MB, where this user may mount one."""
+    """A file system of its own with 4 MB, where this user may mount one."""
     place = tmp_path / "disk"
     place.mkdir()
     mount = shutil.which("mount")
-    done = mount and subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True)
+    done = mount and subprocess.run([mount, "-t", "tmpfs", "-o", "size=4m", "tmpfs", place], capture_output=True)
     if not done or done.returncode != 0:
         pytest.skip("no small file system can be mounted here; it takes root")
     try:

@@ -1,13 +1,19 @@
-"""Imported first by the fork server (Linux): it ends with its driver, also while it is still loading torch."""
+"""Imported first by the fork server (Linux): it ends with its driver, also while it is still loading torch.
+
+And it loads without the garbage collector, which would look through all that is loaded again and again and find
+nothing; `warm` has it back.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 
 from .processes import DRIVER
 
+gc.disable()
 _PR_SET_PDEATHSIG = 1  # prctl(2): the signal that comes when the parent dies; processes forked later do not inherit it
 
 # Ctrl-C in the terminal, and a scheduler's SIGTERM to every process of a job, are the driver's business alone.

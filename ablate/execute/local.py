@@ -81,6 +81,7 @@ class _Try:
             return Stopped(spec, kept=False)
         assert self.process is not None  # it was started
         self.process.join()
+        kill(self.process)  # what it has left running, before it is tried again
         reason = self.ended or died(self.process.exitcode)
         self.lives -= 1
         if self.lives > 0 and not self.ended:
@@ -156,12 +157,13 @@ class LocalProcesses:
         new = (_Try(job) for job in jobs)
         waiting: list[_Try] = []
         running: dict[Connection, _Try] = {}
+        leaving: list[BaseProcess] = []
         halted = ""
 
         def over() -> bool:
             return bool(halted) or stopping()
 
-        with _ending(running):
+        with _ending(running, leaving):
             while True:
                 while len(running) < self._most and not over():
                     # Those that others make are looked at last: the others are at work.
@@ -171,6 +173,7 @@ class LocalProcesses:
                     one.process, ours = self._start(make_run, one.job)
                     one.began = time.monotonic()
                     running[ours] = one
+                _see_off(leaving)  # once the next ones are under way: a process takes a while to end
                 if not running and (over() or not waiting):
                     break
                 if over():
@@ -178,6 +181,8 @@ class LocalProcesses:
                 _end_overdue(running.values())
                 for ours, last in self._news(running, tell):
                     one = running.pop(ours)
+                    assert one.process is not None  # it has just told its last
+                    leaving.append(one.process)
                     halted = halted or (last.reason if isinstance(last, Halted) else "")
                     if isinstance(last, (Busy, Lost)):
                         one.not_before = time.monotonic() + (BUSY_SECONDS if isinstance(last, Busy) else 0.0)
@@ -207,9 +212,6 @@ class LocalProcesses:
             if unwanted:
                 _ask_to_stop({ours: one})
             return None
-        assert one.process is not None  # it has just told something
-        one.process.join(timeout=10)
-        kill(one.process)
         return event
 
     def _start(self, target: Callable[..., None], argument: Any) -> tuple[BaseProcess, Connection]:
@@ -290,12 +292,19 @@ def _end_overdue(running: Iterable[_Try]) -> None:
 
 
 @contextlib.contextmanager
-def _ending(running: Mapping[Connection, _Try]) -> Iterator[None]:
+def _ending(running: Mapping[Connection, _Try], leaving: Sequence[BaseProcess] = ()) -> Iterator[None]:
     """End every process that is still running when its driver is interrupted or fails."""
     try:
         yield
     except BaseException:
-        for one in running.values():
-            if one.process is not None:
-                kill(one.process)
+        for process in (*(one.process for one in running.values()), *leaving):
+            if process is not None:
+                kill(process)
         raise
+
+
+def _see_off(leaving: list[BaseProcess]) -> None:
+    """Wait for processes that have told their last, and end what they have left running."""
+    while leaving:
+        leaving[-1].join(timeout=10)
+        kill(leaving.pop())

@@ -22,9 +22,6 @@ DRIVER = "ABLATE_DRIVER"
 
 # What a run's process is started with, unless the user says otherwise.
 SETTINGS = {
-    # Threads that spin while they wait are fastest on an idle machine and ruinous on a busy one
-    # (measured: 5x slower beside one other process), and an ablation is seldom alone.
-    "OMP_WAIT_POLICY": "PASSIVE",
     # GNU's malloc gives the large arrays of each step back to the system and has them again, page by page: a fifth of
     # the time of a small network's step. So it keeps them, on huge pages where those are for the asking.
     "GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184:glibc.malloc.hugetlb=1",
