@@ -59,7 +59,7 @@ def packed(study: Path, seeds: int, jobs: int, folder: Path, settings: list[str]
     def watch() -> None:
         while process.poll() is None:
             most.append(max(private_megabytes(mark), default=0.0))
-            time.sleep(1.0)
+            time.sleep(4.0)  # a look takes the runs some time, too
 
     thread = threading.Thread(target=watch)
     thread.start()

@@ -559,7 +559,7 @@ def test_finished_runs_keep_their_weights_where_the_study_says_so(study: Path) -
 
 
 def test_a_run_names_its_owner_while_it_is_made(study: Path) -> None:
-    job = jobs(study)[0]
+    job = jobs(study, "baseline.epochs=40")[0]  # still under way when the driver looks
     folder = Store(job.store).run(job.spec.key)
     seen: list[str] = []
     LocalProcesses(1).run([job], lambda e: seen.append(str(folder.owner())) if isinstance(e, Started) else None)
@@ -582,9 +582,7 @@ def test_sigterm_before_the_first_run_says_so(study: Path, write: Write) -> None
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the fork server is Linux's")
 def test_a_driver_that_dies_while_the_fork_server_loads_leaves_nothing_behind(study: Path) -> None:
-    code = (
-        "from ablate.execute.local import LocalProcesses\nLocalProcesses().warm_up()\nprint('up', flush=True)\ninput()"
-    )
+    code = "from ablate.execute.server import warm_up\nwarm_up()\nprint('up', flush=True)\ninput()"
     environment = {**os.environ, "ABLATE_TEST_MARK": str(study)}
     driver = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..console import text
 from ..console.progress import progress
@@ -14,9 +12,6 @@ from ..execute.jobs import Executor, Job
 from ..execute.local import LocalProcesses
 from ..execute.signals import Interrupts
 from ..paths import shown
-from ..report.numbers import NAMES, duration
-from ..stats.summary import estimate
-from ..store.frame import read_frames
 from ..store.store import Store
 from ..store.studies import StudyRecord, save_study, set_last
 from ..study.check import findings
@@ -59,16 +54,18 @@ def run_study(options: Options, how: RunOptions, executor: Executor | None = Non
     how = replace(how, jobs=how.jobs or default_jobs(options.device, len(prepared.planned)))
     expected = expected_seconds(prepared, expected_costs(prepared))
     announce(prepared, todo, how, total_seconds(expected, how.jobs))
+    from .summary import summarize  # pandas comes with it, while the server loads torch
+
     if not todo:
         record(prepared)
-        return summarize(prepared, how)
-    executor = executor or local_processes(how)
+        return summarize(prepared, how.json)
+    executor = executor or LocalProcesses(how.jobs)
     fetch_data(prepared, todo)
     states = rehearse(prepared, executor, todo, how)
     check_space(prepared, states, todo, how)
     record(prepared)
     stopped = make_runs(prepared, executor, todo, how, expected)
-    return summarize(prepared, how) if stopped is None else say_stopped(prepared, stopped)
+    return summarize(prepared, how.json) if stopped is None else say_stopped(prepared, stopped)
 
 
 def announce(prepared: Prepared, todo: Sequence[RunSpec], how: RunOptions, expected: float | None) -> None:
@@ -170,46 +167,6 @@ def say_stopped(prepared: Prepared, number: int) -> int:
     return 128 + number
 
 
-def summarize(prepared: Prepared, how: RunOptions) -> int:
-    """Show what all planned runs gave, and what to do next; return the exit code."""
-    study, home = prepared.settled.study, prepared.home
-    runs, _ = read_frames(home, {(p.spec.variant, p.spec.seed): p.spec.key for p in prepared.planned})
-    failed = runs[runs["state"] == "failed"]
-    if how.json:
-        text.say_json({"study": study.name, "pilot": study.pilot, "store": str(home.root), "runs": _records(runs)})
-        return 1 if len(failed) else 0
-    name = NAMES[study.metric]
-    scale = 100.0 if study.metric.endswith("accuracy") else 1.0
-    rows = []
-    for variant in dict.fromkeys(runs["variant"]):
-        mine = runs[(runs["variant"] == variant) & (runs["state"] == "done")]
-        found = estimate(mine[study.metric] * scale)
-        interval = f"{found.low:.2f} to {found.high:.2f}" if found.low is not None and found.high is not None else "–"
-        took = f"{duration(float(mine['seconds'].mean()))}" if len(mine) else "–"
-        rows.append([variant, str(len(mine)), f"{found.mean:.2f}" if len(mine) else "–", interval, took])
-    unit = " %" if scale > 1 else ""
-    text.say(text.table([study.label, "runs", name + unit, "95 % interval", "time each"], rows, right=(1, 2, 3, 4)))
-    for row in failed.to_dict("records"):
-        text.note(f"failed: {row['variant']}, seed {row['seed']}: {row['reason']}")
-        if (home.run(str(row["key"])).failure() or {}).get("traceback"):
-            text.note(f"  traceback in {shown(home.run(str(row['key'])).path / 'failure.json')}")
-    if len(failed):
-        text.note("  --retry-failed tries them again")
-    if study.pilot:
-        text.note("this was a pilot: it shows that everything runs, and its numbers mean nothing")
-        text.note(f"next: ablate run {shown(prepared.options.study)}{same_store(prepared.options)}")
-    else:
-        text.note("next: ablate report" + same_store(prepared.options))
-    return 1 if len(failed) else 0
-
-
-def local_processes(how: RunOptions) -> LocalProcesses:
-    """Return the executor of this machine, which loads torch meanwhile."""
-    executor = LocalProcesses(how.jobs)
-    executor.warm_up()
-    return executor
-
-
 def _todo(prepared: Prepared, how: RunOptions) -> list[RunSpec]:
     retried = {spec.key for spec in prepared.failed} if how.retry_failed else set()
     specs = [p.spec for p in prepared.planned if p.state in ("new", "unfinished") or p.spec.key in retried]
@@ -225,16 +182,3 @@ def jobs_of(prepared: Prepared, specs: Sequence[RunSpec], how: RunOptions) -> li
     place = (prepared.home.root, machine, options.study.resolve(), study.plugins, study.limits)
     failed = {spec.key for spec in prepared.failed}
     return [Job(spec, *place, retry=spec.key in failed) for spec in specs]
-
-
-def _records(runs: Any) -> list[dict[str, Any]]:
-    """Return the rows of a frame with None where it has nan."""
-    return [
-        {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
-        for row in runs.to_dict("records")
-    ]
-
-
-def same_store(options: Options) -> str:
-    """Return what a command needs to find the same store."""
-    return "" if options.store == Path("ablate-store").resolve() else f" --store {shown(options.store)}"

@@ -10,6 +10,7 @@ from ..components.contracts import Range
 from ..console import text
 from ..console.tuning import Lines, row, tuning_progress
 from ..errors import InputError, listing
+from ..execute.local import LocalProcesses
 from ..execute.signals import Interrupts
 from ..paths import shown
 from ..report.numbers import NAMES
@@ -19,17 +20,15 @@ from ..study.plan import key_of
 from ..training.machine import check_device, default_jobs
 from ..tune.records import VariantTuning, load_tunings
 from ..tune.space import Task, tasks
-from .prepare import Options, Prepared, prepare
+from .prepare import Options, Prepared, prepare, same_store
 from .run import (
     RunOptions,
     announce_doubts,
     check_space,
     fetch_data,
     jobs_of,
-    local_processes,
     record,
     rehearse,
-    same_store,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def tune_study(options: Options, how: TuneOptions, executor: Executor | None = N
     prepared = prepare(options)
     todo = tasks(prepared.reading, prepared.settled, prepared.registry, prepared.options.only)
     jobs = RunOptions(jobs=how.jobs or default_jobs(options.device, 2 * len(todo)))
-    executor = executor or local_processes(jobs)  # torch is loaded meanwhile
+    executor = executor or LocalProcesses(jobs.jobs)
     from ..tune.storage import storage_errors  # Optuna takes a second, and so does torch beside it
 
     with storage_errors():

@@ -73,24 +73,29 @@ def _closure(files: set[Path], home: Path) -> set[Path]:
 
 def _imported_files(path: Path, node: ast.AST, home: Path) -> Iterator[Path]:
     """Yield the files in the plugin's folder `home`, or in the package of `path`, that imports inside `node` run."""
+    for parts, level, name in _imports(node):
+        folder = path.parents[level - 1] if level else _root(path, parts[0], home)
+        if folder is None:
+            continue
+        module = folder.joinpath(*parts)
+        # The packages around it run first; those around `path` as well have run already.
+        packages = [folder.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
+        files = [_module_file(package) for package in packages if package not in path.parents]
+        files.append((_module_file(module / name) if name else None) or _module_file(module))
+        yield from (file for file in files if file is not None and file != path)
+
+
+@lru_cache(maxsize=4096)
+def _imports(node: ast.AST) -> tuple[tuple[tuple[str, ...], int, str], ...]:
+    """Return what imports inside `node` name: the parts of a module's name, the level of dots, and a name of it."""
+    wanted: list[tuple[tuple[str, ...], int, str]] = []
     for found in ast.walk(node):
         if isinstance(found, ast.Import):
-            wanted = [(alias.name.split("."), 0, "") for alias in found.names]
+            wanted += [(tuple(alias.name.split(".")), 0, "") for alias in found.names]
         elif isinstance(found, ast.ImportFrom):
-            stem = found.module.split(".") if found.module else []
-            wanted = [(stem, found.level, alias.name) for alias in found.names]
-        else:
-            continue
-        for parts, level, name in wanted:
-            folder = path.parents[level - 1] if level else _root(path, parts[0], home)
-            if folder is None:
-                continue
-            module = folder.joinpath(*parts)
-            # The packages around it run first; those around `path` as well have run already.
-            packages = [folder.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
-            files = [_module_file(package) for package in packages if package not in path.parents]
-            files.append((_module_file(module / name) if name else None) or _module_file(module))
-            yield from (file for file in files if file is not None and file != path)
+            stem = tuple(found.module.split(".")) if found.module else ()
+            wanted += [(stem, found.level, alias.name) for alias in found.names]
+    return tuple(wanted)
 
 
 def _module_file(module: Path) -> Path | None:

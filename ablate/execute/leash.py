@@ -11,7 +11,7 @@ import gc
 import os
 import signal
 
-from .processes import DRIVER
+from .server import DRIVER
 
 gc.disable()
 _PR_SET_PDEATHSIG = 1  # prctl(2): the signal that comes when the parent dies; processes forked later do not inherit it

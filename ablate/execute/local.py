@@ -8,9 +8,7 @@ ends by itself.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import signal
-import sys
 import time
 from dataclasses import dataclass
 from multiprocessing import connection
@@ -38,7 +36,8 @@ from .jobs import (
     never,
     rehearsed,
 )
-from .processes import died, kill, make_rehearsals, make_run, starting
+from .processes import died, kill, make_rehearsals, make_run
+from .server import context, starting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -102,19 +101,7 @@ class LocalProcesses:
 
     def __init__(self, jobs: int = 1) -> None:
         self._most = jobs
-        # Elsewhere than on Linux, forking a process that has loaded a GPU's libraries is known to crash.
-        linux = sys.platform == "linux"
-        self._context: Any = multiprocessing.get_context("forkserver" if linux else "spawn")
-        if linux:
-            self._context.set_forkserver_preload([f"ablate.execute.{name}" for name in ("leash", "worker", "warm")])
-
-    def warm_up(self) -> None:
-        """Start loading torch in the background; worth it as soon as a run is sure to come."""
-        if self._context.get_start_method() == "forkserver":
-            from multiprocessing import forkserver
-
-            with starting():
-                forkserver.ensure_running()
+        self._context = context()
 
     def rehearse(self, jobs: Sequence[Job]) -> Rehearsed:
         """Build each job's run and take one step, in a process of its own."""
@@ -157,7 +144,7 @@ class LocalProcesses:
         new = (_Try(job) for job in jobs)
         waiting: list[_Try] = []
         running: dict[Connection, _Try] = {}
-        leaving: list[BaseProcess] = []
+        leaving: list[tuple[Connection, BaseProcess]] = []
         halted = ""
 
         def over() -> bool:
@@ -182,7 +169,7 @@ class LocalProcesses:
                 for ours, last in self._news(running, tell):
                     one = running.pop(ours)
                     assert one.process is not None  # it has just told its last
-                    leaving.append(one.process)
+                    leaving.append((ours, one.process))
                     halted = halted or (last.reason if isinstance(last, Halted) else "")
                     if isinstance(last, (Busy, Lost)):
                         one.not_before = time.monotonic() + (BUSY_SECONDS if isinstance(last, Busy) else 0.0)
@@ -195,7 +182,6 @@ class LocalProcesses:
         for ours in _ready(running):
             last = self._tell_next(ours, running[ours], tell)
             if last is not None:
-                ours.close()
                 yield ours, last
 
     def _tell_next(self, ours: Connection, one: _Try, tell: Tell) -> Event | None:
@@ -292,19 +278,24 @@ def _end_overdue(running: Iterable[_Try]) -> None:
 
 
 @contextlib.contextmanager
-def _ending(running: Mapping[Connection, _Try], leaving: Sequence[BaseProcess] = ()) -> Iterator[None]:
+def _ending(
+    running: Mapping[Connection, _Try], leaving: Sequence[tuple[Connection, BaseProcess]] = ()
+) -> Iterator[None]:
     """End every process that is still running when its driver is interrupted or fails."""
     try:
         yield
     except BaseException:
-        for process in (*(one.process for one in running.values()), *leaving):
+        for process in (*(one.process for one in running.values()), *(process for _, process in leaving)):
             if process is not None:
                 kill(process)
         raise
 
 
-def _see_off(leaving: list[BaseProcess]) -> None:
+def _see_off(leaving: list[tuple[Connection, BaseProcess]]) -> None:
     """Wait for processes that have told their last, and end what they have left running."""
     while leaving:
-        leaving[-1].join(timeout=10)
-        kill(leaving.pop())
+        ours, process = leaving[-1]
+        process.join(timeout=10)
+        kill(process)
+        ours.close()  # not before: to the process that would be its driver's death
+        leaving.pop()

@@ -5,27 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import threading
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
     from .jobs import Job
-
-DRIVER = "ABLATE_DRIVER"
-"""The environment variable that names the driver's process while another one starts."""
-
-# What a run's process is started with, unless the user says otherwise.
-SETTINGS = {
-    # GNU's malloc gives the large arrays of each step back to the system and has them again, page by page: a fifth of
-    # the time of a small network's step. So it keeps them, on huge pages where those are for the asking.
-    "GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184:glibc.malloc.hugetlb=1",
-}
 
 
 def died(exitcode: int | None) -> str:
@@ -106,24 +94,3 @@ def kill(process: BaseProcess) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.join()
-
-
-@contextlib.contextmanager
-def starting() -> Iterator[None]:
-    """Give what starts now the driver's name and our settings, and hide the main module from it.
-
-    multiprocessing would import it again in each child: slow for a command, and for a user's script
-    without a main guard a loop. Our children need nothing from it.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    ours = {name: value for name, value in SETTINGS.items() if name not in os.environ}
-    if threading.current_thread() is threading.main_thread():  # what another one starts would end with that thread
-        ours[DRIVER] = str(os.getpid())
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-        for name in ours:
-            os.environ.pop(name, None)
