@@ -9,6 +9,7 @@ installed libraries (the engine's result version and the recorded environment sp
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import inspect
 import io
@@ -75,7 +76,7 @@ def _imported_files(path: Path, node: ast.AST, home: Path) -> Iterator[Path]:
     """Yield the files in the plugin's folder `home`, or in the package of `path`, that imports inside `node` run."""
     for parts, level, name in _imports(node):
         folder = path.parents[level - 1] if level else _root(path, parts[0], home)
-        if folder is None:
+        if folder is None or (parts and parts[0] not in _inside(folder)):
             continue
         module = folder.joinpath(*parts)
         # The packages around it run first; those around `path` as well have run already.
@@ -96,6 +97,13 @@ def _imports(node: ast.AST) -> tuple[tuple[tuple[str, ...], int, str], ...]:
             stem = tuple(found.module.split(".")) if found.module else ()
             wanted += [(stem, found.level, alias.name) for alias in found.names]
     return tuple(wanted)
+
+
+def _inside(folder: Path) -> set[str]:
+    """Return what a folder has that could be imported, which a look at each possible file would take long to tell."""
+    with contextlib.suppress(OSError):
+        return {file.name.partition(".")[0] for file in folder.iterdir()}
+    return set()
 
 
 def _module_file(module: Path) -> Path | None:
@@ -172,8 +180,9 @@ def _statements(
             yield from _statements(handler.body, conditions)
 
 
-def _names(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+@lru_cache(maxsize=4096)
+def _names(node: ast.AST) -> frozenset[str]:
+    return frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
 
 
 def _bound(statement: ast.stmt) -> set[str]:
