@@ -3,7 +3,8 @@
     ABLATE_DATA_DIR=... python benchmarks/evaluation.py --rounds 5
 
 A tutorial's loop (PIL images turned to tensors in two workers, batches of 128, no autocast) against ablate's (pixels
-in memory, batches of 500, under inference mode), with the same models.
+in memory, batches of 500, under inference mode), with the same models, each in a process of its own, ablate's with the
+settings that `ablate run` gives it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import peers
 import torch
 
+from ablate.execute.server import SETTINGS
 from ablate.training.loop import evaluate
 
 if TYPE_CHECKING:
@@ -57,9 +59,16 @@ def main() -> None:
     device = torch.device(args.device)
     print(peers.versions(), flush=True)
     for name in args.models:
-        contenders = {"tutorial": tutorial(name, args.images, device)}
-        contenders |= {f"ablate {p}": ours(name, args.images, device, p) for p in ("fp32", "bf16")}
-        print("\n" + peers.table(name, peers.interleaved(contenders, args.rounds), ["tutorial"]), flush=True)
+        contenders: dict[str, Callable[[], float]] = {}
+        for title, settings in (("tutorial", {}), ("tutorial, PASSIVE", {"OMP_WAIT_POLICY": "PASSIVE"})):
+            (contenders[title],) = peers.apart(tutorial, name, args.images, device, settings=settings)
+        for precision in ("fp32", "bf16"):
+            given = (ours, name, args.images, device, precision)
+            (contenders[f"ablate {precision}"],) = peers.apart(*given, settings=SETTINGS)
+        print(
+            "\n" + peers.table(name, peers.interleaved(contenders, args.rounds), ["tutorial", "tutorial, PASSIVE"]),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

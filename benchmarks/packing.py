@@ -42,11 +42,13 @@ def private_megabytes(mark: str) -> list[float]:
     return found
 
 
-def packed(study: Path, seeds: int, jobs: int, folder: Path, settings: list[str]) -> tuple[float, float, float]:
+def packed(
+    study: Path, seeds: int, jobs: int, folder: Path, device: str, settings: list[str]
+) -> tuple[float, float, float]:
     """Make a study's runs; return seconds of all, of training and evaluation in all, and most megabytes of one run."""
     mark, store = f"{os.getpid()}-{jobs}", folder / f"store-{jobs}"
     command = [sys.executable, "-m", "ablate", "run", str(study), "--seeds", str(seeds), "--jobs", str(jobs)]
-    command += ["--device", "cpu", "--store", str(store)]
+    command += ["--device", device, "--store", str(store)]
     for setting in settings:
         command += ["--set", setting]
     most = [0.0]
@@ -80,6 +82,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, cores(), 2 * cores()])
     parser.add_argument("--study", type=Path, default=shipped("studies") / "digits.toml")
+    parser.add_argument(
+        "--device", default="cpu", help="as of ablate run; how many runs fit on a GPU shows in the wall time"
+    )
     parser.add_argument("--set", action="append", default=[], help="as of ablate run")
     args = parser.parse_args()
     print(peers.versions())
@@ -88,7 +93,7 @@ def main() -> None:
         variants = len(json.loads(_planned(args.study, folder)))
         seeds = max(1, args.runs // variants)
         for jobs in args.jobs:
-            seconds, trained, most = packed(args.study, seeds, jobs, Path(folder), args.set)
+            seconds, trained, most = packed(args.study, seeds, jobs, Path(folder), args.device, args.set)
             share = trained / seconds / min(jobs, cores())
             print(
                 f"{jobs:<12}{seeds * variants:>6}{seconds:>8.1f} s{trained:>9.1f} s{share:>8.0%}{most:>21.0f} MB",

@@ -1,6 +1,6 @@
 """Time training steps with whole kernels and with live taps only, side by side.
 
-    OMP_WAIT_POLICY=PASSIVE python benchmarks/taps.py --models resnet18 resnet34 --rounds 30
+    python benchmarks/taps.py --models resnet18 resnet34 --rounds 30
 
 Two copies of a model train on the same made-up images, a step of one after a step of the other (which goes first
 alternates), so that whatever else the machine does falls on both alike. Prints the medians of a step's milliseconds

@@ -12,10 +12,11 @@ from torch.nn.functional import cross_entropy
 
 from ablate import Mixed
 from ablate.components.discover import discover
+from ablate.errors import RunError
 from ablate.study.plan import run_specs
 from ablate.study.settle import settle
 from ablate.study.toml import Changes, read_study
-from ablate.training.build import build, load
+from ablate.training.build import build, load, use_precision
 from ablate.training.loop import Ingredients, autocast, begin_epoch, evaluate, train_epoch
 
 if TYPE_CHECKING:
@@ -99,6 +100,27 @@ def test_long_gradients_are_scaled_down(study: Path) -> None:
     train_epoch(run, begin_epoch(run))
     moved = torch.cat([(p - b).flatten() for p, b in zip(run.model.parameters(), before, strict=True)])
     assert moved.norm().item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_float32_is_float32_also_on_a_gpu_unless_tf32_is_asked_for(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # torch's own default
+    built(study, "baseline.precision=fp32")
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (False, False)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
+    use_precision("tf32", torch.device("cuda"))
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (True, True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    with pytest.raises(RunError, match="choose fp32 or bf16"):
+        use_precision("tf32", torch.device("cuda"))
+    use_precision("bf16", torch.device("cpu"))
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
+def test_tf32_without_such_a_gpu_is_refused_before_anything_runs(study: Path) -> None:
+    with pytest.raises(RunError, match="precision 'tf32' takes an NVIDIA GPU"):
+        built(study, "baseline.precision=tf32")
 
 
 def test_the_average_of_the_weights_is_what_is_evaluated(study: Path) -> None:

@@ -84,7 +84,7 @@ class BaselineTable(_Told):
     clip_norm: NonNegative = 0.0
     accumulate: Count = 1
     ema: Below1 = 0.0
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
     live_taps: bool = True
 
 
@@ -102,7 +102,7 @@ class SetTable(Table):
     clip_norm: NonNegative | None = None
     accumulate: Count | None = None
     ema: Below1 | None = None
-    precision: Literal["auto", "fp32", "bf16"] | None = None
+    precision: Literal["auto", "fp32", "tf32", "bf16"] | None = None
     live_taps: bool | None = None
 
 

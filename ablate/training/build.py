@@ -46,6 +46,7 @@ def build(spec: RunSpec, registry: Registry, data: Data) -> Ingredients:
     recipe = with_lr(spec.recipe, finder.low) if finder else spec.recipe
     classes = spec.identity["dataset"]["classes"]
     device, shape = data.mean.device, ImageShape(*spec.identity["dataset"]["shape"])
+    use_precision(recipe.precision, device)
     torch.manual_seed(stream_seed(spec.seed, "weights"))
     # Built on the CPU, so that a seed gives the same initial weights on every device.
     with _blaming(f"model {recipe.model.use} for images of {'x'.join(map(str, shape))}"):
@@ -86,6 +87,17 @@ def build(spec: RunSpec, registry: Registry, data: Data) -> Ingredients:
         label_smoothing=recipe.label_smoothing, clip_norm=recipe.clip_norm, accumulate=recipe.accumulate,
         precision=recipe.precision,
     )  # fmt: skip
+
+
+def use_precision(precision: str, device: torch.device) -> None:
+    """Have an NVIDIA GPU multiply float32 in full, unless TF32 is asked for; torch's own convolutions there use TF32.
+
+    For the whole process. Raises RunError where a device has no TF32.
+    """
+    wanted = precision == "tf32"
+    if wanted and (device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0)):
+        raise RunError("precision 'tf32' takes an NVIDIA GPU of compute capability 8.0 or more; choose fp32 or bf16")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = wanted
 
 
 def _average(model: torch.nn.Module, decay: float) -> AveragedModel | None:
