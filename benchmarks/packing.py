@@ -61,7 +61,7 @@ def packed(
     def watch() -> None:
         while process.poll() is None:
             most.append(max(private_megabytes(mark), default=0.0))
-            time.sleep(4.0)  # a look takes the runs some time, too
+            time.sleep(1.0)
 
     thread = threading.Thread(target=watch)
     thread.start()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -117,6 +117,7 @@ def interleaved(contenders: dict[str, Callable[[], float]], rounds: int) -> dict
     rates: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, contender in contenders.items():
+            time.sleep(0.5)  # the workers of the one before load what they will not use
             rates[name].append(contender())
     return {name: Timed(found) for name, found in rates.items()}
 
@@ -133,6 +134,8 @@ def apart(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     before = dict(os.environ)
+    for name in ("OMP_WAIT_POLICY", "GLIBC_TUNABLES"):
+        os.environ.pop(name, None)
     os.environ.update(settings)
     context.Process(target=_measure, args=(theirs, torch.get_num_threads(), make, given)).start()
     os.environ.clear()
@@ -141,7 +144,12 @@ def apart(
 
     def measure(which: int) -> float:
         ours.send(which)
-        found: float = ours.recv()
+        try:
+            found: float = ours.recv()
+        except EOFError:
+            for process in multiprocessing.active_children():
+                process.kill()
+            sys.exit("a contender ended before its time")
         return found
 
     return [partial(measure, which) for which in range(count)]
@@ -151,10 +159,12 @@ def _measure(theirs: Any, threads: int, make: Callable[..., Made], given: tuple[
     torch.set_num_threads(threads)
     made = make(*given)
     measures = made if isinstance(made, tuple) else (made,)
-    with contextlib.suppress(EOFError):  # when the benchmark is over
-        while True:
-            theirs.send(measures[theirs.recv()]())
-    os._exit(0)
+    while True:
+        try:
+            which = theirs.recv()
+        except EOFError:  # the benchmark is over
+            os._exit(0)
+        theirs.send(measures[which]())
 
 
 def rate(images: int, work: Callable[[], object], device: torch.device | None = None) -> float:

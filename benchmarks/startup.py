@@ -21,6 +21,7 @@ import peers
 from ablate.commands.prepare import Options, prepare
 from ablate.execute.jobs import EpochDone, Event, Finished, Job
 from ablate.execute.local import LocalProcesses
+from ablate.execute.server import warm_up
 from ablate.paths import data_dir, shipped
 from ablate.study.toml import Changes
 from ablate.training.machine import Machine
@@ -42,7 +43,7 @@ def runs(folder: Path, count: int) -> tuple[list[float], list[float], float, flo
     prepared.home.make_writable()
     jobs = [Job(p.spec, prepared.home.root, Machine(data_dir(), "cpu", 1)) for p in prepared.planned]
     executor = LocalProcesses(1)
-    executor.warm_up()
+    warm_up()
     ended = began = time.perf_counter()
     first: list[float] = []
     whole: list[float] = []

@@ -4,10 +4,11 @@
     ABLATE_DATA_DIR=... python benchmarks/training.py --models "simple CNN" ResNet18 --rounds 5
 
 All train the same model with the same batch, augmentation and optimizer on real CIFAR-100, in turn, each in a process
-of its own, ablate's with the settings that `ablate run` gives it:
+of its own, ablate's with the settings that `ablate run` gives it, the peers as they come and once more with
+OpenMP's threads told to sleep while they wait:
 a tutorial's loop (torchvision's transforms on PIL images, two workers, `.item()` each step), PyTorch Lightning in
 fp32 and bf16-mixed, timm's loader and loop, ablate, and ablate's own model step on one fixed batch with no data at
-all ("compute only"). Peers that are not installed are left out.
+all ("compute only", in the process of the loop). Peers that are not installed are left out.
 """
 
 from __future__ import annotations
@@ -199,7 +200,7 @@ def main() -> None:
         (contenders["ablate fp32, all taps"],) = peers.apart(
             ours, name, steps, device, "fp32", False, settings=SETTINGS
         )
-        for precision in ("fp32", "bf16"):
+        for precision in ("fp32", "tf32", "bf16") if device.type == "cuda" else ("fp32", "bf16"):
             titles = (f"ablate {precision}", f"compute only, {precision}")
             made = peers.apart(ours, name, steps, device, precision, settings=SETTINGS, count=2)
             contenders |= dict(zip(titles, made, strict=True))

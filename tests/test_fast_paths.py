@@ -105,17 +105,23 @@ def test_long_gradients_are_scaled_down(study: Path) -> None:
 def test_float32_is_float32_also_on_a_gpu_unless_tf32_is_asked_for(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # torch's own default
+    cudnn: Any = torch.backends.cudnn
+    parts: list[Any] = [torch.backends.cuda.matmul, cudnn.conv]
+
+    def told() -> set[str]:
+        return {part.fp32_precision for part in parts}
+
+    parts[1].fp32_precision = "tf32"  # as torch has it
     built(study, "baseline.precision=fp32")
-    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (False, False)
+    assert told() == {"ieee"}
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
     use_precision("tf32", torch.device("cuda"))
-    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (True, True)
+    assert told() == {"tf32"}
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
     with pytest.raises(RunError, match="choose fp32 or bf16"):
         use_precision("tf32", torch.device("cuda"))
     use_precision("bf16", torch.device("cpu"))
-    assert not torch.backends.cuda.matmul.allow_tf32
+    assert told() == {"ieee"}
 
 
 def test_tf32_without_such_a_gpu_is_refused_before_anything_runs(study: Path) -> None:

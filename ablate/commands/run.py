@@ -10,6 +10,7 @@ from ..console.progress import progress
 from ..errors import InputError, StoreError, listing
 from ..execute.jobs import Executor, Job
 from ..execute.local import LocalProcesses
+from ..execute.server import warm_up
 from ..execute.signals import Interrupts
 from ..paths import shown
 from ..store.store import Store
@@ -54,6 +55,8 @@ def run_study(options: Options, how: RunOptions, executor: Executor | None = Non
     how = replace(how, jobs=how.jobs or default_jobs(options.device, len(prepared.planned)))
     expected = expected_seconds(prepared, expected_costs(prepared))
     announce(prepared, todo, how, total_seconds(expected, how.jobs))
+    if todo and executor is None:
+        warm_up()
     from .summary import summarize  # pandas comes with it, while the server loads torch
 
     if not todo:

@@ -11,6 +11,7 @@ from ..console import text
 from ..console.tuning import Lines, row, tuning_progress
 from ..errors import InputError, listing
 from ..execute.local import LocalProcesses
+from ..execute.server import warm_up
 from ..execute.signals import Interrupts
 from ..paths import shown
 from ..report.numbers import NAMES
@@ -61,7 +62,9 @@ def tune_study(options: Options, how: TuneOptions, executor: Executor | None = N
     prepared = prepare(options)
     todo = tasks(prepared.reading, prepared.settled, prepared.registry, prepared.options.only)
     jobs = RunOptions(jobs=how.jobs or default_jobs(options.device, 2 * len(todo)))
-    executor = executor or LocalProcesses(jobs.jobs)
+    if executor is None:
+        warm_up()
+        executor = LocalProcesses(jobs.jobs)
     from ..tune.storage import storage_errors  # Optuna takes a second, and so does torch beside it
 
     with storage_errors():

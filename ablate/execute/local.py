@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import AblateError, StoreError
 from ..store.store import Store
+from ..training.machine import on_cpu
 from .jobs import (
     BUSY_SECONDS,
     Busy,
@@ -37,7 +38,7 @@ from .jobs import (
     rehearsed,
 )
 from .processes import died, kill, make_rehearsals, make_run
-from .server import context, starting
+from .server import context, starting, warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -80,7 +81,6 @@ class _Try:
             return Stopped(spec, kept=False)
         assert self.process is not None  # it was started
         self.process.join()
-        kill(self.process)  # what it has left running, before it is tried again
         reason = self.ended or died(self.process.exitcode)
         self.lives -= 1
         if self.lives > 0 and not self.ended:
@@ -160,7 +160,7 @@ class LocalProcesses:
                     one.process, ours = self._start(make_run, one.job)
                     one.began = time.monotonic()
                     running[ours] = one
-                _see_off(leaving)  # once the next ones are under way: a process takes a while to end
+                _see_off(leaving)  # once the next are under way: a process takes some time to end
                 if not running and (over() or not waiting):
                     break
                 if over():
@@ -168,8 +168,7 @@ class LocalProcesses:
                 _end_overdue(running.values())
                 for ours, last in self._news(running, tell):
                     one = running.pop(ours)
-                    assert one.process is not None  # it has just told its last
-                    leaving.append((ours, one.process))
+                    _let_go(ours, one, last, leaving)
                     halted = halted or (last.reason if isinstance(last, Halted) else "")
                     if isinstance(last, (Busy, Lost)):
                         one.not_before = time.monotonic() + (BUSY_SECONDS if isinstance(last, Busy) else 0.0)
@@ -202,6 +201,7 @@ class LocalProcesses:
 
     def _start(self, target: Callable[..., None], argument: Any) -> tuple[BaseProcess, Connection]:
         try:
+            warm_up()
             ours, theirs = self._context.Pipe()
             process: BaseProcess = self._context.Process(target=target, args=(argument, theirs))
             with starting():
@@ -289,6 +289,14 @@ def _ending(
             if process is not None:
                 kill(process)
         raise
+
+
+def _let_go(ours: Connection, one: _Try, last: Event, leaving: list[tuple[Connection, BaseProcess]]) -> None:
+    """Have a process that told its last seen off: at once where the next needs the run's folder or the GPU's memory."""
+    assert one.process is not None  # it has just told its last
+    leaving.append((ours, one.process))
+    if isinstance(last, Lost) or not on_cpu(one.job.machine.device):
+        _see_off(leaving)
 
 
 def _see_off(leaving: list[tuple[Connection, BaseProcess]]) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import threading
 from typing import TYPE_CHECKING, Any
+
+from .server import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,10 +54,11 @@ def _settle_in(theirs: Connection) -> threading.Event:
 
     When the driver dies, its end of the pipe closes, and this process ends with all that it started.
     """
+    gc.enable()  # which the fork server does without
     if hasattr(os, "setsid"):
         os.setsid()
     # Who is asked to stop is the driver; schedulers signal every process of a job.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     asked = threading.Event()
 

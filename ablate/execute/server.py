@@ -1,6 +1,6 @@
 """How processes for runs start: on Linux forked from a server that has torch loaded, so that it takes 20 ms.
 
-Imports nothing but the standard library: a command starts the server first of all, and gets ready while that loads.
+A command starts the server as soon as a run is sure to come, and gets ready while that loads.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from types import ModuleType
@@ -27,6 +28,10 @@ SETTINGS = {
 }
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C in the terminal, and a scheduler's signal to every process of a job: the driver's business alone."""
+
+
 def context() -> Any:
     """Return what starts processes.
 
@@ -42,11 +47,18 @@ def context() -> Any:
 
 def warm_up() -> None:
     """Start the server in the background, where there is one; it ends with this process."""
-    if context().get_start_method() == "forkserver":
-        from multiprocessing import forkserver
+    if context().get_start_method() != "forkserver":
+        return
+    from multiprocessing import forkserver, resource_tracker
 
+    resource_tracker.ensure_running()  # before: it unblocks signals
+    # A Ctrl-C is not for the server, which inherits what is blocked until `leash` is there to ignore it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
         with starting():
             forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

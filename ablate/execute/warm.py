@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
-
-import torch
 
 from ..components.contracts import KINDS
 from ..components.discover import discover
-from ..training.machine import environment
 
-# What is read of the plugins' files stays known by path, size and time: a run reads anew what has changed.
-_registry = discover()
-for _kind in KINDS:
-    for _entry in _registry.entries(_kind):
-        _ = _entry.source
-    for _library in _registry.libraries(_kind):
-        _ = _library.source
-environment(torch.device("cpu"), 1)
+
+def _known() -> None:
+    """Read the plugins: what is read of a file stays known by path, size and time, and a run reads what has changed."""
+    registry = discover()
+    for kind in KINDS:
+        for found in (*registry.entries(kind), *registry.libraries(kind)):
+            with contextlib.suppress(Exception):  # a run that needs it tells
+                _ = found.source  # type: ignore[attr-defined]  # both have one
+
+
+with contextlib.suppress(Exception):  # a plugin may raise anything, and the command tells of it
+    _known()
 # A run's garbage collector would look through all that the server has loaded, and copy each page of it to do so.
 gc.freeze()
-gc.enable()

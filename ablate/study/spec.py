@@ -51,7 +51,7 @@ class Recipe:
 
     batch_size: images in an optimizer step, taken in `accumulate` parts. label_smoothing: share of each label that
     is spread over all classes. clip_norm: the longest gradient, 0 for any. ema: decay of the average of the weights
-    that is evaluated in their place, 0 for none. precision: fp32, tf32, bf16, or auto for the fast one of the machine.
+    that is evaluated in their place, 0 for none. precision: fp32, tf32, bf16, or auto for bf16 where it is fast.
     live_taps: convolve with the part of a kernel that reaches the image.
     """
 

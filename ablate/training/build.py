@@ -46,7 +46,6 @@ def build(spec: RunSpec, registry: Registry, data: Data) -> Ingredients:
     recipe = with_lr(spec.recipe, finder.low) if finder else spec.recipe
     classes = spec.identity["dataset"]["classes"]
     device, shape = data.mean.device, ImageShape(*spec.identity["dataset"]["shape"])
-    use_precision(recipe.precision, device)
     torch.manual_seed(stream_seed(spec.seed, "weights"))
     # Built on the CPU, so that a seed gives the same initial weights on every device.
     with _blaming(f"model {recipe.model.use} for images of {'x'.join(map(str, shape))}"):
@@ -81,6 +80,7 @@ def build(spec: RunSpec, registry: Registry, data: Data) -> Ingredients:
     # Not ours, but a plugin may draw from them.
     random.seed(stream_seed(spec.seed, "plugins"))
     np.random.seed(stream_seed(spec.seed, "plugins") % 2**32)  # noqa: NPY002
+    use_precision(recipe.precision, device)  # last, since a plugin may have set something else
     return Ingredients(
         model, optimizer, scheduler, entry.steps, transforms, data, recipe.batch_size, order, noise,
         average=_average(model, recipe.ema),
@@ -95,9 +95,15 @@ def use_precision(precision: str, device: torch.device) -> None:
     For the whole process. Raises RunError where a device has no TF32.
     """
     wanted = precision == "tf32"
-    if wanted and (device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0)):
+    nvidia = device.type == "cuda" and torch.version.hip is None
+    if wanted and not (nvidia and torch.cuda.get_device_capability(device) >= (8, 0)):
         raise RunError("precision 'tf32' takes an NVIDIA GPU of compute capability 8.0 or more; choose fp32 or bf16")
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = wanted
+    if hasattr(torch.backends.cudnn, "conv"):  # torch 2.9
+        parts: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
+        for part in parts:
+            part.fp32_precision = "tf32" if wanted else "ieee"
+    else:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = wanted
 
 
 def _average(model: torch.nn.Module, decay: float) -> AveragedModel | None:

@@ -47,8 +47,12 @@ def default_jobs(device: str, runs: int) -> int:
     On the CPU, one for each core up to MOST_JOBS, each with its share of the threads: small runs side by
     side finish sooner than one after the other with more threads each. One on a GPU.
     """
-    on_cpu = device == "cpu" or (device == "auto" and not _accelerator())
-    return max(1, min(runs, cores(), MOST_JOBS)) if on_cpu else 1
+    return max(1, min(runs, cores(), MOST_JOBS)) if on_cpu(device) else 1
+
+
+def on_cpu(device: str) -> bool:
+    """Tell whether a device by name is the CPU, as far as can be told without asking torch."""
+    return device == "cpu" or (device == "auto" and not _accelerator())
 
 
 def fast_precision(device: str) -> str:
@@ -110,7 +114,6 @@ def environment(device: torch.device, threads: int) -> dict[str, Any]:
     }
 
 
-@cache
 def _version(package: str) -> str:
     try:
         return version(package)
