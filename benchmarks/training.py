@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ablate.training.loop import Ingredients
 
 BATCH = 128
-# As people run them, and as they are fastest here: the workers of their loaders need the cores that threads spin on.
+# As people run them, and with threads that sleep while they wait, which leaves the cores to their loaders' workers.
 PEERS = {"": {}, ", PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"}}
 
 

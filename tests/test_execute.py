@@ -581,6 +581,25 @@ def test_sigterm_before_the_first_run_says_so(study: Path, write: Write) -> None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the fork server is Linux's")
+def test_a_ctrl_c_while_the_fork_server_starts_is_not_for_it() -> None:
+    # The driver goes on, and says at the end whether its server lives.
+    code = (
+        "import os, signal\nfrom multiprocessing.forkserver import _forkserver\n"
+        "from ablate.execute.server import warm_up\nsignal.signal(signal.SIGINT, lambda *_: None)\n"
+        "warm_up()\nprint('up', flush=True)\ninput()\n"
+        "print(os.waitpid(_forkserver._forkserver_pid, os.WNOHANG))"
+    )
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    driver = subprocess.Popen([sys.executable, "-c", code], **pipes, text=True, start_new_session=True)
+    assert driver.stdout is not None
+    assert driver.stdout.readline() == "up\n"
+    for _ in range(20):
+        os.killpg(driver.pid, signal.SIGINT)
+        time.sleep(0.02)
+    assert driver.communicate("\n") == ("(0, 0)\n", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the fork server is Linux's")
 def test_a_driver_that_dies_while_the_fork_server_loads_leaves_nothing_behind(study: Path) -> None:
     code = "from ablate.execute.server import warm_up\nwarm_up()\nprint('up', flush=True)\ninput()"
     environment = {**os.environ, "ABLATE_TEST_MARK": str(study)}

@@ -97,7 +97,7 @@ STOPPED = "did not stop in time"
 
 
 class LocalProcesses:
-    """Makes runs in up to `jobs` processes at a time."""
+    """Makes runs in up to `jobs` processes at a time; on the CPU one that has told its last may still be ending."""
 
     def __init__(self, jobs: int = 1) -> None:
         self._most = jobs

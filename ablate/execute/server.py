@@ -27,7 +27,6 @@ SETTINGS = {
     "GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184:glibc.malloc.hugetlb=1",
 }
 
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C in the terminal, and a scheduler's signal to every process of a job: the driver's business alone."""
 

@@ -7,7 +7,6 @@ import platform
 import re
 import sys
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,7 +120,6 @@ def _version(package: str) -> str:
         return ""
 
 
-@cache
 def _cpu_name() -> str:
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
