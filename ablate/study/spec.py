@@ -139,13 +139,15 @@ class Limits:
 
     run_timeout: seconds after which a run is ended, or None. checkpoint_seconds: between checkpoints inside an
     epoch. go_on: train on where the loss is no longer finite. keep_checkpoints: finished runs keep their last
-    state, the trained weights with it.
+    state, the trained weights with it. cuda_graphs: on an NVIDIA GPU steps are recorded once and replayed, where that
+    is measured to pay.
     """
 
     run_timeout: float | None = None
     checkpoint_seconds: float = 120.0
     go_on: bool = False
     keep_checkpoints: bool = False
+    cuda_graphs: bool = True
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ class StudyTable(Table):
     checkpoint_seconds: Positive = 120.0
     diverged: Literal["fail", "continue"] = "fail"
     keep_checkpoints: bool = False
+    cuda_graphs: bool = True
 
 
 Below1 = Annotated[float, Interval(ge=0, lt=1)]

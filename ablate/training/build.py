@@ -82,7 +82,7 @@ def build(spec: RunSpec, registry: Registry, data: Data) -> Ingredients:
     np.random.seed(stream_seed(spec.seed, "plugins") % 2**32)  # noqa: NPY002
     use_precision(recipe.precision, device)  # last, since a plugin may have set something else
     return Ingredients(
-        model, optimizer, scheduler, entry.steps, transforms, data, recipe.batch_size, order, noise,
+        model, classes, optimizer, scheduler, entry.steps, transforms, data, recipe.batch_size, order, noise,
         average=_average(model, recipe.ema),
         label_smoothing=recipe.label_smoothing, clip_norm=recipe.clip_norm, accumulate=recipe.accumulate,
         precision=recipe.precision,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ..components.contracts import BatchTransform, MixingTransform, Steps
     from .data import Data, Images
+    from .replay import Replay
 
 EVALUATION_BATCH = 500
 
@@ -37,10 +38,11 @@ class Ingredients:
 
     order: draws the order of the training images (on the CPU, so that all devices see the same order);
     noise: one for each transform, on the images' device. average: of the weights, evaluated in their place;
-    the other numbers are those of a `Recipe`.
+    the other numbers are those of a `Recipe`. replay: takes the place of `descend` for batches of the usual shape.
     """
 
     model: nn.Module
+    classes: int
     optimizer: Optimizer
     scheduler: LRScheduler
     steps: Steps
@@ -54,6 +56,7 @@ class Ingredients:
     clip_norm: float = 0.0
     accumulate: int = 1
     precision: str = "fp32"
+    replay: Replay | None = None
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -127,16 +130,26 @@ def train_step(run: Ingredients, batch: Tensor) -> Tensor:
     for part in batch.chunk(run.accumulate):
         images, labels = train.take(part)
         images, mixes = augment(images, run.transforms, run.noise)
-        with autocast(run.precision, images.device):
-            logits = exact(run.model(normalised(images, run.data)))
-        wanted = targets(labels, mixes, logits.shape[1])
-        loss = cross_entropy(logits, wanted, label_smoothing=run.label_smoothing) * (len(part) / len(batch))
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += loss.detach()
+        wanted = targets(labels, mixes, run.classes)
+        replayed = run.replay(images, wanted) if run.replay else None
+        total += descend(run, images, wanted, len(part) / len(batch)) if replayed is None else replayed
     if run.clip_norm:
         clip_grad_norm_(run.model.parameters(), run.clip_norm)
     run.optimizer.step()
     return total
+
+
+def descend(run: Ingredients, images: Tensor, wanted: Tensor, share: float = 1.0) -> Tensor:
+    """Add to the weights' gradients those of augmented images (B, C, H, W) in [0, 1], and return their mean loss.
+
+    wanted: labels (B,) or shares of classes (B, classes). share: of the optimizer's batch; gradients and loss are
+    weighted by it.
+    """
+    with autocast(run.precision, images.device):
+        logits = exact(run.model(normalised(images, run.data)))
+    loss = cross_entropy(logits, wanted, label_smoothing=run.label_smoothing) * share
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.detach()
 
 
 def normalised(images: Tensor, data: Data) -> Tensor:

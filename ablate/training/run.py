@@ -12,6 +12,7 @@ import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..errors import DivergedError, StoppedError
+from ..paths import replays_dir
 from ..study.spec import Finder, with_lr
 from .build import build, load
 from .checkpoint import State, capture, restore, state_bytes, weights_digest
@@ -19,6 +20,7 @@ from .data import Data, Images
 from .find import find_lr
 from .loop import Epoch, Ingredients, begin_epoch, evaluate, steps_per_epoch, train_epoch
 from .machine import Machine, environment, pick_device
+from .replay import with_replay
 from .taps import dead_weights
 
 if TYPE_CHECKING:
@@ -91,18 +93,24 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
     found, before = _find(spec, registry, data, recorder)
     if found and found.lr is not None:
         spec = replace(spec, recipe=with_lr(spec.recipe, found.lr))
-    run = build(spec, registry, data)
+
+    def made() -> Ingredients:
+        run = build(spec, registry, data)
+        return with_replay(run, spec, replays_dir()) if device.type == "cuda" and limits.cuda_graphs else run
+
+    run = made()
     trainer = _Trainer(run, recorder, threads, limits)
     if state:
         try:
             trainer.restore(state)
         except (KeyError, RuntimeError, TypeError, ValueError) as error:  # a library was upgraded, say
             recorder.unusable(f"it does not fit ({type(error).__name__})")
-            run = build(spec, registry, data)
+            run = made()
             trainer = _Trainer(run, recorder, threads, limits)
     # It runs the model, which a model may refuse: before the training and not after it.
     dead, parameters = dead_weights(run.model, spec.identity["dataset"]["shape"])
-    recorder.started(environment(device, threads), trainer.records)
+    graphs = {"cuda_graphs": run.replay is not None} if device.type == "cuda" else {}
+    recorder.started({**environment(device, threads), **graphs}, trainer.records)
     prepared = before + time.perf_counter() - began
     records = trainer.train(spec.recipe.epochs)
     evaluated = len(run.data.test or ()) + len(run.data.validation or ())
