@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..console import text
 from ..console.progress import progress
 from ..errors import InputError, StoreError, listing
+from ..execute.gpu import gauge
 from ..execute.jobs import Executor, Job
 from ..execute.local import LocalProcesses
 from ..execute.server import warm_up
@@ -17,7 +18,7 @@ from ..store.store import Store
 from ..store.studies import StudyRecord, save_study, set_last
 from ..study.check import findings
 from ..study.toml import read_text
-from ..training.machine import Machine, check_device, cores, default_jobs
+from ..training.machine import MOST_ON_A_GPU, Machine, check_device, cores, default_jobs, on_nvidia
 from ..training.progress import megabytes
 from .prepare import (
     Options,
@@ -37,11 +38,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How runs are made: processes at a time (0 for as many as fit), and whether failed ones are tried again."""
+    """How runs are made: processes at a time (0 for as many as fit), and whether failed ones are tried again.
+
+    packed: `jobs` are the most; there are as many at a time as the GPU has time and memory for.
+    """
 
     jobs: int = 0
     retry_failed: bool = False
     json: bool = False
+    packed: bool = False
+
+    @property
+    def surely(self) -> int:
+        """Return how many runs at a time can be counted on."""
+        return 1 if self.packed else self.jobs
+
+    @property
+    def at_a_time(self) -> str:
+        """Say how many at a time."""
+        return f"at most {self.jobs} at a time, as the GPU has room" if self.packed else f"{self.jobs} at a time"
 
 
 def run_study(options: Options, how: RunOptions, executor: Executor | None = None) -> int:
@@ -52,9 +67,9 @@ def run_study(options: Options, how: RunOptions, executor: Executor | None = Non
         home.make_writable()
     prepared = prepare(options)
     todo = _todo(prepared, how)
-    how = replace(how, jobs=how.jobs or default_jobs(options.device, len(prepared.planned)))
+    how = placed(how, options.device, len(prepared.planned))
     expected = expected_seconds(prepared, expected_costs(prepared))
-    announce(prepared, todo, how, total_seconds(expected, how.jobs))
+    announce(prepared, todo, how, total_seconds(expected, how.surely))
     if todo and executor is None:
         warm_up()
     from .summary import summarize  # pandas comes with it, while the server loads torch
@@ -62,7 +77,7 @@ def run_study(options: Options, how: RunOptions, executor: Executor | None = Non
     if not todo:
         record(prepared)
         return summarize(prepared, how.json)
-    executor = executor or LocalProcesses(how.jobs)
+    executor = executor or local(how)
     fetch_data(prepared, todo)
     states = rehearse(prepared, executor, todo, how)
     check_space(prepared, states, todo, how)
@@ -71,12 +86,26 @@ def run_study(options: Options, how: RunOptions, executor: Executor | None = Non
     return summarize(prepared, how.json) if stopped is None else say_stopped(prepared, stopped)
 
 
+def placed(how: RunOptions, device: str, runs: int) -> RunOptions:
+    """Return how runs are made where the user leaves it open."""
+    if how.jobs:
+        return how
+    most = default_jobs(device, runs)
+    packed = on_nvidia(device) and runs > 1
+    return replace(how, jobs=max(1, min(runs, cores(), MOST_ON_A_GPU)) if packed else most, packed=packed)
+
+
+def local(how: RunOptions) -> LocalProcesses:
+    """Return what makes runs on this machine."""
+    return LocalProcesses(how.jobs, gauge if how.packed else None)
+
+
 def announce(prepared: Prepared, todo: Sequence[RunSpec], how: RunOptions, expected: float | None) -> None:
     """Say what is going to happen, and what is doubtful about it."""
     study = prepared.settled.study
     stored = sum(p.state == "stored" for p in prepared.planned)
     head = f"{study.name}{' (pilot)' if study.pilot else ''}: {len(prepared.planned)} runs"
-    at_once = f", {how.jobs} at a time" if how.jobs > 1 else ""
+    at_once = f", {how.at_a_time}" if how.jobs > 1 else ""
     when = "" if study.pilot else f" ({text.about(expected)})"
     rest = f"{len(todo)} to make{at_once}{when}" if todo else "nothing to make"
     text.note(f"{head}, {stored} stored, {rest}")

@@ -10,7 +10,6 @@ from ..components.contracts import Range
 from ..console import text
 from ..console.tuning import Lines, row, tuning_progress
 from ..errors import InputError, listing
-from ..execute.local import LocalProcesses
 from ..execute.server import warm_up
 from ..execute.signals import Interrupts
 from ..paths import shown
@@ -18,7 +17,7 @@ from ..report.numbers import NAMES
 from ..store.store import Store
 from ..store.studies import find_study
 from ..study.plan import key_of
-from ..training.machine import check_device, default_jobs
+from ..training.machine import check_device
 from ..tune.records import VariantTuning, load_tunings
 from ..tune.space import Task, tasks
 from .prepare import Options, Prepared, prepare, same_store
@@ -28,6 +27,8 @@ from .run import (
     check_space,
     fetch_data,
     jobs_of,
+    local,
+    placed,
     record,
     rehearse,
 )
@@ -61,10 +62,10 @@ def tune_study(options: Options, how: TuneOptions, executor: Executor | None = N
     Store(options.store).make_writable()
     prepared = prepare(options)
     todo = tasks(prepared.reading, prepared.settled, prepared.registry, prepared.options.only)
-    jobs = RunOptions(jobs=how.jobs or default_jobs(options.device, 2 * len(todo)))
+    jobs = placed(RunOptions(how.jobs), options.device, 2 * len(todo))
     if executor is None:
         warm_up()
-        executor = LocalProcesses(jobs.jobs)
+        executor = local(jobs)
     from ..tune.storage import storage_errors  # Optuna takes a second, and so does torch beside it
 
     with storage_errors():
@@ -134,7 +135,7 @@ def announce(prepared: Prepared, searches: Sequence[Search], total: int, how: Ru
     study, tuning = prepared.settled.study, prepared.settled.study.tuning
     told = sum(search.told for search in searches)
     left = sum(max(0, total - search.told) for search in searches)
-    at_once = f", {how.jobs} at a time" if how.jobs > 1 else ""
+    at_once = f", {how.at_a_time}" if how.jobs > 1 else ""
     many = f"{len(searches)} variant{'s' if len(searches) > 1 else ''} with {total} trials each"
     rest = f"{left} to make{at_once}" if left else "nothing to make"
     text.note(f"{study.name}: {many}, {told} done, {rest}")
@@ -159,7 +160,7 @@ def announce(prepared: Prepared, searches: Sequence[Search], total: int, how: Ru
                 "(another space, budget, recipe, objective or storage)"
             )
     if "seconds" in first.objectives and how.jobs > 1:
-        text.note(f"  doubtful: seconds are those of a run beside {how.jobs - 1} more; --jobs 1 measures each alone")
+        text.note("  doubtful: seconds are those of a run beside others; --jobs 1 measures each alone")
     if tuning.steers_by_test:
         text.note("  doubtful: this study steers by the test split; the report says so")
     announce_doubts(prepared)

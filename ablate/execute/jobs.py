@@ -108,10 +108,11 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """A run ended without a result, for a reason that is recorded in its folder."""
+    """A run ended without a result, for a reason that is recorded in its folder. of_memory: for lack of memory."""
 
     spec: RunSpec
     reason: str
+    of_memory: bool = False
 
 
 Event = Started | UnderWay | EpochDone | Busy | Lost | Damaged | Halted | Stopped | Finished | Failed
@@ -126,19 +127,24 @@ Stopping = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What rehearsals found, by variant: why one failed, and how large the state of one that did not is, in bytes."""
+    """What rehearsals found, by variant: why one failed, and how large the state of one that did not is, in bytes.
+
+    gpu: the UUID of the NVIDIA GPU that they were on, "" where that was none.
+    """
 
     failed: Mapping[str, str]
     state_bytes: Mapping[str, int]
+    gpu: str = ""
 
 
 @dataclass(frozen=True)
 class Tryout:
-    """One variant's rehearsal: why it failed, or how large its state is; begun, while there is neither."""
+    """One variant's rehearsal: why it failed, or how large its state is and on which GPU; begun, while neither is."""
 
     variant: str
     reason: str = ""
     state_bytes: int | None = None
+    gpu: str = ""
 
     @property
     def begun(self) -> bool:
@@ -152,6 +158,7 @@ def rehearsed(told: Iterable[Tryout]) -> Rehearsed:
     return Rehearsed(
         {trial.variant: trial.reason for trial in told if trial.reason},
         {trial.variant: trial.state_bytes for trial in told if trial.state_bytes is not None},
+        next((trial.gpu for trial in told if trial.gpu), ""),
     )
 
 

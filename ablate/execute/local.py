@@ -8,13 +8,12 @@ ends by itself.
 from __future__ import annotations
 
 import contextlib
-import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..errors import AblateError, StoreError
+from ..errors import StoreError
 from ..store.store import Store
 from ..training.machine import on_cpu
 from .jobs import (
@@ -24,6 +23,7 @@ from .jobs import (
     EpochDone,
     Event,
     Failed,
+    Finished,
     Halted,
     Job,
     Lost,
@@ -32,32 +32,35 @@ from .jobs import (
     Stopped,
     Stopping,
     Tell,
-    Tryout,
     UnderWay,
     never,
-    rehearsed,
 )
-from .processes import died, kill, make_rehearsals, make_run
-from .server import context, starting, warm_up
+from .packing import Packing
+from .processes import died, kill, make_run
+from .rehearsals import rehearse
+from .server import start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
+    from .gpu import Reading
 
 TRIES = 3
 """How often a run is begun, or gone on with, whose process ends without a word."""
 
 STOP_SECONDS = 20.0
-REHEARSAL_SECONDS = 900.0
 WAIT_SECONDS = 0.25
 """How long to wait for news before looking whether to stop, and whether a run is overdue."""
 
 
 @dataclass
 class _Try:
-    """A job with the process that makes it, how often that was tried, and when it was asked to stop (0 if never)."""
+    """A job with the process that makes it, how often that was tried, and when it was asked to stop (0 if never).
+
+    alone: it is to be made with no other beside it, which have left it too little memory.
+    """
 
     job: Job
     process: BaseProcess | None = None
@@ -67,6 +70,7 @@ class _Try:
     busy: bool = False
     not_before: float = 0.0
     asked: float = 0.0
+    alone: bool = False
 
     def end(self, reason: str) -> None:
         """End the process for a reason of ours."""
@@ -97,50 +101,29 @@ STOPPED = "did not stop in time"
 
 
 class LocalProcesses:
-    """Makes runs in up to `jobs` processes at a time; on the CPU one that has told its last may still be ending."""
+    """Makes runs in up to `jobs` processes at a time; on the CPU one that has told its last may still be ending.
 
-    def __init__(self, jobs: int = 1) -> None:
-        self._most = jobs
-        self._context = context()
+    gauge: returns what reads the GPU of a UUID, or None. With it there are as many runs at a time as that GPU has time
+    and memory for, up to `jobs`; one where it cannot be read.
+    """
+
+    def __init__(self, jobs: int = 1, gauge: Callable[[str], Callable[[], Reading] | None] | None = None) -> None:
+        self._jobs, self._gauge, self._gpu = jobs, gauge, ""
 
     def rehearse(self, jobs: Sequence[Job]) -> Rehearsed:
         """Build each job's run and take one step, in a process of its own."""
-        told: list[Tryout] = []
-        left = {job.spec.variant: job for job in jobs}
-        killed: set[str] = set()
-        while left:
-            process, ours = self._start(make_rehearsals, list(left.values()))
-            one = _Try(next(iter(left.values())), process)
-            with _ending({ours: one}):
-                reason = _hear(process, ours, told, one.job.limits.run_timeout)
-            kill(process)  # with whatever it has left running
-            ours.close()
-            if not reason:
-                break
-            # It died in the middle of one variant, and the others still have their turn; or it could not begin.
-            begun = told[-1].variant if told and told[-1].begun else ""
-            left = {name: job for name, job in left.items() if name not in {trial.variant for trial in told}}
-            if (
-                begun
-                and begun not in killed
-                and process.exitcode == -signal.SIGKILL
-                and reason == died(-signal.SIGKILL)
-            ):
-                killed.add(begun)  # from outside, it may be: once more
-                left[begun] = next(job for job in jobs if job.spec.variant == begun)
-                told.pop()
-                continue
-            told += [Tryout(variant, reason) for variant in ([begun] if begun else left)]
-            if not begun:
-                break
-        return rehearsed(told)
+        found = rehearse(jobs)
+        self._gpu = found.gpu
+        return found
 
     def run(self, jobs: Iterable[Job], tell: Tell, stopping: Stopping = never) -> None:
         """Make all runs, in order of their start. On an exception every process is ended first.
 
         A run whose process is lost is tried again from its checkpoint, up to TRIES times in all. One that is
-        asked to stop and does not within STOP_SECONDS is ended; it goes on from its last checkpoint.
+        asked to stop and does not within STOP_SECONDS is ended; it goes on from its last checkpoint. One that runs
+        out of memory beside others is made alone, and if that goes well, there is one fewer at a time from then on.
         """
+        packing = self._packing()
         new = (_Try(job) for job in jobs)
         waiting: list[_Try] = []
         running: dict[Connection, _Try] = {}
@@ -152,21 +135,21 @@ class LocalProcesses:
 
         with _ending(running, leaving):
             while True:
-                while len(running) < self._most and not over():
-                    # Those that others make are looked at last: the others are at work.
-                    one = _next(waiting, busy=False) or next(new, None) or _next(waiting, busy=True)
+                while packing.room(len(running)) and not over():
+                    one = _next(waiting, new, running.values())
                     if one is None:
                         break
-                    one.process, ours = self._start(make_run, one.job)
+                    one.process, ours = start(make_run, one.job)
                     one.began = time.monotonic()
                     running[ours] = one
+                    packing.began(one.job.spec.key)
                 _see_off(leaving)  # once the next are under way: a process takes some time to end
                 if not running and (over() or not waiting):
                     break
                 if over():
                     _ask_to_stop(running)
                 _end_overdue(running.values())
-                for ours, last in self._news(running, tell):
+                for ours, last in self._news(running, tell, packing):
                     one = running.pop(ours)
                     _let_go(ours, one, last, leaving)
                     halted = halted or (last.reason if isinstance(last, Halted) else "")
@@ -176,14 +159,22 @@ class LocalProcesses:
         if halted:
             raise StoreError(halted)
 
-    def _news(self, running: Mapping[Connection, _Try], tell: Tell) -> Iterator[tuple[Connection, Event]]:
+    def _packing(self) -> Packing:
+        if self._gauge is None:
+            return Packing(self._jobs)
+        read = self._gauge(self._gpu)
+        return Packing(self._jobs if read else 1, read)
+
+    def _news(
+        self, running: Mapping[Connection, _Try], tell: Tell, packing: Packing
+    ) -> Iterator[tuple[Connection, Event]]:
         """Pass on what processes tell, and yield those that told their last."""
         for ours in _ready(running):
-            last = self._tell_next(ours, running[ours], tell)
+            last = self._tell_next(ours, running[ours], tell, packing)
             if last is not None:
                 yield ours, last
 
-    def _tell_next(self, ours: Connection, one: _Try, tell: Tell) -> Event | None:
+    def _tell_next(self, ours: Connection, one: _Try, tell: Tell, packing: Packing) -> Event | None:
         """Pass on what a run's process tells next; return it if it is the last."""
         event: Event
         try:
@@ -191,6 +182,13 @@ class LocalProcesses:
             event = ours.recv() if ours.poll() else one.lost()
         except (EOFError, OSError):
             event = one.lost()
+        if isinstance(event, Failed) and event.of_memory and packing.level > 1 and not one.alone:
+            one.alone, one.job = True, replace(one.job, retry=True)
+            event = Lost(event.spec, "out of memory beside others; next it is made alone", one.lives)
+        if isinstance(event, Finished) and one.alone:  # so the others were too many
+            packing.fewer()
+        if not isinstance(event, (Started, Damaged)):
+            packing.heard(event.spec.key)
         unwanted = not (isinstance(event, Busy) and one.busy) and tell(event)  # busy is told once
         one.busy = isinstance(event, Busy)
         if isinstance(event, (Started, UnderWay, EpochDone, Damaged)):
@@ -199,53 +197,26 @@ class LocalProcesses:
             return None
         return event
 
-    def _start(self, target: Callable[..., None], argument: Any) -> tuple[BaseProcess, Connection]:
-        try:
-            warm_up()
-            ours, theirs = self._context.Pipe()
-            process: BaseProcess = self._context.Process(target=target, args=(argument, theirs))
-            with starting():
-                process.start()
-        except (OSError, EOFError) as error:
-            raise AblateError(
-                f"a process for a run cannot be started: {getattr(error, 'strerror', None) or 'its server has ended'}\n"
-                "  'ablate doctor' says what this machine grants; what is stored stays, and the same command goes on"
-            ) from error
-        theirs.close()
-        return process, ours
 
-
-def _hear(process: BaseProcess, ours: Connection, told: list[Tryout], limit: float | None) -> str:
-    """Take down what a process tells of rehearsals; return why it ended before they were done, or "".
-
-    limit: seconds that one rehearsal may take; REHEARSAL_SECONDS at most.
-    """
-    seconds = min(limit or REHEARSAL_SECONDS, REHEARSAL_SECONDS)
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        connection.wait([ours, process.sentinel], timeout=WAIT_SECONDS)
-        try:
-            if ours.poll():
-                trial = ours.recv()
-                if trial is None:
-                    return ""
-                told.append(trial)
-                until = time.monotonic() + seconds
-                continue
-        except (EOFError, OSError):
-            process.join(timeout=10)
-        if process.exitcode is not None:
-            return died(process.exitcode)
-    return f"its rehearsal, one step, took longer than {seconds:g} s"
-
-
-def _next(waiting: list[_Try], *, busy: bool) -> _Try | None:
-    """Take the next run whose time has come, of those that another process makes or of the others; None if none."""
+def _next(waiting: list[_Try], new: Iterator[_Try], running: Collection[_Try]) -> _Try | None:
+    """Take the run to begin next beside those under way; None where there is none, or where one is to be alone."""
+    if any(one.alone for one in running):
+        return None
+    alone = [one for one in waiting if one.alone]
+    if alone:
+        return None if running else _taken(waiting, alone)
     now = time.monotonic()
-    found = next((one for one in waiting if one.busy == busy and one.not_before <= now), None)
-    if found is not None:
-        waiting.remove(found)
-    return found
+    due = [one for one in waiting if one.not_before <= now]
+    # Those that others make are looked at last: the others are at work.
+    return _taken(waiting, [one for one in due if not one.busy]) or next(new, None) or _taken(waiting, due)
+
+
+def _taken(waiting: list[_Try], some: Sequence[_Try]) -> _Try | None:
+    """Take the first of some of those that wait."""
+    if not some:
+        return None
+    waiting.remove(some[0])
+    return some[0]
 
 
 def _ready(running: Mapping[Connection, _Try]) -> list[Connection]:

@@ -16,6 +16,7 @@ from ..store.files import TOO_MANY_FILES, refusal, store_errors
 from ..store.store import Ending, RunFolder, Store
 from ..study.settle import parts
 from ..training.checkpoint import NoCheckpointError, read_checkpoint, write_checkpoint
+from ..training.machine import gpu_uuid
 from ..training.rates import Found
 from ..training.run import rehearse, train_run
 from .jobs import (
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
 
     from ..components.registry import Registry
     from ..training.checkpoint import State
+
+
+OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
+"""What errors say that are of no type of their own: the CPU's allocator, a GPU's context, its libraries."""
 
 
 def work(job: Job, tell: Tell, stopping: Stopping = never) -> None:
@@ -90,10 +95,11 @@ def _failed(job: Job, folder: RunFolder, error: BaseException) -> Failed:
     """Record why a run failed."""
     kind: Ending = "diverged" if isinstance(error, DivergedError) else "failed"
     reason = reason_of(error)
-    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+    of_memory = isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in OF_MEMORY)
+    if of_memory:
         kind, reason = "out of memory", _out_of_memory(job)
     folder.fail(kind, reason, traceback.format_exc())
-    return Failed(job.spec, reason)
+    return Failed(job.spec, reason, of_memory)
 
 
 def rehearse_all(jobs: Sequence[Job], tell: Callable[[Tryout], None]) -> None:
@@ -103,7 +109,8 @@ def rehearse_all(jobs: Sequence[Job], tell: Callable[[Tryout], None]) -> None:
         registry = None
         try:
             registry = _registry(job)
-            tell(Tryout(job.spec.variant, state_bytes=rehearse(job.spec, registry, job.machine)))
+            state_bytes = rehearse(job.spec, registry, job.machine)
+            tell(Tryout(job.spec.variant, state_bytes=state_bytes, gpu=gpu_uuid(job.machine.device)))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             place = _plugin_line(error, registry) if registry else ""
             tell(Tryout(job.spec.variant, reason_of(error, place)))

@@ -30,6 +30,9 @@ class Machine:
 MOST_JOBS = 4
 """A run has about 150 MB to itself, with the small model of the digits study (`benchmarks/packing.py`)."""
 
+MOST_ON_A_GPU = 8
+"""Each has a context of several hundred MB on the GPU, and a core that launches its kernels."""
+
 RECORDED = ("torch", "torchvision", "timm", "numpy", "scikit-learn", "ablate-studies")
 
 
@@ -54,12 +57,17 @@ def on_cpu(device: str) -> bool:
     return device == "cpu" or (device == "auto" and not _accelerator())
 
 
+def on_nvidia(device: str) -> bool:
+    """Tell whether a device by name is an NVIDIA GPU, as far as can be told without asking torch."""
+    return device.startswith("cuda") or (device == "auto" and sys.platform == "linux" and _accelerator())
+
+
 def fast_precision(device: str) -> str:
     """Return the faster precision of a device by name, without asking torch: bf16 where there is hardware for it.
 
     Every NVIDIA GPU counts: those without (before Ampere) compute it correctly, only slower.
     """
-    if device.startswith("cuda") or (device == "auto" and sys.platform == "linux" and _accelerator()):
+    if on_nvidia(device):
         return "bf16"
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
@@ -96,6 +104,14 @@ def pick_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise InputError(f"device '{name}' cannot be used: {reason}\naccepts auto, cpu, cuda, cuda:N, mps") from None
     return device
+
+
+def gpu_uuid(name: str) -> str:
+    """Return the UUID of the NVIDIA GPU that a device's name stands for, "" where that is none."""
+    import torch
+
+    device = pick_device(name)
+    return str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else ""
 
 
 def environment(device: torch.device, threads: int) -> dict[str, Any]:

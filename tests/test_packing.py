@@ -1,0 +1,260 @@
+"""How many runs a GPU gets at a time, on a GPU that is simulated; and runs that run out of memory beside others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ablate.commands.run import RunOptions, placed
+from ablate.components.discover import discover
+from ablate.execute.gpu import Reading, gauge
+from ablate.execute.jobs import Event, Failed, Finished, Job, Lost, Started
+from ablate.execute.local import LocalProcesses
+from ablate.execute.packing import Packing
+from ablate.store.store import Store
+from ablate.study.plan import run_specs
+from ablate.study.settle import settle
+from ablate.study.toml import Changes, read_study
+from ablate.training.machine import MOST_ON_A_GPU, Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GB = 2**30
+
+
+def jobs(study: Path, *settings: str) -> list[Job]:
+    reading = read_study(study, Changes(settings))
+    specs = run_specs(settle(reading, discover(study), Path("data"), {}), reading.study.seeds)
+    Store(Path("store").resolve()).make_writable()
+    return [Job(spec, Path("store").resolve(), Machine(Path("data"), "cpu", 1), study.resolve()) for spec in specs]
+
+
+def run(executor: LocalProcesses, todo: list[Job]) -> list[Event]:
+    events: list[Event] = []
+    executor.run(todo, events.append)
+    return events
+
+
+@dataclass
+class Gpu:
+    """A GPU on which each run computes for some share of the time, and takes turns where that is more than all of it.
+
+    starting: seconds that a run takes to begin; share: of the time that it then computes, where it is alone; limit: of
+    what all compute; each: bytes that a run takes.
+    """
+
+    share: float
+    starting: float = 3.0
+    each: float = 1 * GB
+    total: float = 80 * GB
+    limit: float = 1.0
+    others: float = 0.5 * GB
+    now: float = 0.0
+    runs: dict[str, float] = field(default_factory=dict)
+    done: dict[str, float] = field(default_factory=dict)
+
+    def pass_by(self, seconds: float) -> None:
+        """Have runs compute, in turns."""
+        self.now += seconds
+        at_work = [key for key, began in self.runs.items() if self.now - began >= self.starting]
+        for key in at_work:
+            rate = min(self.share, self.limit / len(at_work)) / self.share
+            self.done[key] = self.done.get(key, 0.0) + seconds * rate
+
+    def clock(self) -> float:
+        return self.now
+
+    def read(self) -> Reading:
+        at_work = sum(self.now - began >= self.starting for began in self.runs.values())
+        used = self.others + self.each * len(self.runs)
+        return Reading(min(self.limit, self.share * at_work), int(used), int(self.total - used))
+
+
+def levels(gpu: Gpu, most: int = 8, seconds: float = 200.0, lasting: float = 1e9) -> list[int]:
+    """Drive a GPU as an executor does, and return how many runs there are, second by second.
+
+    lasting: seconds that a run trains where it is alone.
+    """
+    packing = Packing(most, gpu.read, gpu.clock)
+    found, number = [], 0
+    while gpu.now < seconds:
+        for key in gpu.done.keys() & gpu.runs.keys():
+            packing.heard(key)
+            if gpu.done[key] >= lasting:
+                del gpu.runs[key]
+        while packing.room(len(gpu.runs)):
+            number += 1
+            gpu.runs[str(number)] = gpu.now
+            packing.began(str(number))
+        if gpu.now % 1 == 0:
+            found.append(len(gpu.runs))
+        gpu.pass_by(0.25)
+    return found
+
+
+@pytest.mark.parametrize(("share", "wanted"), [(1.0, 1), (0.97, 1), (0.6, 2), (0.4, 3), (0.24, 4), (0.05, 8)])
+def test_runs_are_added_until_the_gpu_is_never_idle(share: float, wanted: int) -> None:
+    found = levels(Gpu(share))
+    assert found[0] == 1
+    assert found[-1] == wanted
+    assert all(after - before in (0, 1) for before, after in pairwise(found))  # one by one
+
+
+def test_a_run_that_does_not_help_is_the_last() -> None:
+    """The limit is elsewhere: the processor that launches the kernels, say."""
+    found = levels(Gpu(0.3, limit=0.6), lasting=30.0)
+    assert max(found) == 3  # 0.3, 0.6, 0.6
+    assert found[-1] == 2
+
+
+def test_short_runs_fill_each_others_starts() -> None:
+    """Each computes for all of its time but is starting for half of it."""
+    found = levels(Gpu(1.0, starting=4.0), lasting=4.0)
+    assert found[0] == 1
+    assert found[-1] >= 2
+
+
+def test_memory_sets_the_limit() -> None:
+    found = levels(Gpu(0.05, each=10 * GB, total=48 * GB))
+    assert max(found) == 4  # 40 of 47.5 GB, and less than 13 are free
+    assert levels(Gpu(0.05, each=30 * GB, total=48 * GB))[-1] == 1
+
+
+def test_memory_of_others_is_not_counted_as_a_runs() -> None:
+    assert levels(Gpu(0.3, others=20 * GB))[-1] == 4
+
+
+def test_a_number_that_was_given_holds() -> None:
+    packing = Packing(3)
+    assert [packing.room(n) for n in range(5)] == [True, True, True, False, False]
+    packing.fewer()
+    assert not packing.room(2)
+    packing.fewer()
+    packing.fewer()
+    assert packing.room(0)
+    assert not packing.room(1)
+
+
+def test_one_run_begins_whatever_the_gpu_says() -> None:
+    full = Packing(4, lambda: Reading(1.0, 80 * GB, 0))
+    assert full.room(0)
+    assert not full.room(1)
+
+
+def test_where_the_user_leaves_it_open_runs_share_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ablate.commands.run.cores", lambda: 16)
+    how = placed(RunOptions(), "cuda", 100)
+    assert (how.jobs, how.packed, how.surely) == (MOST_ON_A_GPU, True, 1)
+    assert how.at_a_time == f"at most {MOST_ON_A_GPU} at a time, as the GPU has room"
+    assert placed(RunOptions(), "cuda", 3).jobs == 3
+    given = placed(RunOptions(jobs=2), "cuda", 100)
+    assert (given.jobs, given.packed, given.surely) == (2, False, 2)
+    assert not placed(RunOptions(), "cpu", 100).packed
+    monkeypatch.setattr("ablate.commands.run.cores", lambda: 2)
+    assert placed(RunOptions(), "cuda", 100).jobs == 2  # each needs a core that launches its kernels
+
+
+@pytest.mark.parametrize("uuid", ["", "00000000-0000-0000-0000-000000000000"])
+def test_without_such_a_gpu_there_is_nothing_to_read(uuid: str) -> None:
+    assert gauge(uuid) is None
+
+
+CROWDED = '''
+import os
+import time
+from pathlib import Path
+
+import torch
+
+from ablate import augmentation
+
+
+@augmentation("hungry")
+def hungry(*, folder: str, room: int = 1, seconds: float = 0.3):
+    """Run out of memory where more than `room` runs are at it at once."""
+    mine = Path(folder) / str(os.getpid())
+
+    def transform(images, generator):
+        if images.shape[0] > 4:  # no tryout
+            mine.touch()
+            time.sleep(seconds)
+            others = [int(f.name) for f in Path(folder).iterdir() if Path("/proc", f.name).exists()]
+            if len(others) > room:
+                raise torch.OutOfMemoryError("no memory left")
+        return images
+
+    return transform
+'''
+
+
+@pytest.fixture
+def hungry(study: Path, write: Callable[[str, str], Path]) -> Callable[[int], list[Job]]:
+    """Return what makes a study's four jobs, of which only so many have the memory for it at a time."""
+    write("plugins/hungry.py", CROWDED)
+    folder = study.parent / "at-it"
+    folder.mkdir()
+
+    def made(room: int) -> list[Job]:
+        use = f'{{ use = "hungry", folder = "{folder}", room = {room} }}'
+        return jobs(study, f"baseline.augmentation=[{use}]", "baseline.epochs=1")
+
+    return made
+
+
+@pytest.mark.parametrize("gauge", [None, lambda _: lambda: Reading(0.0, 0, 80 * GB)], ids=["given", "packed"])
+def test_a_run_that_lacks_memory_beside_others_is_made_alone(
+    hungry: Callable[[int], list[Job]], gauge: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ablate.execute.packing.WINDOW_SECONDS", 0.0)
+    monkeypatch.setattr("ablate.execute.packing.READ_SECONDS", 0.0)
+    monkeypatch.setattr("ablate.execute.packing.GAIN", -1.0)
+    events = run(LocalProcesses(3, gauge), hungry(1))
+    assert sum(isinstance(e, Finished) for e in events) == 4
+    assert not [e for e in events if isinstance(e, Failed)]
+    lost = [e for e in events if isinstance(e, Lost)]
+    assert lost
+    assert {e.reason for e in lost} == {"out of memory beside others; next it is made alone"}
+    assert len(lost) <= 6  # two runs at most are told, at three levels: it learns
+
+
+def test_a_run_that_lacks_memory_alone_has_failed_and_the_others_stay_side_by_side(
+    hungry: Callable[[int], list[Job]],
+) -> None:
+    events = run(LocalProcesses(2), hungry(0))
+    reasons = [e.reason for e in events if isinstance(e, Failed)]
+    assert len(reasons) == 4
+    assert all("out of memory" in reason for reason in reasons)
+    assert sum(isinstance(e, Lost) for e in events) == 4
+
+
+def test_a_gpu_with_time_gets_more_runs_at_a_time(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ablate.execute.packing.WINDOW_SECONDS", 0.0)
+    monkeypatch.setattr("ablate.execute.packing.READ_SECONDS", 0.0)
+    share = iter(n / 1000 for n in range(10**6))  # busier all the time
+    asked: list[str] = []
+
+    def fake(uuid: str) -> Callable[[], Reading]:
+        asked.append(uuid)
+        return lambda: Reading(0.1 + 40 * next(share), GB, 79 * GB)
+
+    monkeypatch.setattr("ablate.execute.packing.FULL", 1e9)
+    found = most_at_once(run(LocalProcesses(3, fake), jobs(study, "study.seeds=6")))
+    assert asked == [""]  # there was no rehearsal on a GPU that would tell
+    assert found == 3
+
+
+def test_where_the_gpu_cannot_be_read_runs_are_made_one_by_one(study: Path) -> None:
+    assert most_at_once(run(LocalProcesses(4, lambda _: None), jobs(study))) == 1
+
+
+def most_at_once(events: list[Event]) -> int:
+    under_way, most = 0, 0
+    for event in events:
+        under_way += isinstance(event, Started) - isinstance(event, Finished)
+        most = max(most, under_way)
+    return most
