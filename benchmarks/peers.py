@@ -143,10 +143,10 @@ def apart(
     theirs.close()
 
     def measure(which: int) -> float:
-        ours.send(which)
         try:
+            ours.send(which)
             found: float = ours.recv()
-        except EOFError:
+        except (EOFError, OSError):
             for process in multiprocessing.active_children():
                 process.kill()
             sys.exit("a contender ended before its time")

@@ -4,11 +4,12 @@
     ABLATE_DATA_DIR=... python benchmarks/training.py --models "simple CNN" ResNet18 --rounds 5
 
 All train the same model with the same batch, augmentation and optimizer on real CIFAR-100, in turn, each in a process
-of its own, ablate's with the settings that `ablate run` gives it, the peers as they come and once more with
-OpenMP's threads told to sleep while they wait:
+of its own, ablate's with the settings that `ablate run` gives it, the peers as they come, and with --passive once more
+with OpenMP's threads told to sleep while they wait:
 a tutorial's loop (torchvision's transforms on PIL images, two workers, `.item()` each step), PyTorch Lightning in
 fp32 and bf16-mixed, timm's loader and loop, ablate, and ablate's own model step on one fixed batch with no data at
-all ("compute only", in the process of the loop). Peers that are not installed are left out.
+all ("compute only", in the process of the loop). On a GPU ablate's steps are recorded, and not ("no graphs").
+Peers that are not installed are left out.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import argparse
 import logging
 import time
 import warnings
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,8 @@ from torch.nn.functional import cross_entropy
 from ablate.execute.server import SETTINGS
 from ablate.training.augment import in_floats
 from ablate.training.loop import autocast, begin_epoch, exact, normalised, train_epoch
+from ablate.training.replay import cuda_graph, record
+from ablate.training.trace import no_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,20 +139,27 @@ def timm_loop(name: str, steps: int, device: torch.device) -> Callable[[], float
 
 
 def ours(
-    name: str, steps: int, device: torch.device, precision: str, live: bool = True
+    name: str, steps: int, device: torch.device, precision: str, live: bool = True, graphs: bool = False
 ) -> tuple[Callable[[], float], Callable[[], float]]:
     """Return two measurements: ablate's loop, and its model, loss and optimizer alone on one batch that is ready."""
     run = _ours(name, steps, device, precision, live)
     images, labels = run.data.train.take(torch.arange(BATCH, device=device))
-    inputs = normalised(in_floats(images), run.data)
+    floats = in_floats(images)
+    inputs = normalised(floats, run.data)
     run.model.train()
+    if graphs:
+        with no_trace(run):
+            run = replace(run, replay=record(run, (floats, labels), cuda_graph))
 
     def compute_only() -> None:
         for _ in range(steps):
             run.optimizer.zero_grad(set_to_none=True)
-            with autocast(precision, device):
-                logits = exact(run.model(inputs))
-            cross_entropy(logits, labels).backward()
+            if run.replay is None:
+                with autocast(precision, device):
+                    logits = exact(run.model(inputs))
+                cross_entropy(logits, labels).backward()
+            else:
+                run.replay(floats, labels)
             run.optimizer.step()
 
     return (
@@ -182,6 +193,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40, help="in each measurement of the simple CNN; others a third")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--passive", action="store_true", help="peers once more with OMP_WAIT_POLICY=PASSIVE")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     device = torch.device(args.device)
@@ -189,7 +201,7 @@ def main() -> None:
     for name in args.models:
         steps = args.steps if name == "simple CNN" else max(5, args.steps // 3)
         contenders: dict[str, Callable[[], float]] = {}
-        for how, settings in PEERS.items():
+        for how, settings in PEERS.items() if args.passive else [("", {})]:
             (contenders["tutorial" + how],) = peers.apart(tutorial, name, steps, device, settings=settings)
             if find_spec("lightning"):
                 for title, precision in (("Lightning", "32-true"), ("Lightning bf16", "bf16-mixed")):
@@ -202,8 +214,9 @@ def main() -> None:
         )
         for precision in ("fp32", "tf32", "bf16") if device.type == "cuda" else ("fp32", "bf16"):
             titles = (f"ablate {precision}", f"compute only, {precision}")
-            made = peers.apart(ours, name, steps, device, precision, settings=SETTINGS, count=2)
-            contenders |= dict(zip(titles, made, strict=True))
+            for how, graphs in (("", True), (", no graphs", False)) if device.type == "cuda" else (("", False),):
+                made = peers.apart(ours, name, steps, device, precision, True, graphs, settings=SETTINGS, count=2)
+                contenders |= {title + how: one for title, one in zip(titles, made, strict=True)}
         title = f"{name} ({parameters(peers.model(name)):,} weights)"
         print(
             "\n"
