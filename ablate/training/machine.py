@@ -7,6 +7,7 @@ import platform
 import re
 import sys
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,11 +119,14 @@ def environment(device: torch.device, threads: int) -> dict[str, Any]:
     """Describe what a run trained on; recorded with it, and not part of its key."""
     import torch
 
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+    return {"device": device.type, "device_name": name, "threads": threads, **software()}
+
+
+@cache
+def software() -> dict[str, Any]:
+    """Describe the software that a run trains with."""
     return {
-        "device": device.type,
-        "device_name": name,
-        "threads": threads,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {package: found for package in RECORDED if (found := _version(package))},
@@ -136,7 +140,9 @@ def _version(package: str) -> str:
         return ""
 
 
-def _cpu_name() -> str:
+@cache
+def cpu_name() -> str:
+    """Return what the processor calls itself."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
