@@ -11,7 +11,7 @@ import pytest
 
 from ablate.commands.run import RunOptions, placed
 from ablate.components.discover import discover
-from ablate.execute.gpu import Reading, gauge
+from ablate.execute.gpu import GONE, Reading, gauge
 from ablate.execute.jobs import Event, Failed, Finished, Job, Lost, Started
 from ablate.execute.local import LocalProcesses
 from ablate.execute.packing import Packing
@@ -258,3 +258,29 @@ def most_at_once(events: list[Event]) -> int:
         under_way += isinstance(event, Started) - isinstance(event, Finished)
         most = max(most, under_way)
     return most
+
+
+def test_a_gpu_that_no_longer_answers_gets_no_more_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pynvml
+
+    class Memory:
+        used, free = GB, 79 * GB
+
+    answers = [Memory(), Memory()]
+
+    def memory(_: object) -> Memory:
+        if not answers:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+        return answers.pop()
+
+    monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByUUID", lambda uuid: uuid)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", lambda _: type("Rates", (), {"gpu": 40}))
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", memory)
+    read = gauge("0a1b")
+    assert read is not None
+    assert read() == Reading(0.4, GB, 79 * GB)
+    assert read() == GONE
+    packing = Packing(4, lambda: GONE)
+    assert packing.room(0)
+    assert not packing.room(1)

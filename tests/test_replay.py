@@ -213,6 +213,20 @@ def test_a_process_that_dies_while_it_records_does_not_do_so_twice(study: Path) 
     assert with_replay(run, spec, study.parent / "replays", dies).replay is None
 
 
+def test_a_lack_of_memory_is_nothing_to_remember(study: Path) -> None:
+    run, spec = built(study)
+
+    def full(work: Work) -> Any:
+        work()
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    found = with_replay(run, spec, study.parent / "replays", full)
+    assert found.replay is None
+    assert not list((study.parent / "replays").iterdir())
+    plain, _ = built(study)
+    assert epochs(found)[0] == epochs(plain)[0]
+
+
 def test_a_batch_in_parts_is_not_replayed(study: Path) -> None:
     run, spec = built(study, "baseline.accumulate=2")
     assert with_replay(run, spec, study.parent / "replays", in_place(run)).replay is None

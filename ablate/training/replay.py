@@ -96,14 +96,18 @@ def with_replay(run: Ingredients, spec: RunSpec, folder: Path, capture: Capture 
     steps = spec.recipe.epochs * steps_per_epoch(len(run.data.train), run.batch_size)
     file = folder / f"{_key(spec, run.data.mean.device)}.json"
     known, made = _read(file), None
-    with contextlib.suppress(torch.OutOfMemoryError), no_trace(run):
-        run.model.train()
-        if known is None:
-            _write(file, Measured(refused="the process ended while it was recorded"))  # for the next one, if it does
-            known, made = _try_out(run, capture)
-            _write(file, known)
-        elif known.pays(steps):
-            made = record(run, next(_batches(run)), capture)
+    try:
+        with no_trace(run):
+            run.model.train()
+            if known is None:
+                _write(file, Measured(refused="the process ended while it was recorded"))  # should it do so
+                known, made = _try_out(run, capture)
+                _write(file, known)
+            elif known.pays(steps):
+                made = record(run, next(_batches(run)), capture)
+    except torch.OutOfMemoryError:  # beside other runs, it may be
+        with contextlib.suppress(OSError):
+            file.unlink()
     return replace(run, replay=made) if made and known and known.pays(steps) else run
 
 
