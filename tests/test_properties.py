@@ -227,7 +227,7 @@ def studies(draw: Any) -> Document:
             "run_timeout": st.floats(0, exclude_min=True),
             "checkpoint_seconds": st.floats(0, exclude_min=True),
             "diverged": st.sampled_from(["fail", "continue"]),
-            "cuda_graphs": st.booleans(),
+            "cuda_graphs": st.sampled_from(["auto", "all", "none"]),
         },
     )
     parts = {"model": choices("model"), "optimizer": choices("optimizer"), "dataset": datasets()}

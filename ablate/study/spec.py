@@ -139,15 +139,16 @@ class Limits:
 
     run_timeout: seconds after which a run is ended, or None. checkpoint_seconds: between checkpoints inside an
     epoch. go_on: train on where the loss is no longer finite. keep_checkpoints: finished runs keep their last
-    state, the trained weights with it. cuda_graphs: on an NVIDIA GPU steps are recorded once and replayed, where that
-    is measured to pay.
+    state, the trained weights with it. cuda_graphs: whose steps are recorded once and replayed on an
+    NVIDIA GPU, where that is measured to pay: "auto" for models and optimizers that ship or are a library's, "all" for
+    any, "none".
     """
 
     run_timeout: float | None = None
     checkpoint_seconds: float = 120.0
     go_on: bool = False
     keep_checkpoints: bool = False
-    cuda_graphs: bool = True
+    cuda_graphs: str = "auto"
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def train_epoch(run: Ingredients, epoch: Epoch, on_step: Callable[[Epoch], None]
 def train_step(run: Ingredients, batch: Tensor) -> Tensor:
     """Take one optimizer step on these training images (B,) and return their mean loss, which stays on the device."""
     train = run.data.train
-    total = torch.zeros((), device=batch.device)
+    total = torch.zeros((), device=run.data.mean.device)
     run.optimizer.zero_grad(set_to_none=True)
     # In parts, for less memory: each counts by its share of the batch.
     for part in batch.chunk(run.accumulate):

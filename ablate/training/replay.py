@@ -24,7 +24,7 @@ from torch import Tensor
 from ..study.plan import key_of
 from .augment import augment, targets
 from .loop import descend, steps_per_epoch
-from .trace import no_trace
+from .trace import model_untouched, tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,27 +37,37 @@ if TYPE_CHECKING:
     Work = Callable[[], Tensor]
     Capture = Callable[[Work], tuple[Tensor, Callable[[], None]]]
 
-TRIED_STEPS, TRIED_ROUNDS = 20, 3
+FEWEST_STEPS = 1000
+"""Of a run, for which it is worth to try: to do so takes the time of some 150."""
+TRIED_STEPS, TRIED_SECONDS, TRIED_ROUNDS = 20, 0.5, 3
+MOST_TRIES = 2
 # How far gradients may be apart, as a share of the largest: what the order of a sum makes of a precision's rounding.
 APART = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 3e-2}
 
 
 @dataclass
 class Replay:
-    """A recorded step: it reads `images` and `wanted`, and writes `loss` and the weights' gradients, where they are."""
+    """A recorded step: it reads `images` and `wanted`, and writes `loss` and the weights' gradients, where they are.
+
+    read: all other tensors that it reads, each with the address that it had; they are kept alive.
+    """
 
     images: Tensor
     wanted: Tensor
     loss: Tensor
     gradients: Sequence[tuple[torch.nn.Parameter, Tensor]]
+    read: Sequence[tuple[Tensor, int]]
     again: Callable[[], None]
 
     def __call__(self, images: Tensor, wanted: Tensor) -> Tensor | None:
-        """Give the weights the gradients of a batch and return its mean loss; None for one of another shape.
+        """Give the weights the gradients of a batch and return its mean loss.
 
-        The arguments are those of `descend`, the loss and the gradients hold until the next call.
+        None for a batch of another shape, and where weights were moved. The arguments are those of `descend`; the loss
+        and the gradients hold until the next call.
         """
         if _form(images, wanted) != _form(self.images, self.wanted):
+            return None
+        if any(tensor.data_ptr() != place for tensor, place in self.read):
             return None
         self.images.copy_(images)
         self.wanted.copy_(wanted)
@@ -72,13 +82,15 @@ class Measured:
     """What recording a step was measured to bring.
 
     step_seconds, replayed_seconds: of forward and backward pass as they are, and replayed. recording_seconds: what it
-    takes to record them. refused: why they cannot be recorded, "" where they can.
+    takes to record them. refused: why they cannot be recorded, "" where they can. tries: how often that was begun and
+    has not ended.
     """
 
     step_seconds: float = 0.0
     replayed_seconds: float = 0.0
     recording_seconds: float = 0.0
     refused: str = ""
+    tries: int = 0
 
     def pays(self, steps: int) -> bool:
         """Tell whether a run of so many steps ends sooner."""
@@ -90,25 +102,28 @@ def with_replay(run: Ingredients, spec: RunSpec, folder: Path, capture: Capture 
 
     folder: keeps what was measured. capture: records a step; on the run's GPU unless it is given.
     """
-    capture = capture or cuda_graph
-    if run.accumulate > 1 or len(run.data.train) < run.batch_size:
-        return run
     steps = spec.recipe.epochs * steps_per_epoch(len(run.data.train), run.batch_size)
+    if run.accumulate > 1 or len(run.data.train) < run.batch_size or steps < FEWEST_STEPS:
+        return run
     file = folder / f"{_key(spec, run.data.mean.device)}.json"
-    known, made = _read(file), None
+    known, made = _read(file) or Measured(), None
     try:
-        with no_trace(run):
+        with model_untouched(run):
             run.model.train()
-            if known is None:
-                _write(file, Measured(refused="the process ended while it was recorded"))  # should it do so
-                known, made = _try_out(run, capture)
+            if known.step_seconds or known.refused:
+                made = record(run, next(_batches(run)), capture or cuda_graph) if known.pays(steps) else None
+            elif known.tries < MOST_TRIES:
+                _write(file, Measured(tries=known.tries + 1))  # it may end the process
+                known, made = _try_out(run, capture or cuda_graph)
                 _write(file, known)
-            elif known.pays(steps):
-                made = record(run, next(_batches(run)), capture)
     except torch.OutOfMemoryError:  # beside other runs, it may be
         with contextlib.suppress(OSError):
             file.unlink()
-    return replace(run, replay=made) if made and known and known.pays(steps) else run
+    except Exception as error:  # noqa: BLE001 - whatever it is, a run can do without
+        _write(file, Measured(refused=f"{type(error).__name__}: {error}".partition("\n")[0][:300]))
+    if run.data.mean.is_cuda:
+        torch.cuda.empty_cache()  # for other runs
+    return replace(run, replay=made) if made and known.pays(steps) else run
 
 
 def record(run: Ingredients, batch: Batch, capture: Capture) -> Replay:
@@ -116,7 +131,7 @@ def record(run: Ingredients, batch: Batch, capture: Capture) -> Replay:
     images, wanted = (part.clone() for part in batch)
     loss, again = capture(lambda: _step(run, (images, wanted)))
     gradients = [(p, p.grad) for p in run.model.parameters() if p.grad is not None]
-    return Replay(images, wanted, loss, gradients, again)
+    return Replay(images, wanted, loss, gradients, [(t, t.data_ptr()) for t in tensors(run.model)], again)
 
 
 def cuda_graph(work: Work) -> tuple[Tensor, Callable[[], None]]:
@@ -141,24 +156,19 @@ def _try_out(run: Ingredients, capture: Capture) -> tuple[Measured, Replay | Non
     def as_it_is(batch: Batch) -> Tensor:
         return _step(run, batch)
 
-    _outcome(run, as_it_is, some[0])  # a model may set itself up in its first step
-    torch.manual_seed(0)  # as `_outcome` begins
-    before = _host(run.model)
     wanted = [_outcome(run, as_it_is, batch) for batch in some]
-    if _host(run.model) != before:
-        return Measured(refused="the model draws or counts in Python, which a recording would not"), None
-    try:
-        began = time.perf_counter()
+    if not all(outcome.same for outcome in wanted):
+        return Measured(
+            refused="the model draws, counts or replaces tensors in Python, which a recording would not"
+        ), None
+    began = time.perf_counter()
+    with model_untouched(run):
         made = record(run, some[0], capture)
         _wait(run)
         recording = time.perf_counter() - began
-        found = [_outcome(run, lambda batch: made(*batch), batch) for batch in some]
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as error:
-        return Measured(refused=str(error).partition("\n")[0][:300]), None
-    if not all(_near(a, b, APART[run.precision]) for a, b in zip(found, wanted, strict=True)):
-        return Measured(refused="a recorded step has other gradients"), None
+    found = [_outcome(run, lambda batch: made(*batch), batch) for batch in some]
+    if not all(_near(a.tensors, b.tensors, APART[run.precision]) for a, b in zip(found, wanted, strict=True)):
+        return Measured(refused="a recorded step has other gradients or leaves other buffers"), None
     rounds = [
         (_seconds(run, lambda: as_it_is(some[0])), _seconds(run, lambda: made(*some[0]))) for _ in range(TRIED_ROUNDS)
     ]
@@ -180,44 +190,64 @@ def _batches(run: Ingredients) -> Iterator[Batch]:
         yield images, targets(labels, mixes, run.classes)
 
 
-def _outcome(run: Ingredients, step: Callable[[Batch], Tensor | None], batch: Batch) -> list[Tensor]:
-    """Return a step's loss and gradients, its dropout drawn from a fixed seed."""
-    run.optimizer.zero_grad(set_to_none=True)
-    torch.manual_seed(0)
-    loss = step(batch)
-    assert loss is not None  # the batch has the usual shape
-    return [loss.clone(), *(p.grad.clone() for p in run.model.parameters() if p.grad is not None)]
+@dataclass(frozen=True)
+class _Outcome:
+    """A step's loss, gradients and buffers; whether Python was the same after it, as a recording takes for granted."""
+
+    tensors: list[Tensor]
+    same: bool
+
+
+def _outcome(run: Ingredients, step: Callable[[Batch], Tensor | None], batch: Batch) -> _Outcome:
+    """Take a step on a batch, its dropout drawn from a fixed seed, and leave the model as it was."""
+    with model_untouched(run):
+        torch.manual_seed(0)
+        step(batch)  # a model may set itself up in its first step
+        run.optimizer.zero_grad(set_to_none=True)
+        torch.manual_seed(0)
+        before = _host(run.model)
+        loss = step(batch)
+        if loss is None:
+            raise RuntimeError("batches differ in their form")
+        gradients = [p.grad for p in run.model.parameters() if p.grad is not None]
+        found = [t.detach().clone() for t in (loss, *gradients, *run.model.buffers())]
+        return _Outcome(found, _host(run.model) == before)
 
 
 def _near(found: list[Tensor], wanted: list[Tensor], apart: float) -> bool:
-    if len(found) != len(wanted):
-        return False
-    scales = [float(w.abs().max()) for w in wanted]
-    largest = max(scales[1:], default=0.0)  # a gradient that is zero but for rounding has no scale of its own
+    """Tell whether tensors are the same but for rounding, each on the scale of its own largest value."""
+    pairs = [(f.double(), w.double()) for f, w in zip(found, wanted, strict=True) if w.numel()]
+    # A gradient that is zero but for rounding has no scale of its own.
+    least = 1e-3 * max(float(w.abs().max()) for _, w in pairs)
     return all(
-        torch.allclose(f, w, rtol=0.0, atol=apart * max(scale, 1e-3 * largest))
-        for f, w, scale in zip(found, wanted, scales, strict=True)
+        f.shape == w.shape and torch.allclose(f, w, rtol=0.0, atol=apart * max(float(w.abs().max()), least))
+        for f, w in pairs
     )
 
 
 def _host(model: torch.nn.Module) -> list[object]:
-    """Return what a step may change in Python: the processor's random states, and plain attributes of modules."""
+    """Return what a step may change in Python: random states, plain attributes, and which tensors there are."""
     kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002  # a plugin may draw from it
     plain = [
         {name: value for name, value in vars(module).items() if isinstance(value, (bool, int, float, str))}
         for module in model.modules()
     ]
-    return [random.getstate(), (kind, np.asarray(keys).tobytes(), *rest), torch.get_rng_state().tolist(), plain]
+    drawn = [random.getstate(), (kind, np.asarray(keys).tobytes(), *rest), torch.get_rng_state().tolist()]
+    return [*drawn, plain, [t.data_ptr() for t in tensors(model)]]
 
 
 def _seconds(run: Ingredients, step: Callable[[], object]) -> float:
     """Return the seconds of one step, of some that follow each other."""
-    _wait(run)
-    began = time.perf_counter()
-    for _ in range(TRIED_STEPS):
-        step()
-    _wait(run)
-    return (time.perf_counter() - began) / TRIED_STEPS
+
+    def timed(steps: int) -> float:
+        _wait(run)
+        began = time.perf_counter()
+        for _ in range(steps):
+            step()
+        _wait(run)
+        return (time.perf_counter() - began) / steps
+
+    return timed(max(1, min(TRIED_STEPS, int(TRIED_SECONDS / timed(1)))))
 
 
 def _wait(run: Ingredients) -> None:

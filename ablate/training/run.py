@@ -9,10 +9,11 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+from packaging.version import Version
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..errors import DivergedError, StoppedError
-from ..paths import replays_dir
+from ..paths import replays_dir, shipped
 from ..study.spec import Finder, with_lr
 from .build import build, load
 from .checkpoint import State, capture, restore, state_bytes, weights_digest
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from .rates import Found
 
 TELL_SECONDS = 1.0
+RECORDING_SINCE = Version("2.15")
+"""The version of torch that recording was written for; in earlier ones one that fails can spoil what comes after."""
 KEEP_SECONDS = 1.0
 """Epochs that take less than this share a checkpoint: writing one after each would take longer than it could save."""
 Record = dict[str, Any]
@@ -96,7 +99,7 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
 
     def made() -> Ingredients:
         run = build(spec, registry, data)
-        return with_replay(run, spec, replays_dir()) if device.type == "cuda" and limits.cuda_graphs else run
+        return with_replay(run, spec, replays_dir()) if may_replay(spec, registry, device, limits) else run
 
     run = made()
     trainer = _Trainer(run, recorder, threads, limits)
@@ -126,6 +129,19 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
         "seconds_per_image": median(r["seconds"] for r in records) / len(run.data.train),
         "evaluation_seconds_per_image": median(r["evaluation_seconds"] for r in records) / max(1, evaluated),
     }
+
+
+def may_replay(spec: RunSpec, registry: Registry, device: torch.device, limits: Limits) -> bool:
+    """Tell whether a run's steps may be recorded: what the engine cannot vouch for, only where the study says so."""
+    if (
+        device.type != "cuda"
+        or torch.version.hip
+        or Version(torch.__version__) < RECORDING_SINCE
+        or limits.cuda_graphs == "none"
+    ):
+        return False
+    parts = [registry.get("model", spec.recipe.model.use), registry.get("optimizer", spec.recipe.optimizer.use)]
+    return limits.cuda_graphs == "all" or all(part.file.parent == shipped("plugins").resolve() for part in parts)
 
 
 def _find(spec: RunSpec, registry: Registry, data: Data, recorder: Recorder) -> tuple[Found | None, float]:
