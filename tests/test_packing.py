@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -9,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ablate.commands.run import RunOptions, placed
+from ablate.commands.run import RunOptions, local, placed
 from ablate.components.discover import discover
 from ablate.execute.gpu import GONE, Reading, gauge
-from ablate.execute.jobs import Event, Failed, Finished, Job, Lost, Started
+from ablate.execute.jobs import Busy, Crowded, Event, Failed, Fewer, Finished, Job, Lost, Started
 from ablate.execute.local import LocalProcesses
 from ablate.execute.packing import Packing
 from ablate.store.store import Store
 from ablate.study.plan import run_specs
 from ablate.study.settle import settle
 from ablate.study.toml import Changes, read_study
-from ablate.training.machine import MOST_ON_A_GPU, Machine
+from ablate.training.machine import MOST_ON_A_GPU, Machine, default_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +76,7 @@ class Gpu:
         return Reading(min(self.limit, self.share * at_work), int(used), int(self.total - used))
 
 
-def levels(gpu: Gpu, most: int = 8, seconds: float = 200.0, lasting: float = 1e9) -> list[int]:
+def levels(gpu: Gpu, most: int = 8, seconds: float = 400.0, lasting: float = 1e9) -> list[int]:
     """Drive a GPU as an executor does, and return how many runs there are, second by second.
 
     lasting: seconds that a run trains where it is alone.
@@ -84,7 +85,7 @@ def levels(gpu: Gpu, most: int = 8, seconds: float = 200.0, lasting: float = 1e9
     found, number = [], 0
     while gpu.now < seconds:
         for key in gpu.done.keys() & gpu.runs.keys():
-            packing.heard(key)
+            packing.heard(key, ended=gpu.done[key] >= lasting)
             if gpu.done[key] >= lasting:
                 del gpu.runs[key]
         while packing.room(len(gpu.runs)):
@@ -107,7 +108,7 @@ def test_runs_are_added_until_the_gpu_is_never_idle(share: float, wanted: int) -
 
 def test_a_run_that_does_not_help_is_the_last() -> None:
     """The limit is elsewhere: the processor that launches the kernels, say."""
-    found = levels(Gpu(0.3, limit=0.6), lasting=30.0)
+    found = levels(Gpu(0.3, limit=0.6), lasting=150.0, seconds=900.0)
     assert max(found) == 3  # 0.3, 0.6, 0.6
     assert found[-1] == 2
 
@@ -206,20 +207,28 @@ def hungry(study: Path, write: Callable[[str, str], Path]) -> Callable[[int], li
     return made
 
 
-@pytest.mark.parametrize("gauge", [None, lambda _: lambda: Reading(0.0, 0, 80 * GB)], ids=["given", "packed"])
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a GPU judged at every look."""
+    for name in ("WINDOW_SECONDS", "STEADY_SECONDS", "READ_SECONDS"):
+        monkeypatch.setattr(f"ablate.execute.packing.{name}", 0.0)
+
+
+@pytest.mark.parametrize("read", [None, lambda: Reading(0.0, 0, 80 * GB)], ids=["given", "packed"])
 def test_a_run_that_lacks_memory_beside_others_is_made_alone(
-    hungry: Callable[[int], list[Job]], gauge: Any, monkeypatch: pytest.MonkeyPatch
+    hungry: Callable[[int], list[Job]], read: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ablate.execute.packing.WINDOW_SECONDS", 0.0)
-    monkeypatch.setattr("ablate.execute.packing.READ_SECONDS", 0.0)
+    at_once(monkeypatch)
     monkeypatch.setattr("ablate.execute.packing.GAIN", -1.0)
-    events = run(LocalProcesses(3, gauge), hungry(1))
+    events = run(LocalProcesses(3, read), hungry(1))
     assert sum(isinstance(e, Finished) for e in events) == 4
     assert not [e for e in events if isinstance(e, Failed)]
-    lost = [e for e in events if isinstance(e, Lost)]
-    assert lost
-    assert {e.reason for e in lost} == {"out of memory beside others; next it is made alone"}
-    assert len(lost) <= 6  # two runs at most are told, at three levels: it learns
+    assert [e for e in events if isinstance(e, Crowded)]
+    learnt = [e.at_a_time for e in events if isinstance(e, Fewer)]
+    assert learnt == sorted(learnt, reverse=True)
+    # One fewer each time that runs were out of memory together, however many they were.
+    assert set(learnt) <= {1, 2}
+    assert learnt[0] == 2 or read
+    assert len(learnt) <= 2
 
 
 def test_a_run_that_lacks_memory_alone_has_failed_and_the_others_stay_side_by_side(
@@ -229,27 +238,62 @@ def test_a_run_that_lacks_memory_alone_has_failed_and_the_others_stay_side_by_si
     reasons = [e.reason for e in events if isinstance(e, Failed)]
     assert len(reasons) == 4
     assert all("out of memory" in reason for reason in reasons)
-    assert sum(isinstance(e, Lost) for e in events) == 4
+    assert not [e for e in events if isinstance(e, (Fewer, Lost))]
+    # The last of all had no other beside it from the start.
+    assert 3 <= sum(isinstance(e, Crowded) for e in events) <= 6
+
+
+def test_a_run_that_had_nobody_beside_it_failed_for_good(hungry: Callable[[int], list[Job]]) -> None:
+    events = run(LocalProcesses(1), hungry(0))
+    assert sum(isinstance(e, Failed) for e in events) == 4
+    assert not [e for e in events if isinstance(e, Crowded)]
+
+
+def test_a_run_that_waits_to_be_made_alone_has_not_failed(hungry: Callable[[int], list[Job]]) -> None:
+    """Stopped in between, the same command goes on with it."""
+    todo = hungry(1)
+    events: list[Event] = []
+    LocalProcesses(2).run(todo, events.append, lambda: any(isinstance(e, Crowded) for e in events))
+    states = {job.spec.key: Store(job.store).state(job.spec.key) for job in todo}
+    assert {states[e.spec.key] for e in events if isinstance(e, Crowded)} == {"unfinished"}
+    assert "failed" not in states.values()
+    assert sum(isinstance(e, Finished) for e in run(LocalProcesses(2), todo)) == 4
 
 
 def test_a_gpu_with_time_gets_more_runs_at_a_time(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ablate.execute.packing.WINDOW_SECONDS", 0.0)
-    monkeypatch.setattr("ablate.execute.packing.READ_SECONDS", 0.0)
+    at_once(monkeypatch)
     share = iter(n / 1000 for n in range(10**6))  # busier all the time
-    asked: list[str] = []
-
-    def fake(uuid: str) -> Callable[[], Reading]:
-        asked.append(uuid)
-        return lambda: Reading(0.1 + 40 * next(share), GB, 79 * GB)
-
     monkeypatch.setattr("ablate.execute.packing.FULL", 1e9)
-    found = most_at_once(run(LocalProcesses(3, fake), jobs(study, "study.seeds=6")))
-    assert asked == [""]  # there was no rehearsal on a GPU that would tell
-    assert found == 3
+    todo = jobs(study, "study.seeds=6")
+    assert most_at_once(run(LocalProcesses(3, lambda: Reading(0.1 + 40 * next(share), GB, 79 * GB)), todo)) == 3
 
 
-def test_where_the_gpu_cannot_be_read_runs_are_made_one_by_one(study: Path) -> None:
-    assert most_at_once(run(LocalProcesses(4, lambda _: None), jobs(study))) == 1
+def test_where_the_gpu_cannot_be_read_there_is_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = RunOptions(jobs=8, packed=True)
+    how, _ = local(packed, "a GPU without a driver", 100)
+    assert (how.jobs, how.packed) == (1, False)
+    how, _ = local(packed, "", 100)  # the runs are on the CPU after all
+    assert (how.jobs, how.packed) == (default_jobs("cpu", 100), False)
+    monkeypatch.setattr("ablate.commands.run.gauge", lambda _: lambda: GONE)
+    assert local(packed, "a GPU", 100)[0] == packed
+
+
+def test_a_busy_run_that_is_to_be_made_alone_keeps_nobody_waiting(hungry: Callable[[int], list[Job]]) -> None:
+    """Another command makes it meanwhile."""
+    todo = hungry(1)
+    with contextlib.ExitStack() as held:
+        events: list[Event] = []
+
+        def tell(event: Event) -> None:
+            if isinstance(event, Crowded) and not any(isinstance(e, Crowded) for e in events):
+                assert held.enter_context(Store(todo[0].store).run(event.spec.key).lock())
+            events.append(event)
+            if sum(isinstance(e, Finished) for e in events) == 3:
+                held.close()
+
+        LocalProcesses(2).run(todo, tell)
+    assert sum(isinstance(e, Finished) for e in events) == 4
+    assert 1 <= sum(isinstance(e, Busy) for e in events) < 20
 
 
 def most_at_once(events: list[Event]) -> int:

@@ -9,7 +9,7 @@ from ..console import text
 from ..console.progress import progress
 from ..errors import InputError, StoreError, listing
 from ..execute.gpu import gauge
-from ..execute.jobs import Executor, Job
+from ..execute.jobs import Executor, Job, Rehearsed
 from ..execute.local import LocalProcesses
 from ..execute.server import warm_up
 from ..execute.signals import Interrupts
@@ -18,7 +18,7 @@ from ..store.store import Store
 from ..store.studies import StudyRecord, save_study, set_last
 from ..study.check import findings
 from ..study.toml import read_text
-from ..training.machine import MOST_ON_A_GPU, Machine, check_device, cores, default_jobs, on_nvidia
+from ..training.machine import DEVICE, MOST_ON_A_GPU, Machine, check_device, cores, default_jobs, on_nvidia
 from ..training.progress import megabytes
 from .prepare import (
     Options,
@@ -77,11 +77,12 @@ def run_study(options: Options, how: RunOptions, executor: Executor | None = Non
     if not todo:
         record(prepared)
         return summarize(prepared, how.json)
-    executor = executor or local(how)
     fetch_data(prepared, todo)
-    states = rehearse(prepared, executor, todo, how)
-    check_space(prepared, states, todo, how)
+    found = rehearse(prepared, executor or LocalProcesses(), todo, how)
+    check_space(prepared, found.state_bytes, todo, how)
     record(prepared)
+    if executor is None:
+        how, executor = local(how, found.gpu, len(prepared.planned))
     stopped = make_runs(prepared, executor, todo, how, expected)
     return summarize(prepared, how.json) if stopped is None else say_stopped(prepared, stopped)
 
@@ -95,9 +96,12 @@ def placed(how: RunOptions, device: str, runs: int) -> RunOptions:
     return replace(how, jobs=max(1, min(runs, cores(), MOST_ON_A_GPU)) if packed else most, packed=packed)
 
 
-def local(how: RunOptions) -> LocalProcesses:
-    """Return what makes runs on this machine."""
-    return LocalProcesses(how.jobs, gauge if how.packed else None)
+def local(how: RunOptions, gpu: str, runs: int) -> tuple[RunOptions, LocalProcesses]:
+    """Return how runs are made on this machine, and what makes them, now that it is known which GPU they are on."""
+    read = gauge(gpu) if how.packed else None
+    if how.packed and read is None:
+        how = replace(how, packed=False, jobs=1 if gpu else default_jobs("cpu", runs))
+    return how, LocalProcesses(how.jobs, read)
 
 
 def announce(prepared: Prepared, todo: Sequence[RunSpec], how: RunOptions, expected: float | None) -> None:
@@ -106,9 +110,11 @@ def announce(prepared: Prepared, todo: Sequence[RunSpec], how: RunOptions, expec
     stored = sum(p.state == "stored" for p in prepared.planned)
     head = f"{study.name}{' (pilot)' if study.pilot else ''}: {len(prepared.planned)} runs"
     at_once = f", {how.at_a_time}" if how.jobs > 1 else ""
+    left_out = len(prepared.failed) - sum(spec in todo for spec in prepared.failed)
+    failed = f", {left_out} failed before" if left_out else ""
     when = "" if study.pilot else f" ({text.about(expected)})"
     rest = f"{len(todo)} to make{at_once}{when}" if todo else "nothing to make"
-    text.note(f"{head}, {stored} stored, {rest}")
+    text.note(f"{head}, {stored} stored{failed}, {rest}")
     if todo and not study.pilot:
         announce_doubts(prepared)
 
@@ -130,8 +136,8 @@ def fetch_data(prepared: Prepared, specs: Sequence[RunSpec]) -> None:
         source.prepare()
 
 
-def rehearse(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], how: RunOptions) -> Mapping[str, int]:
-    """Build each variant once and take one step; return the bytes of each one's state.
+def rehearse(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], how: RunOptions) -> Rehearsed:
+    """Build each variant once and take one step; return what was found.
 
     Raises InputError with all that fails.
     """
@@ -146,11 +152,14 @@ def rehearse(prepared: Prepared, executor: Executor, todo: Sequence[RunSpec], ho
         same = 1 < len(failed) == len(prepared.written.variants) and len(set(failed.values())) == 1
         lines = [f"  {'all' if same else variant}: {reason}" for variant, reason in failed.items()]
         lines = lines[:1] if same else lines
+        first_reason = next(iter(failed.values()))
+        if first_reason.startswith(DEVICE):
+            raise InputError(first_reason)
         count = f"{len(failed)} variant{'s' if len(failed) > 1 else ''}"
         raise InputError(
             "\n".join([f"{shown(prepared.options.study)}: {count} cannot be trained; nothing was started", *lines])
         )
-    return found.state_bytes
+    return found
 
 
 def check_space(prepared: Prepared, states: Mapping[str, int], todo: Sequence[RunSpec], how: RunOptions) -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..execute.jobs import (
     Busy,
+    Crowded,
     Damaged,
     EpochDone,
     Event,
     Failed,
+    Fewer,
     Finished,
     Halted,
     Lost,
@@ -76,9 +78,9 @@ class Lines:
             case UnderWay(epoch=epoch, share=share) if now - self._last >= QUIET_SECONDS:
                 self._last = now
                 note(f"epoch   {name}: {epoch}/{spec.recipe.epochs}, {share:.0%} of it")
-            case Damaged():
+            case Damaged() | Fewer():
                 note(ending(event, 0.0))
-            case Busy() | Lost() | Halted() | Stopped():
+            case Busy() | Lost() | Crowded() | Halted() | Stopped():
                 self._last = now
                 note(ending(event, now - self._began.get(spec.key, now)))
             case Finished() | Failed():
@@ -135,9 +137,9 @@ class Live:
             case EpochDone(record=record):
                 row = self._running[spec.key]
                 row.epochs, row.record = record["epoch"], record
-            case Damaged():
+            case Damaged() | Fewer():
                 self._console.print(ending(event, 0.0), markup=False, highlight=False, soft_wrap=True)
-            case Busy() | Lost() | Halted() | Stopped():
+            case Busy() | Lost() | Crowded() | Halted() | Stopped():
                 began = self._running.pop(spec.key).began if spec.key in self._running else now
                 self._console.print(ending(event, now - began), markup=False, highlight=False, soft_wrap=True)
             case Finished() | Failed():
@@ -178,21 +180,29 @@ class Live:
             if spec.key not in self._open:
                 continue
             if expected is None:
-                ended = len(self._specs) - len(self._open)
-                each = (time.monotonic() - self._began) / ended if ended else 0.0
-                return f", about {duration(each * len(self._open))} left" if ended else ""
+                under_way = sum(row.epochs / row.spec.recipe.epochs for row in self._running.values())
+                done = len(self._specs) - len(self._open) + under_way
+                each = (time.monotonic() - self._began) / done if done else 0.0
+                return f", about {duration(each * (len(self._specs) - done))} left" if done >= 1 else ""
             epochs = self._running[spec.key].epochs if spec.key in self._running else 0.0
             total += expected * (1 - epochs / spec.recipe.epochs)
         return f", about {duration(total / max(1, len(self._running)))} left" if total else ""
 
 
-def ending(event: Finished | Failed | Busy | Lost | Damaged | Halted | Stopped, seconds: float) -> str:
+Ending = Finished | Failed | Busy | Lost | Crowded | Fewer | Damaged | Halted | Stopped
+
+
+def ending(event: Ending, seconds: float) -> str:
     """Write how a run ended, for good or for now, on one line."""
     name = f"{event.spec.variant}, seed {event.spec.seed}"
     if isinstance(event, Busy):
         return f"busy    {name}: {event.owner or 'another process'} makes it; looking again later"
     if isinstance(event, Lost):
         return f"lost    {name}: {event.reason}; trying again ({event.tries_left} left)"
+    if isinstance(event, Crowded):
+        return f"crowded {name}: out of memory beside others; it is made again with fewer beside it"
+    if isinstance(event, Fewer):
+        return f"fewer   at most {event.at_a_time} at a time from now on: {name}, has the memory it needs alone"
     if isinstance(event, Halted):
         return f"halted  {name}: {event.reason.splitlines()[0]}"
     if isinstance(event, Stopped):

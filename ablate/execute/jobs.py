@@ -75,6 +75,21 @@ class Lost:
 
 
 @dataclass(frozen=True)
+class Crowded:
+    """A run was out of memory beside others; it is made again, with fewer beside it."""
+
+    spec: RunSpec
+
+
+@dataclass(frozen=True)
+class Fewer:
+    """A run that was out of memory beside others is made, alone: from now on there are this many at a time at most."""
+
+    spec: RunSpec
+    at_a_time: int
+
+
+@dataclass(frozen=True)
 class Damaged:
     """Something that was stored of a run does not read or does not fit, and is made anew."""
 
@@ -115,7 +130,7 @@ class Failed:
     of_memory: bool = False
 
 
-Event = Started | UnderWay | EpochDone | Busy | Lost | Damaged | Halted | Stopped | Finished | Failed
+Event = Started | UnderWay | EpochDone | Busy | Lost | Crowded | Fewer | Damaged | Halted | Stopped | Finished | Failed
 BUSY_SECONDS = 2.0
 """How long to wait before looking again at a run that another process makes."""
 

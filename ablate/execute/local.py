@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import connection
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,12 @@ from ..training.machine import on_cpu
 from .jobs import (
     BUSY_SECONDS,
     Busy,
+    Crowded,
     Damaged,
     EpochDone,
     Event,
     Failed,
+    Fewer,
     Finished,
     Halted,
     Job,
@@ -59,7 +61,7 @@ WAIT_SECONDS = 0.25
 class _Try:
     """A job with the process that makes it, how often that was tried, and when it was asked to stop (0 if never).
 
-    alone: it is to be made with no other beside it, which have left it too little memory.
+    beside: others ran at the same time. alone: it is to be made with none, which have left it too little memory.
     """
 
     job: Job
@@ -70,6 +72,7 @@ class _Try:
     busy: bool = False
     not_before: float = 0.0
     asked: float = 0.0
+    beside: bool = False
     alone: bool = False
 
     def end(self, reason: str) -> None:
@@ -96,6 +99,26 @@ class _Try:
             return Halted(spec, str(error))
         return Failed(spec, reason)
 
+    def wait_again(self, last: Busy | Lost | Crowded, waiting: list[_Try]) -> None:
+        """Join those that wait for their next try."""
+        self.not_before = time.monotonic() + (BUSY_SECONDS if isinstance(last, Busy) else 0.0)
+        self.beside = False
+        if isinstance(
+            last, Crowded
+        ):  # of some that ran out of memory together, one shows whether room is what they lack
+            self.alone = not any(other.alone for other in waiting)
+        elif isinstance(last, Busy):
+            self.alone = False
+        waiting.append(self)
+
+    def crowded(self) -> Event:
+        """Take back that the run failed: it was out of memory beside others."""
+        try:
+            Store(self.job.store).run(self.job.spec.key).forgive()
+        except StoreError as error:
+            return Halted(self.job.spec, str(error))
+        return Crowded(self.job.spec)
+
 
 STOPPED = "did not stop in time"
 
@@ -103,18 +126,15 @@ STOPPED = "did not stop in time"
 class LocalProcesses:
     """Makes runs in up to `jobs` processes at a time; on the CPU one that has told its last may still be ending.
 
-    gauge: returns what reads the GPU of a UUID, or None. With it there are as many runs at a time as that GPU has time
-    and memory for, up to `jobs`; one where it cannot be read.
+    read: reads the GPU that the runs are on. With it there are as many at a time as that has time and memory for.
     """
 
-    def __init__(self, jobs: int = 1, gauge: Callable[[str], Callable[[], Reading] | None] | None = None) -> None:
-        self._jobs, self._gauge, self._gpu = jobs, gauge, ""
+    def __init__(self, jobs: int = 1, read: Callable[[], Reading] | None = None) -> None:
+        self._jobs, self._read = jobs, read
 
     def rehearse(self, jobs: Sequence[Job]) -> Rehearsed:
         """Build each job's run and take one step, in a process of its own."""
-        found = rehearse(jobs)
-        self._gpu = found.gpu
-        return found
+        return rehearse(jobs)
 
     def run(self, jobs: Iterable[Job], tell: Tell, stopping: Stopping = never) -> None:
         """Make all runs, in order of their start. On an exception every process is ended first.
@@ -123,7 +143,7 @@ class LocalProcesses:
         asked to stop and does not within STOP_SECONDS is ended; it goes on from its last checkpoint. One that runs
         out of memory beside others is made alone, and if that goes well, there is one fewer at a time from then on.
         """
-        packing = self._packing()
+        packing = Packing(self._jobs, self._read)
         new = (_Try(job) for job in jobs)
         waiting: list[_Try] = []
         running: dict[Connection, _Try] = {}
@@ -142,6 +162,7 @@ class LocalProcesses:
                     one.process, ours = start(make_run, one.job)
                     one.began = time.monotonic()
                     running[ours] = one
+                    _note_company(running.values())
                     packing.began(one.job.spec.key)
                 _see_off(leaving)  # once the next are under way: a process takes some time to end
                 if not running and (over() or not waiting):
@@ -153,17 +174,10 @@ class LocalProcesses:
                     one = running.pop(ours)
                     _let_go(ours, one, last, leaving)
                     halted = halted or (last.reason if isinstance(last, Halted) else "")
-                    if isinstance(last, (Busy, Lost)):
-                        one.not_before = time.monotonic() + (BUSY_SECONDS if isinstance(last, Busy) else 0.0)
-                        waiting.append(one)
+                    if isinstance(last, (Busy, Lost, Crowded)):
+                        one.wait_again(last, waiting)
         if halted:
             raise StoreError(halted)
-
-    def _packing(self) -> Packing:
-        if self._gauge is None:
-            return Packing(self._jobs)
-        read = self._gauge(self._gpu)
-        return Packing(self._jobs if read else 1, read)
 
     def _news(
         self, running: Mapping[Connection, _Try], tell: Tell, packing: Packing
@@ -182,16 +196,17 @@ class LocalProcesses:
             event = ours.recv() if ours.poll() else one.lost()
         except (EOFError, OSError):
             event = one.lost()
-        if isinstance(event, Failed) and event.of_memory and packing.level > 1 and not one.alone:
-            one.alone, one.job = True, replace(one.job, retry=True)
-            event = Lost(event.spec, "out of memory beside others; next it is made alone", one.lives)
-        if isinstance(event, Finished) and one.alone:  # so the others were too many
-            packing.fewer()
+        if isinstance(event, Failed) and event.of_memory and one.beside and not one.alone:
+            event = one.crowded()
+        under_way = isinstance(event, (Started, UnderWay, EpochDone, Damaged))
         if not isinstance(event, (Started, Damaged)):
-            packing.heard(event.spec.key)
+            packing.heard(event.spec.key, ended=not under_way)
         unwanted = not (isinstance(event, Busy) and one.busy) and tell(event)  # busy is told once
         one.busy = isinstance(event, Busy)
-        if isinstance(event, (Started, UnderWay, EpochDone, Damaged)):
+        if isinstance(event, Finished) and one.alone:  # so the others were too many
+            packing.fewer()
+            tell(Fewer(event.spec, packing.level))
+        if under_way:
             if unwanted:
                 _ask_to_stop({ours: one})
             return None
@@ -209,6 +224,12 @@ def _next(waiting: list[_Try], new: Iterator[_Try], running: Collection[_Try]) -
     due = [one for one in waiting if one.not_before <= now]
     # Those that others make are looked at last: the others are at work.
     return _taken(waiting, [one for one in due if not one.busy]) or next(new, None) or _taken(waiting, due)
+
+
+def _note_company(running: Collection[_Try]) -> None:
+    """Note on runs under way that they are not alone, where they are not."""
+    for one in running:
+        one.beside = one.beside or len(running) > 1
 
 
 def _taken(waiting: list[_Try], some: Sequence[_Try]) -> _Try | None:
@@ -249,9 +270,7 @@ def _end_overdue(running: Iterable[_Try]) -> None:
 
 
 @contextlib.contextmanager
-def _ending(
-    running: Mapping[Connection, _Try], leaving: Sequence[tuple[Connection, BaseProcess]] = ()
-) -> Iterator[None]:
+def _ending(running: Mapping[Connection, _Try], leaving: Sequence[tuple[Connection, BaseProcess]]) -> Iterator[None]:
     """End every process that is still running when its driver is interrupted or fails."""
     try:
         yield
@@ -266,7 +285,7 @@ def _let_go(ours: Connection, one: _Try, last: Event, leaving: list[tuple[Connec
     """Have a process that told its last seen off: at once where the next needs the run's folder or the GPU's memory."""
     assert one.process is not None  # it has just told its last
     leaving.append((ours, one.process))
-    if isinstance(last, Lost) or not on_cpu(one.job.machine.device):
+    if isinstance(last, (Lost, Crowded)) or not on_cpu(one.job.machine.device):
         _see_off(leaving)
 
 

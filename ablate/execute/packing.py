@@ -18,8 +18,9 @@ FULL = 0.95
 """A GPU that is busy for this share of the time has none left for another run."""
 GAIN = 0.03
 """By how much one more run has to raise that share; where it does not, something else is the limit."""
-WINDOW_SECONDS = 8.0
-"""Long enough for the starts of short runs to count; the driver's own average is over less than a second."""
+WINDOW_SECONDS, STEADY_SECONDS, LONGEST_WINDOW = 8.0, 20.0, 120.0
+"""How long to look: at least the first; short runs until each has ended, since their starts count; long ones, of which
+none ends, for the second; the third at most."""
 READ_SECONDS = 0.5
 MEMORY_MARGIN = 1.3
 """How much more memory than the hungriest run so far has to be free for another: the next may be larger."""
@@ -40,6 +41,7 @@ class Packing:
         self._each = 0.0  # bytes of a run, the most that was seen
         self._newest = NEXT  # the run that a raise of the level brought, until it trains
         self._busy: list[float] = []
+        self._ended = 0
         self._since = self._last = clock()
         self._before = -1.0  # how busy the GPU was with one run fewer
 
@@ -48,21 +50,18 @@ class Packing:
         if self._read is None or not running:
             return running < self.level
         reading = self._seen(running)
-        if reading.free_bytes < MEMORY_MARGIN * self._each:
-            return False
-        if running == self.level < self._most and self._has_time():
-            self.level += 1
-            self._newest = NEXT
-            self._begin_window()
-        return running < self.level
+        if running == self.level and self._seen_enough():
+            self._judge()
+        return running < self.level and reading.free_bytes >= MEMORY_MARGIN * self._each
 
     def began(self, key: str) -> None:
         """Take note of a run that begins."""
         if self._newest == NEXT:
             self._newest = key
 
-    def heard(self, key: str) -> None:
+    def heard(self, key: str, *, ended: bool = False) -> None:
         """Take note of a run that trains, or has ended."""
+        self._ended += ended
         if key == self._newest:
             self._newest = ""
             self._begin_window()
@@ -70,6 +69,7 @@ class Packing:
     def fewer(self) -> None:
         """Allow one run fewer from now on: the last did not help, or memory ran out."""
         self.level = self._most = max(1, self.level - 1)
+        self._before = -1.0
 
     def _seen(self, running: int) -> Reading:
         """Read the GPU; now and then it counts."""
@@ -81,20 +81,27 @@ class Packing:
             self._busy.append(reading.busy)
         return reading
 
-    def _has_time(self) -> bool:
-        """Tell, once a window is full, whether the GPU has time for another run; where the last did not help, never."""
-        if self._newest or self._clock() - self._since < WINDOW_SECONDS or not self._busy:
+    def _seen_enough(self) -> bool:
+        """Tell whether a window is full."""
+        seconds = self._clock() - self._since
+        if self._newest or not self._busy or seconds < WINDOW_SECONDS:
             return False
+        return self._ended > self.level or seconds >= (LONGEST_WINDOW if self._ended else STEADY_SECONDS)
+
+    def _judge(self) -> None:
+        """Allow another run where the GPU has time for it; where the last did not help, take it back for good."""
         busy = sum(self._busy) / len(self._busy)
         if busy < self._before + GAIN:
             self.fewer()
-            return False
-        full = busy >= FULL
-        self._before = -1.0 if full else busy
-        if full:
-            self._begin_window()  # the next runs may be smaller
-        return not full
+        elif busy < FULL and self.level < self._most:
+            self._before = busy
+            self.level += 1
+            self._newest = NEXT
+        else:  # the next runs may be smaller
+            self._before = -1.0
+        self._begin_window()
 
     def _begin_window(self) -> None:
         self._busy.clear()
+        self._ended = 0
         self._since = self._last = self._clock()

@@ -28,6 +28,7 @@ class Machine:
     threads: int = 1
 
 
+DEVICE = "--device"
 MOST_JOBS = 4
 """A run has about 150 MB to itself, with the small model of the digits study (`benchmarks/packing.py`)."""
 
@@ -103,9 +104,12 @@ def pick_device(name: str) -> torch.device:
         torch.empty(1, device=device)
         if device.type == "cuda" and device.index is not None:
             torch.cuda.set_device(device)  # streams and libraries take the current one
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"device '{name}' cannot be used: {reason}\naccepts auto, cpu, cuda, cuda:N, mps") from None
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0].partition(". ")[0].rstrip(".")[:120]
+        raise InputError(
+            f"{DEVICE} {name}: it cannot be used: {reason}\n"
+            "  leave it out for the best device that this machine has, or give cpu; 'ablate doctor' lists them"
+        ) from None
     return device
 
 
