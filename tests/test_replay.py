@@ -4,12 +4,14 @@ addresses that they had, without Python, as a CUDA graph does. Some tests run on
 from __future__ import annotations
 
 import json
+import os
 import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from packaging.version import Version
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
@@ -24,7 +26,7 @@ from ablate.study.toml import Changes, read_study
 from ablate.training import replay
 from ablate.training.build import build, load
 from ablate.training.loop import Ingredients, begin_epoch, train_epoch
-from ablate.training.replay import Measured, record, with_replay
+from ablate.training.replay import Measured, Replay, record, with_replay
 from ablate.training.run import may_replay
 
 if TYPE_CHECKING:
@@ -179,6 +181,18 @@ def test_what_was_measured_is_remembered_for_a_model_and_batch(study: Path, monk
     assert with_replay(again, spec, folder, recorded).replay is None
 
 
+def test_what_was_measured_a_while_ago_is_measured_again(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faster(monkeypatch)
+    folder = study.parent / "replays"
+    run, spec = built(study)
+    with_replay(run, spec, folder, recorded)
+    (file,) = folder.iterdir()
+    file.write_text(json.dumps({"refused": "long ago"}))
+    assert with_replay(run, spec, folder, recorded).replay is None
+    os.utime(file, (0, 0))
+    assert with_replay(run, spec, folder, recorded).replay is not None
+
+
 def test_another_batch_size_is_measured_for_itself(study: Path) -> None:
     for size in (16, 10):
         run, spec = built(study, f"baseline.batch_size={size}")
@@ -270,7 +284,32 @@ def test_what_a_model_makes_in_its_first_step_stays(study: Path, monkeypatch: py
     faster(monkeypatch)
     run, plain, spec = with_layer(study, Lazy)
     run = with_replay(run, spec, study.parent / "replays", recorded)
-    assert run.replay is not None
+    assert isinstance(run.replay, Replay)
+    assert [t.shape for t, _ in run.replay.read if t.dim() == 4 and t.shape[1:] == (1, 1, 1) and len(t) == 16]
+    same(run, plain)
+
+
+class Sharing(nn.Module):
+    """Keeps its mask in a dict that it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.masks: dict[int, Tensor] = {}
+
+    def forward(self, images: Tensor) -> Tensor:
+        mask = self.masks.setdefault(len(images), torch.linspace(0.5, 1.5, len(images)).view(-1, 1, 1, 1))
+        return images * mask
+
+
+def test_what_a_model_keeps_in_a_dict_stays_the_same_dict(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faster(monkeypatch)
+    run, plain, spec = with_layer(study, Sharing)
+    masks = run.model.get_submodule("0").masks
+    run = with_replay(run, spec, study.parent / "replays", recorded)
+    assert isinstance(run.replay, Replay)
+    assert run.model.get_submodule("0").masks is masks
+    assert masks == {}  # as if it had not been tried
+    assert any(isinstance(held, dict) and 16 in held for held in run.replay.held)
     same(run, plain)
 
 
@@ -432,7 +471,13 @@ def test_a_cache_that_cannot_be_written_or_read_is_done_without(study: Path, mon
 MINE = '''
 import torch
 
-from ablate import model, optimizer
+from ablate import augmentation, model, optimizer
+
+
+@augmentation("mine")
+def mine_too():
+    """An augmentation of the user's own."""
+    return lambda images, generator: images
 
 
 @model("mine")
@@ -456,13 +501,21 @@ def my_sgd(params, *, lr: float):
         (('baseline.optimizer={ use = "torch:SGD", lr = 0.1 }',), "auto", True),
         (('baseline.model={ use = "mine" }',), "auto", False),
         (('baseline.optimizer={ use = "my-sgd", lr = 0.1 }',), "auto", False),
+        (('baseline.augmentation=[{ use = "mine" }]',), "auto", False),
+        (('baseline.augmentation=[{ use = "flip" }]',), "auto", True),
         (('baseline.model={ use = "mine" }',), "all", True),
         ((), "none", False),
     ],
 )
 def test_what_a_user_wrote_is_recorded_only_where_the_study_says_so(
-    study: Path, write: Callable[[str, str], Path], settings: tuple[str, ...], graphs: str, wanted: bool
+    study: Path,
+    write: Callable[[str, str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    settings: tuple[str, ...],
+    graphs: str,
+    wanted: bool,
 ) -> None:
+    monkeypatch.setattr("ablate.training.run.RECORDING_SINCE", Version("2.0"))
     write("plugins/mine.py", MINE)
     _, spec = built(study, *settings)
     limits = Limits(cuda_graphs=graphs)

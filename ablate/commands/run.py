@@ -101,6 +101,7 @@ def local(how: RunOptions, gpu: str, runs: int) -> tuple[RunOptions, LocalProces
     read = gauge(gpu) if how.packed else None
     if how.packed and read is None:
         how = replace(how, packed=False, jobs=1 if gpu else default_jobs("cpu", runs))
+        text.note(f"{how.at_a_time}: {'this GPU does not say how busy it is' if gpu else 'torch has no GPU here'}")
     return how, LocalProcesses(how.jobs, read)
 
 

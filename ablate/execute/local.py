@@ -102,7 +102,7 @@ class _Try:
     def wait_again(self, last: Busy | Lost | Crowded, waiting: list[_Try]) -> None:
         """Join those that wait for their next try."""
         self.not_before = time.monotonic() + (BUSY_SECONDS if isinstance(last, Busy) else 0.0)
-        self.beside = False
+        self.beside, self.ended = False, ""
         if isinstance(
             last, Crowded
         ):  # of some that ran out of memory together, one shows whether room is what they lack
@@ -196,11 +196,14 @@ class LocalProcesses:
             event = ours.recv() if ours.poll() else one.lost()
         except (EOFError, OSError):
             event = one.lost()
-        if isinstance(event, Failed) and event.of_memory and one.beside and not one.alone:
-            event = one.crowded()
+        if isinstance(event, Failed) and event.of_memory:
+            if one.alone:
+                packing.too_large.add(event.spec.variant)
+            elif one.beside and event.spec.variant not in packing.too_large:
+                event = one.crowded()
         under_way = isinstance(event, (Started, UnderWay, EpochDone, Damaged))
         if not isinstance(event, (Started, Damaged)):
-            packing.heard(event.spec.key, ended=not under_way)
+            packing.heard(event.spec.key)
         unwanted = not (isinstance(event, Busy) and one.busy) and tell(event)  # busy is told once
         one.busy = isinstance(event, Busy)
         if isinstance(event, Finished) and one.alone:  # so the others were too many

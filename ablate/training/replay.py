@@ -10,6 +10,7 @@ Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs (whole-
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import random
 import time
@@ -24,7 +25,7 @@ from torch import Tensor
 from ..study.plan import key_of
 from .augment import augment, targets
 from .loop import descend, steps_per_epoch
-from .trace import model_untouched, tensors
+from .trace import containers, model_untouched, tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,6 +42,8 @@ FEWEST_STEPS = 1000
 """Of a run, for which it is worth to try: to do so takes the time of some 150."""
 TRIED_STEPS, TRIED_SECONDS, TRIED_ROUNDS = 20, 0.5, 3
 MOST_TRIES = 2
+KEPT_SECONDS = 7 * 24 * 3600.0
+"""After which it is measured anew: other runs may have been on the GPU."""
 # How far gradients may be apart, as a share of the largest: what the order of a sum makes of a precision's rounding.
 APART = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 3e-2}
 
@@ -49,7 +52,8 @@ APART = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 3e-2}
 class Replay:
     """A recorded step: it reads `images` and `wanted`, and writes `loss` and the weights' gradients, where they are.
 
-    read: all other tensors that it reads, each with the address that it had; they are kept alive.
+    read: the model's tensors that it reads, each with the address that it had. held: what else it may read, a mask that
+    the model keeps in a dict, say. Both are kept alive.
     """
 
     images: Tensor
@@ -57,6 +61,7 @@ class Replay:
     loss: Tensor
     gradients: Sequence[tuple[torch.nn.Parameter, Tensor]]
     read: Sequence[tuple[Tensor, int]]
+    held: Sequence[object]
     again: Callable[[], None]
 
     def __call__(self, images: Tensor, wanted: Tensor) -> Tensor | None:
@@ -131,7 +136,9 @@ def record(run: Ingredients, batch: Batch, capture: Capture) -> Replay:
     images, wanted = (part.clone() for part in batch)
     loss, again = capture(lambda: _step(run, (images, wanted)))
     gradients = [(p, p.grad) for p in run.model.parameters() if p.grad is not None]
-    return Replay(images, wanted, loss, gradients, [(t, t.data_ptr()) for t in tensors(run.model)], again)
+    read = [(t, t.data_ptr()) for t in tensors(run.model)]
+    held = [copy.copy(content) for content in containers(run.model)]
+    return Replay(images, wanted, loss, gradients, read, held, again)
 
 
 def cuda_graph(work: Work) -> tuple[Tensor, Callable[[], None]]:
@@ -269,6 +276,8 @@ def _key(spec: RunSpec, device: torch.device) -> str:
 
 def _read(file: Path) -> Measured | None:
     try:
+        if time.time() - file.stat().st_mtime > KEPT_SECONDS:
+            return None
         document: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return Measured(**document)
     except (OSError, ValueError, TypeError):

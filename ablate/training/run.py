@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..errors import DivergedError, StoppedError
 from ..paths import replays_dir, shipped
+from ..study.settle import parts
 from ..study.spec import Finder, with_lr
 from .build import build, load
 from .checkpoint import State, capture, restore, state_bytes, weights_digest
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 TELL_SECONDS = 1.0
 RECORDING_SINCE = Version("2.15")
 """The version of torch that recording was written for; in earlier ones one that fails can spoil what comes after."""
+REPEATED = ("model", "augmentation", "optimizer")
+"""Kinds of components whose steps are taken for trial, or whose tensors a recording holds."""
 KEEP_SECONDS = 1.0
 """Epochs that take less than this share a checkpoint: writing one after each would take longer than it could save."""
 Record = dict[str, Any]
@@ -140,8 +143,8 @@ def may_replay(spec: RunSpec, registry: Registry, device: torch.device, limits: 
         or limits.cuda_graphs == "none"
     ):
         return False
-    parts = [registry.get("model", spec.recipe.model.use), registry.get("optimizer", spec.recipe.optimizer.use)]
-    return limits.cuda_graphs == "all" or all(part.file.parent == shipped("plugins").resolve() for part in parts)
+    files = [registry.get(kind, choice.use).file for kind, choice in parts(spec.recipe) if kind in REPEATED]
+    return limits.cuda_graphs == "all" or all(file.parent == shipped("plugins").resolve() for file in files)
 
 
 def _find(spec: RunSpec, registry: Registry, data: Data, recorder: Recorder) -> tuple[Found | None, float]:
