@@ -8,7 +8,8 @@ of its own, ablate's with the settings that `ablate run` gives it, the peers as 
 with OpenMP's threads told to sleep while they wait:
 a tutorial's loop (torchvision's transforms on PIL images, two workers, `.item()` each step), PyTorch Lightning in
 fp32 and bf16-mixed, timm's loader and loop, ablate, and ablate's own model step on one fixed batch with no data at
-all ("compute only", in the process of the loop). On a GPU ablate's steps are recorded, and not ("no graphs").
+all ("compute only", in the process of the loop). On a GPU ablate's steps are recorded, and not ("no graphs");
+a recorded step alone copies and normalises its batch, too.
 Peers that are not installed are left out.
 """
 
@@ -31,7 +32,7 @@ from ablate.execute.server import SETTINGS
 from ablate.training.augment import in_floats
 from ablate.training.loop import autocast, begin_epoch, exact, normalised, train_epoch
 from ablate.training.replay import cuda_graph, record
-from ablate.training.trace import no_trace
+from ablate.training.trace import model_untouched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,7 +149,7 @@ def ours(
     inputs = normalised(floats, run.data)
     run.model.train()
     if graphs:
-        with no_trace(run):
+        with model_untouched(run):
             run = replace(run, replay=record(run, (floats, labels), cuda_graph))
 
     def compute_only() -> None:

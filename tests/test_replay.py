@@ -166,31 +166,34 @@ def test_on_a_gpu_dropout_is_drawn_anew_in_each_replay(study: Path, monkeypatch:
     same(run, plain)
 
 
-def test_what_was_measured_is_remembered_for_a_model_and_batch(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def file(study: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the file of what was measured of the study's run: that replaying pays."""
     faster(monkeypatch)
-    folder = study.parent / "replays"
     run, spec = built(study)
-    with_replay(run, spec, folder, recorded)
-    (file,) = folder.iterdir()
+    with_replay(run, spec, study.parent / "replays", recorded)
+    (found,) = (study.parent / "replays").iterdir()
+    return found
+
+
+def test_what_was_measured_is_remembered_for_a_model_and_batch(
+    study: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     measured = json.loads(file.read_text())
     assert (measured["step_seconds"], measured["replayed_seconds"], measured["refused"]) == (1.0, 0.1, "")
     monkeypatch.setattr(replay, "_try_out", None)  # not tried again
     again, spec = built(study, "study.seeds=1")
-    assert with_replay(again, spec, folder, recorded).replay is not None
+    assert with_replay(again, spec, file.parent, recorded).replay is not None
     file.write_text(json.dumps({**measured, "replayed_seconds": 1.5}))
-    assert with_replay(again, spec, folder, recorded).replay is None
+    assert with_replay(again, spec, file.parent, recorded).replay is None
 
 
-def test_what_was_measured_a_while_ago_is_measured_again(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    faster(monkeypatch)
-    folder = study.parent / "replays"
+def test_what_was_measured_a_while_ago_is_measured_again(study: Path, file: Path) -> None:
     run, spec = built(study)
-    with_replay(run, spec, folder, recorded)
-    (file,) = folder.iterdir()
     file.write_text(json.dumps({"refused": "long ago"}))
-    assert with_replay(run, spec, folder, recorded).replay is None
+    assert with_replay(run, spec, file.parent, recorded).replay is None
     os.utime(file, (0, 0))
-    assert with_replay(run, spec, folder, recorded).replay is not None
+    assert with_replay(run, spec, file.parent, recorded).replay is not None
 
 
 def test_another_batch_size_is_measured_for_itself(study: Path) -> None:
