@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
 import pytest
 
@@ -139,9 +142,50 @@ def test_names_with_dollars_and_foreign_letters_are_drawn_as_they_are() -> None:
 
 
 def test_drawing_leaves_matplotlibs_settings_as_they_were() -> None:
+    import matplotlib as mpl  # not before: the tests of how it starts import this module
+
     before = dict(mpl.rcParams)
     drawing.encoded(figures.draw_loss(figures.loss_data(records())), "svg")
     assert dict(mpl.rcParams) == before
+
+
+def picture() -> str:
+    return drawing.encoded(figures.draw_loss(figures.loss_data(records())), "svg").decode()
+
+
+def in_a_process(folder: Path, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a process that works in a folder, with this environment besides."""
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("MPL")}
+    usual |= {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]), "HOME": str(folder)}
+    command = [sys.executable, "-c", f"import sys, test_figures as t\n{code}"]
+    return subprocess.run(command, cwd=folder, env=usual | environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("backend", ["module://not_installed.backend_inline", "Qt4Agg", "TkAgg"])
+def test_figures_are_the_same_whatever_backend_style_and_folder_the_user_has(backend: str, tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_text("backend: none\nlines.linewidth: 9\nno colon\nnot.a.key: 1\n")
+    (tmp_path / "taken").write_text("")
+    styles = tmp_path / ".config" / "matplotlib" / "stylelib"
+    styles.mkdir(parents=True)
+    (styles / "odd.mplstyle").write_bytes(b"\xff: \xff\n")
+    place = {} if backend == "TkAgg" else {"MPLCONFIGDIR": str(tmp_path / "taken")}
+    done = in_a_process(tmp_path, "sys.stdout.write(t.picture())", MPLBACKEND=backend, **place)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == picture()
+
+
+def test_a_backend_that_can_be_used_stays_the_users() -> None:
+    code = "t.picture(); import matplotlib, os; print(matplotlib.rcParams['backend'], os.environ['MPLBACKEND'])"
+    done = in_a_process(Path.cwd(), code, MPLBACKEND="svg")
+    assert (done.stdout, done.stderr) == ("svg svg\n", "")
+
+
+def test_a_matplotlibrc_that_does_not_read_is_told_with_what_helps(tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_bytes(b"lines.linewidth: \xff\n")
+    code = "from ablate.errors import InputError\ntry:\n  t.picture()\nexcept InputError as error:\n  print(error)"
+    done = in_a_process(tmp_path, code)
+    assert "matplotlib, which draws the figures, does not start: 'utf-8'" in done.stdout, done.stderr
+    assert "a file matplotlibrc that is damaged" in done.stdout
 
 
 def test_labels_move_apart_and_stay_in_order() -> None:
