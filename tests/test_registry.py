@@ -183,6 +183,53 @@ def test_settings_are_checked_by_the_component(load: Callable[..., Registry]) ->
             "@model('net')\nclass Net:\n  def __init__(self, shape): ...",
             r"model 'net': takes 1 positional parameters, and ablate passes 2",
         ),
+        *(
+            (
+                f"@scheduler('s'{steps})\ndef s(optimizer, horizon): ...",
+                rf"scheduler 's': {text}; write steps=\"epoch\"",
+            )
+            for steps, text in [
+                (", steps='step'", "steps = 'step' is not accepted"),
+                (", steps='batches'", "steps = 'batches' is not accepted"),
+                (", steps='Epoch'", "steps = 'Epoch' is not accepted"),
+                (", steps=2", "steps = 2 is not accepted"),
+                (", steps=['epoch']", r"steps = \['epoch'\] is not accepted"),
+                ("", "says when it steps"),
+            ]
+        ),
+        *(
+            (f"@augmentation({name})\ndef aug(): ...", rf"augmentation {name}: a name is lower-case letters and digits")
+            for name in ("None", "3", "b'aug'", "' '", "'a b'", "'aug '", "'AUG'", "'tv:aug'")
+        ),
+        *(
+            (f"@{kind}\ndef one(): ...", rf"{kind}: write @{kind}\(\"NAME\"{more}\), with a name in parentheses")
+            for kind, more in [
+                *((k, "") for k in ("dataset", "model", "augmentation", "optimizer")),
+                ("scheduler", ", .*"),
+            ]
+        ),
+        ("@model\nclass Net: ...", r"model: write @model\(\"NAME\"\), with a name in parentheses"),
+        (
+            "@augmentation('a')\ndef a(): ...\naugmentation('b')(a)\naugmentation(a)",
+            "augmentation: write @augmentation",
+        ),
+        ("@library\nclass Lib: ...", r"library: write @library\(\"KIND\", \"PREFIX\"\)"),
+        (
+            "@library('models', 'zoo')\nclass Zoo:\n  def names(self): ...\n  def component(self, name): ...",
+            r"library 'zoo': unknown kind 'models'; did you mean 'model'\?; accepts dataset, ",
+        ),
+        *(
+            (
+                f"@library('model', {prefix})\nclass Zoo:\n  def names(self): ...\n  def component(self, name): ...",
+                rf"library {prefix}: a prefix is lower-case letters and digits, .*, without the colon",
+            )
+            for prefix in ("'zoo:'", "'My Zoo'", "''", "None")
+        ),
+        (
+            "@library('model', 'zoo')\nclass Zoo:\n  def names(self): ...",
+            r"library 'zoo': a library is a class with the methods names\(\) and component\(name\)",
+        ),
+        ("@library('model', 'zoo')\ndef zoo(): ...", "library 'zoo': a library is a class"),
     ],
 )
 def test_a_broken_contract_is_told_with_file_and_line(load: Callable[..., Registry], code: str, text: str) -> None:
@@ -191,9 +238,40 @@ def test_a_broken_contract_is_told_with_file_and_line(load: Callable[..., Regist
         load(mine=code)
 
 
+@pytest.mark.parametrize("thing", ["functools.partial(int)", "'text'", "len"])
+def test_what_is_no_function_or_class_is_told(load: Callable[..., Registry], thing: str) -> None:
+    with pytest.raises(TypeError, match=r"augmentation 'a': a component is a function or a class, not "):
+        load(mine=f"import functools\naugmentation('a')({thing})")
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("return {}['x' and 1 / 0]", "raises ZeroDivisionError: division by zero"),
+        ("return None", "returns NoneType, not a Borrowed"),
+        ("return Borrowed(print, (), 'x', steps='batches')", "steps = 'batches' is not accepted; write steps="),
+    ],
+)
+def test_a_library_that_breaks_its_contract_is_told_with_file_and_line(
+    load: Callable[..., Registry], body: str, text: str
+) -> None:
+    registry = load(
+        mine=f"""
+        @library("scheduler", "zoo")
+        class Zoo:
+            def names(self):
+                return ["one"]
+            def component(self, name):
+                {body}
+        """
+    )
+    with pytest.raises(ComponentError, match=rf"^mine\.py:4: Zoo\.component\('one'\) {text}"):
+        registry.get("scheduler", "zoo:one")
+
+
 def test_a_library_that_cannot_be_made_is_told_with_file_and_line(load: Callable[..., Registry]) -> None:
     with pytest.raises(ComponentError, match=r"^mine\.py:3: model 'lib:': cannot be made: KeyError: 'home'"):
-        load(mine="@library('model', 'lib')\nclass Lib:\n  def __init__(self): {}['home']")
+        load(mine="@library('model', 'lib')\nclass Lib:\n  names = component = print\n  def __init__(self): {}['home']")
 
 
 def test_a_taken_name_is_told_with_both_places(load: Callable[..., Registry]) -> None:

@@ -1,0 +1,173 @@
+"""The decorators that mark components.
+
+Each checks what it was given and the factory's contract where that stands, and marks it; nothing is registered at
+import. What is not accepted is a `ComponentError` with file and line.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, get_args
+
+from ..errors import ComponentError, did_you_mean, listing
+from ..paths import shown
+from .contracts import KINDS, Kind, Library, Steps
+from .schema import settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+P = ParamSpec("P")
+R = TypeVar("R")
+LibraryType = TypeVar("LibraryType", bound=type[Library])
+
+# What `ablate` passes to a factory of each kind, by position, before the study's settings.
+POSITIONAL: Mapping[Kind, tuple[str, ...]] = {
+    "dataset": ("folder",),
+    "model": ("shape", "classes"),
+    "augmentation": (),
+    "optimizer": ("params",),
+    "scheduler": ("optimizer", "horizon"),
+}
+STEPS: tuple[str, ...] = get_args(Steps)
+_NAME = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
+_NAMING = "is lower-case letters and digits, joined by '-', '_' or '.', such as"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a decorator was given; the name of a library ends with a colon."""
+
+    kind: Kind
+    name: str
+    steps: Steps = "epoch"
+
+
+def dataset(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Register a dataset: `(folder: Path, *, settings) -> Source`. `folder` is ablate's data folder."""
+    return _marker(Mark("dataset", name))
+
+
+def model(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Register a model: `(shape: ImageShape, classes: int, *, settings) -> nn.Module` giving logits (B, classes)."""
+    return _marker(Mark("model", name))
+
+
+def augmentation(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Register an augmentation: `(*, settings) -> BatchTransform`, or a `MixingTransform`."""
+    return _marker(Mark("augmentation", name))
+
+
+def optimizer(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Register an optimizer: `(params, *, settings) -> torch.optim.Optimizer`."""
+    return _marker(Mark("optimizer", name))
+
+
+def scheduler(name: str, *, steps: Steps | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Register a scheduler: `(optimizer, horizon: Horizon, *, settings) -> LRScheduler`.
+
+    `steps`, which has to be given, says when it is stepped: after each "epoch" or after each "batch".
+    """
+    return _marker(Mark("scheduler", name, steps))  # type: ignore[arg-type]  # None is refused with file and line
+
+
+def library(kind: Kind, prefix: str = "") -> Callable[[LibraryType], LibraryType]:
+    """Register a whole library of components of one kind behind `prefix:`; the class follows `Library`."""
+    if isinstance(kind, type):
+        _refuse(kind, "library", 'write @library("KIND", "PREFIX"), with kind and prefix in parentheses')
+
+    def mark(cls: LibraryType) -> LibraryType:
+        wrong = ""
+        if kind not in KINDS:
+            wrong = f"unknown kind {kind!r}{did_you_mean(str(kind), KINDS)}; accepts {listing(KINDS)}"
+        elif not isinstance(prefix, str) or not _NAME.fullmatch(prefix):
+            wrong = f"a prefix {_NAMING} 'timm', without the colon"
+        elif not isinstance(cls, type) or not all(
+            callable(getattr(cls, name, None)) for name in ("names", "component")
+        ):
+            wrong = "a library is a class with the methods names() and component(name)"
+        if wrong:
+            _refuse(cls, f"library {prefix!r}", wrong)
+        _put_mark(cls, Mark(kind, f"{prefix}:"))
+        return cls
+
+    return mark
+
+
+def wrong_steps(steps: object) -> str:
+    """Say what is wrong with a scheduler's `steps`, or return an empty string."""
+    if isinstance(steps, str) and steps in STEPS:
+        return ""
+    given = "says when it steps" if steps is None else f"steps = {steps!r} is not accepted"
+    return f'{given}; write steps="epoch" (after each epoch) or steps="batch" (after each batch)'
+
+
+def _marker(mark: Mark) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    if callable(mark.name):  # the decorator stands there without parentheses
+        more = ', steps="epoch"' if mark.kind == "scheduler" else ""
+        _refuse(mark.name, mark.kind, f'write @{mark.kind}("NAME"{more}), with a name in parentheses')
+
+    def decorate(factory: Callable[P, R]) -> Callable[P, R]:
+        _check_contract(mark, factory)
+        _put_mark(factory, mark)
+        return factory
+
+    return decorate
+
+
+def _put_mark(thing: Any, mark: Mark) -> None:
+    thing.__ablate__ = (*vars(thing).get("__ablate__", ()), mark)
+
+
+def _check_contract(mark: Mark, factory: Any) -> None:
+    """Raise ComponentError, with file and line, where a decorator's values or a factory break the contract."""
+    what = f"{mark.kind} {mark.name!r}"
+    if not isinstance(mark.name, str) or not _NAME.fullmatch(mark.name):
+        _refuse(factory, what, f"a name {_NAMING} 'wide-resnet'")
+    if wrong := wrong_steps(mark.steps):
+        _refuse(factory, what, wrong)
+    if not (inspect.isfunction(factory) or inspect.isclass(factory)):
+        _refuse(factory, what, f"a component is a function or a class, not {type(factory).__name__}")
+    wanted = POSITIONAL[mark.kind]
+    form = f"def {factory.__name__}({', '.join([*wanted, '*', '...settings'])})"
+    parameters = list(inspect.signature(factory).parameters.values())
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
+        _refuse(
+            factory,
+            what,
+            f"*args and **kwargs hide the settings, which could not be checked; write each one out: {form}",
+        )
+    if len(positional) != len(wanted):
+        _refuse(
+            factory, what, f"takes {len(positional)} positional parameters, and ablate passes {len(wanted)}: {form}"
+        )
+    try:
+        settings_of(factory)
+    except TypeError as error:
+        _refuse(factory, what, str(error))
+
+
+def _refuse(thing: Any, what: str, wrong: str) -> NoReturn:
+    """Raise ComponentError about what a decorator was put on; what stands in no file is told by where it is loaded."""
+    text = f"{what}: {wrong}"
+    try:
+        place = f"{shown(inspect.getsourcefile(inspect.unwrap(thing)) or '')}:{line_of(thing)}: "
+    except TypeError:
+        raise TypeError(text) from None
+    raise ComponentError(place + text)
+
+
+@lru_cache(maxsize=1024)  # for a class its whole file is parsed
+def line_of(thing: Any) -> int:
+    """Return the line on which a function or class begins, with its decorators; 0 where it has none."""
+    code = getattr(inspect.unwrap(thing), "__code__", None)
+    if code is not None:
+        return int(code.co_firstlineno)
+    try:
+        return inspect.getsourcelines(thing)[1]
+    except (OSError, TypeError):
+        return 0
