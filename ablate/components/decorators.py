@@ -125,11 +125,12 @@ def _put_mark(thing: Any, mark: Mark) -> None:
 def _check_contract(mark: Mark, factory: Any) -> None:
     """Raise ComponentError, with file and line, where a decorator's values or a factory break the contract."""
     what = f"{mark.kind} {mark.name!r}"
+    written = inspect.isfunction(factory) or inspect.isclass(factory)
     if not isinstance(mark.name, str) or not _NAME.fullmatch(mark.name):
         _refuse(factory, what, f"a name {_NAMING} 'wide-resnet'")
     if wrong := wrong_steps(mark.steps):
         _refuse(factory, what, wrong)
-    if not (inspect.isfunction(factory) or inspect.isclass(factory)):
+    if not written:
         _refuse(factory, what, f"a component is a function or a class, not {type(factory).__name__}")
     wanted = POSITIONAL[mark.kind]
     form = f"def {factory.__name__}({', '.join([*wanted, '*', '...settings'])})"
