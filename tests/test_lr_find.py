@@ -366,7 +366,7 @@ def test_the_figure_has_a_log_axis_a_line_for_each_test_and_two_marks_on_each() 
 
 def test_a_report_draws_the_tests_and_names_each_seeds_rate(finding: Path) -> None:
     run(finding)
-    records = read_records(*find_study(Store(Path("ablate-store").resolve()), None, None))
+    records = read_records(*find_study(Store(Path("ablate-store").resolve()), "tiny", None))
     assert [(name, found.seed) for name, found in records.tested] == [("flipped", 0), ("flipped", 1)]
     baseline, flipped = report(records).sections
     assert baseline.found == ()
@@ -392,5 +392,5 @@ def test_a_report_of_a_study_that_finds_no_rate_is_as_before(study: Path) -> Non
 def test_a_report_outlives_a_record_that_does_not_read(finding: Path) -> None:
     run(finding)
     (folders(finding)["flipped", 0] / "lr_find.json").write_text("{")
-    records = read_records(*find_study(Store(Path("ablate-store").resolve()), None, None))
+    records = read_records(*find_study(Store(Path("ablate-store").resolve()), "tiny", None))
     assert [found.seed for _, found in records.tested] == [1]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ablate.commands.last import study_run_last
 from ablate.errors import InputError, StoreError
 from ablate.store import index, owner
 from ablate.store.files import commit_document, plain, read_committed, read_document, write_document
@@ -223,9 +224,8 @@ def record(study: Path, **changes: object) -> StudyRecord:
 def test_a_study_is_found_by_name_file_and_as_the_one_run_last(store: Store, study: Path) -> None:
     save(store, record(study), study)
     set_last(store, "tiny", pilot=False)
-    assert (
-        find_study(store, "tiny", None)[1] == find_study(store, str(study), None)[1] == find_study(store, None, None)[1]
-    )
+    found = study_run_last(store, "ablate report")[1]
+    assert find_study(store, "tiny", None)[1] == find_study(store, str(study), None)[1] == found
 
 
 def test_the_last_study_may_be_a_pilot(store: Store, study: Path) -> None:
@@ -233,7 +233,7 @@ def test_the_last_study_may_be_a_pilot(store: Store, study: Path) -> None:
     changes = Changes(pilot=True)
     save(store.pilot, record(study, changes=changes), study)
     set_last(store, "tiny", pilot=True)
-    home, found = find_study(store, None, None)
+    home, found = study_run_last(store, "ablate report", None)
     assert home.root == store.pilot.root
     assert found.changes.pilot
     with pytest.raises(InputError, match="no study of this name or file has been run"):
@@ -242,7 +242,7 @@ def test_the_last_study_may_be_a_pilot(store: Store, study: Path) -> None:
 
 def test_an_empty_store_says_how_to_begin(store: Store) -> None:
     with pytest.raises(InputError, match=r"no study has been run in this store\n  'ablate run STUDY.toml' runs one"):
-        find_study(store, None, None)
+        study_run_last(store, "ablate report")
 
 
 def test_a_study_not_in_the_store_names_the_nearest(store: Store, study: Path) -> None:

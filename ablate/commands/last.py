@@ -1,0 +1,78 @@
+"""The study run last: what a command means that names no study.
+
+A store may be somebody else's (an unpacked archive, a shared folder), and says itself which study was run last. Code
+runs only from where the user works or from what the user named, so only a file in the working folder is taken.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError, listing
+from ..paths import data_dir, shown
+from ..store.files import read_document
+from ..store.studies import find_study, list_studies
+from ..study.toml import read_study
+from .prepare import Options, same_store
+
+if TYPE_CHECKING:
+    from ..store.store import Store
+    from ..store.studies import StudyRecord
+
+
+def study_run_last(store: Store, command: str, pilot: bool | None = False) -> tuple[Store, StudyRecord]:
+    """Return the record of the study run last, and the store it is in (the pilot's for a pilot).
+
+    command: as in "ablate tune". pilot: True or False to choose; None for whichever was run last.
+    Raises InputError where its file is not where the user works, with the command that names it.
+    """
+    last = read_document(store.last_file)
+    if last is None or not str(last.get("study", "\0")).isprintable():
+        some = listing(record.name for record in list_studies(store))
+        raise InputError(
+            f"{shown(store.root)}: which study was run last is not known; name one: {some}"
+            if some
+            else f"{shown(store.root)}: no study has been run in this store\n"
+            "  'ablate run STUDY.toml' runs one; --store DIR names another store"
+        )
+    home, record = find_study(store, str(last["study"]), bool(last.get("pilot")) if pilot is None else pilot)
+    if not is_at_work(store, record.path):
+        raise InputError(
+            f"{shown(store.root)}: the study run last is '{record.name}', whose file is not in the working folder, "
+            f"or is in the store\n  a store may be somebody else's: name the study if you mean it: "
+            f"{_named(store, record, command)}"
+        )
+    return home, record
+
+
+def study_to_run_again(store: Store, command: str) -> StudyRecord:
+    """Return the record of the study run last, whose plugins a command may run, with the changes it was run with.
+
+    Raises InputError as `study_run_last`, and where the changes name plugins that are not where the user works.
+    """
+    _, record = study_run_last(store, command)
+    named = read_study(record.path).study.plugins
+    for plugin in read_study(record.path, record.changes).study.plugins:
+        if plugin not in named and not is_at_work(store, plugin):
+            raise InputError(
+                f"{shown(store.root)}: '{record.name}' was run last with {shown(plugin)}, which its file lacks\n"
+                "  a store may be somebody else's: name study and plugins if you mean them: "
+                f"{_named(store, record, command)}"
+            )
+    return record
+
+
+def is_at_work(store: Store, file: Path) -> bool:
+    """Tell whether a file is in the working folder or below it, and not in the store."""
+    place = file.resolve()
+    return place.is_relative_to(Path.cwd()) and not place.is_relative_to(store.root.resolve())
+
+
+def _named(store: Store, record: StudyRecord, command: str) -> str:
+    """Return the command that names the study, its changes with it."""
+    changes = "".join(f" --set {shlex.quote(setting)}" for setting in record.changes.settings)
+    changes = changes if command == "ablate tune" else ""
+    place = same_store(Options(record.path, store.root, data_dir()))
+    return f"{command} {shlex.quote(shown(record.path))}{changes}{place}"
