@@ -20,6 +20,7 @@ from ablate.cli import app
 from ablate.commands.plan import show_plan
 from ablate.commands.prepare import Options, prepare
 from ablate.commands.report import read_records
+from ablate.commands.run import record
 from ablate.commands.status import show_status
 from ablate.commands.store import CleanOptions, clean
 from ablate.errors import AblateError
@@ -27,7 +28,7 @@ from ablate.report import figures
 from ablate.report.content import report
 from ablate.store import store
 from ablate.store.care import RUN_FILES, Fault, check_store, mend
-from ablate.store.clean import KINDS
+from ablate.store.clean import KINDS, Cleaner
 from ablate.store.store import RunFolder, Store
 from ablate.store.studies import StudyRecord, damaged_studies, find_study, save_study, set_last
 from ablate.study.toml import Changes
@@ -151,6 +152,16 @@ def old(path: Path, text: str = "x") -> Path:
     path.write_text(text)
     os.utime(path, (time.time() - 86400,) * 2)
     return path
+
+
+def again(made: Made) -> None:
+    """Record the study as `ablate run` does before the first run."""
+    record(prepare(made.options))
+
+
+def unused(made: Made) -> set[str]:
+    """Return the keys of the runs that --unused would remove."""
+    return {waste.folder.name for waste in Cleaner(made.store, ["unused"]).find() if waste.folder}
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -586,7 +597,7 @@ def test_links_are_removed_as_links(made: Made, tmp_path: Path) -> None:
     assert not (made.store.root / "damaged").is_symlink()
     assert not (made.finished.path / ".run.json.0123abcd").is_symlink()
     assert not made.failed.path.exists()
-    assert linked.is_symlink()  # what is behind it may be a run
+    assert not linked.is_symlink()
 
 
 def test_what_was_moved_aside_goes_with_the_leftovers(made: Made) -> None:
@@ -609,6 +620,62 @@ def test_unused_runs_are_not_told_while_a_studys_record_does_not_read(made: Made
     assert done.exit_code == 1
     assert "which runs are unused cannot be told" in done.stderr
     assert made.finished.state() == "stored"
+
+
+def test_runs_of_a_variant_that_is_gone_are_unused_once_the_study_was_run_again(made: Made) -> None:
+    study = made.options.study
+    text = study.read_text()
+    study.write_text(text.partition("[[variant]]")[0])
+    assert unused(made) == set()  # run last with them, and the next run may be of another file
+    again(made)
+    assert unused(made) == {made.finished_too.path.name}
+    assert made.finished_too.state() == "stored"  # a dry run
+    study.write_text(text)
+    assert unused(made) == set()
+
+
+@pytest.mark.parametrize(
+    "change", [("lr = 1e-2", "lr = 2e-2"), ("seeds = 2", "seeds = [1]"), ("epochs = 2", "epochs = 3")]
+)
+def test_runs_that_a_change_of_the_study_left_behind_are_unused(made: Made, change: tuple[str, str]) -> None:
+    made.options.study.write_text(made.options.study.read_text().replace(*change))
+    again(made)
+    assert unused(made) == {made.finished.path.name, made.finished_too.path.name}
+
+
+def test_runs_of_an_older_source_are_unused(made: Made, study: Path) -> None:
+    plugin = Path("plugins/tiny.py")
+    plugin.write_text(plugin.read_text().replace("normal(0, 30", "normal(0, 31"))
+    again(made)
+    assert unused(made) == {made.finished.path.name, made.finished_too.path.name}
+
+
+def test_runs_of_a_study_with_another_name_now_are_unused_once_that_was_run(made: Made) -> None:
+    text = made.options.study.read_text()
+    made.options.study.write_text(text.replace('name = "tiny"', 'name = "other"').replace("epochs = 2", "epochs = 3"))
+    assert unused(made) == set()
+    again(made)
+    assert unused(made) == {made.finished.path.name, made.finished_too.path.name}
+
+
+def test_all_that_a_study_ever_named_stays_while_its_file_does_not_read(made: Made) -> None:
+    made.options.study.write_text(made.options.study.read_text().partition("[[variant]]")[0])
+    again(made)
+    made.options.study.write_text("[study")
+    assert unused(made) == set()
+
+
+def test_the_history_of_a_study_outlives_its_unused_runs(made: Made) -> None:
+    text = made.options.study.read_text()
+    made.options.study.write_text(text.partition("[[variant]]")[0])
+    again(made)
+    ablate("store", "clean", "--unused", "--yes")
+    assert not made.finished_too.path.exists()
+    assert made.finished.state() == "stored"
+    made.read(curves=True)
+    made.options.study.write_text(text)
+    states = {run["variant"]: run["state"] for run in document("plan", made.options.study)["runs"] if run["seed"] == 0}
+    assert states == {"baseline": "stored", "flipped": "new"}
 
 
 def test_a_foreign_file_outlives_its_failed_run(made: Made) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import ablate
 
-LOW = ["errors", "paths", "components", "study", "training", "store", "execute", "tune", "stats", "report"]
+LOW = ["errors", "paths", "files", "components", "study", "training", "store", "execute", "tune", "stats", "report"]
 ORDER = [*LOW, "console", "commands", "cli", "__main__"]
 PACKAGE = Path(ablate.__file__).parent
 

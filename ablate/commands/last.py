@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, listing
-from ..paths import data_dir, shown
+from ..paths import data_dir, shipped, shown
 from ..store.files import read_document
 from ..store.studies import find_study, list_studies
 from ..study.toml import read_study
@@ -65,9 +65,10 @@ def study_to_run_again(store: Store, command: str) -> StudyRecord:
 
 
 def is_at_work(store: Store, file: Path) -> bool:
-    """Tell whether a file is in the working folder or below it, and not in the store."""
+    """Tell whether a file is in the working folder or below it, and not in the store; or one that ships with ablate."""
     place = file.resolve()
-    return place.is_relative_to(Path.cwd()) and not place.is_relative_to(store.root.resolve())
+    near = place.is_relative_to(Path.cwd()) and not place.is_relative_to(store.root.resolve())
+    return near or place.is_relative_to(shipped("studies").resolve())
 
 
 def _named(store: Store, record: StudyRecord, command: str) -> str:
