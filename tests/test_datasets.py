@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import warnings
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,7 +27,7 @@ from ablate import DataFacts, ImageShape, Source, paths
 from ablate.components.contracts import facts_of
 from ablate.components.registry import Entry, marked
 from ablate.errors import DataError
-from ablate.training import imagefolder
+from ablate.training import imagedecode
 from ablate.training.download import Remote
 
 if TYPE_CHECKING:
@@ -89,6 +90,13 @@ def test_facts_of_a_known_dataset_need_no_disk(name: str, tmp_path: Path) -> Non
     facts = source(name, tmp_path / "absent").facts()
     assert len(facts.fingerprint) == 32
     assert not (tmp_path / "absent").exists()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_facts_count_every_image_in_its_class(name: str, tmp_path: Path) -> None:
+    facts = source(name, tmp_path).facts()
+    assert {split: sum(each) for split, each in facts.counts.items()} == facts.sizes
+    assert {len(each) for each in facts.counts.values()} == {facts.classes}
 
 
 def test_no_two_datasets_share_a_fingerprint(tmp_path: Path) -> None:
@@ -176,7 +184,7 @@ def test_cifar100_is_what_its_facts_promise(cifar100_folder: Path) -> None:
     splits = built.load()
     facts = facts_of(splits)
     assert built.facts() == DataFacts(
-        built.facts().fingerprint, facts.shape, facts.classes, train=facts.train, test=facts.test
+        built.facts().fingerprint, facts.shape, facts.classes, facts.train, facts.test, counts=facts.counts
     )
     assert all(split.images.flags.writeable and split.images.flags.c_contiguous for split in splits.values())
 
@@ -318,7 +326,7 @@ def test_an_image_folder_has_classes_by_name_and_all_its_splits(tree: Path) -> N
         "validation": [0, 1],
         "test": [0, 1],
     }
-    assert built.facts() == facts_of(splits)
+    assert built.facts() == replace(facts_of(splits), names=("cat", "dog"))
     assert (built.facts().shape, built.facts().classes, built.facts().validation) == (ImageShape(3, 8, 8), 2, 2)
 
 
@@ -331,26 +339,26 @@ def test_the_middle_of_the_longer_side_is_kept(tmp_path: Path) -> None:
     wide = np.zeros((16, 48, 3), np.uint8)
     wide[:, 16:32] = 255
     Image.fromarray(wide).save(tmp_path / "a.png")
-    assert imagefolder.decode(tmp_path / "a.png", 8)[:, :, 1:-1].min() == 255
+    assert imagedecode.decode(tmp_path / "a.png", 8)[:, :, 1:-1].min() == 255
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
 def test_every_kind_of_png_becomes_rgb_of_the_same_brightness(mode: str, tmp_path: Path) -> None:
     white = Image.fromarray(np.full((8, 8), 65535, np.uint16)) if mode == "I;16" else Image.new("L", (8, 8), 255)
     (white if mode == "I;16" else white.convert(mode)).save(tmp_path / "a.png")
-    assert imagefolder.decode(tmp_path / "a.png", 8).tolist() == np.full((3, 8, 8), 255).tolist()
+    assert imagedecode.decode(tmp_path / "a.png", 8).tolist() == np.full((3, 8, 8), 255).tolist()
 
 
 def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path: Path) -> None:
     Image.fromarray(np.full((8, 8), 100 * 257, np.uint16)).save(tmp_path / "a.png")
-    assert np.unique(imagefolder.decode(tmp_path / "a.png", 8)).tolist() == [100]
+    assert np.unique(imagedecode.decode(tmp_path / "a.png", 8)).tolist() == [100]
 
 
 def test_a_palette_with_transparency_does_not_warn(tmp_path: Path) -> None:
     image = Image.new("P", (8, 8), 1)
     image.putpalette([0, 0, 0, 9, 9, 9, 7, 7, 7])
     image.save(tmp_path / "a.png", transparency=b"\x10\x20\x30")
-    assert np.unique(imagefolder.decode(tmp_path / "a.png", 8)).tolist() == [9]
+    assert np.unique(imagedecode.decode(tmp_path / "a.png", 8)).tolist() == [9]
 
 
 def test_the_cameras_orientation_is_applied(tmp_path: Path) -> None:
@@ -359,7 +367,7 @@ def test_the_cameras_orientation_is_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
     Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
-    assert imagefolder.decode(tmp_path / "a.png", 8)[:, -1].min() == 255
+    assert imagedecode.decode(tmp_path / "a.png", 8)[:, -1].min() == 255
 
 
 def test_an_image_folder_is_decoded_once(tree: Path) -> None:
@@ -402,14 +410,12 @@ def test_several_processes_decode_once(tree: Path) -> None:
     assert len(kept) == 1
 
 
-def test_a_truncated_image_is_named_and_nothing_is_kept(tree: Path) -> None:
+def test_a_truncated_image_is_named_and_the_folder_stays_undecoded(tree: Path) -> None:
     file = tree / "test" / "dog" / "0.jpeg"
     file.write_bytes(file.read_bytes()[:-200])
-    with pytest.raises(
-        DataError, match=r"test/dog/0\.jpeg: cannot be decoded: (?i:.*truncated.*)\n  replace this file"
-    ):
+    with pytest.raises(DataError, match=r"test/dog/0\.jpeg: cannot be decoded: (?i:.*truncated.*)\n  replace them"):
         folder_source(tree).prepare()
-    assert list((tree.parent / "data").rglob("*.npy")) == []
+    assert folder_source(tree).pending() == f"9 images in {tree} to decode to 8 x 8"
 
 
 def test_a_file_that_is_no_image_is_named(tree: Path) -> None:
@@ -424,12 +430,13 @@ def test_other_files_and_hidden_ones_are_passed_over(tree: Path) -> None:
     assert folder_source(tree).facts().train == 5
 
 
-def test_a_damaged_cache_is_named(tree: Path) -> None:
-    folder_source(tree).prepare()
+def test_damaged_arrays_are_made_again(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = folder_source(tree).load()["train"].images.copy()
     (file,) = (tree.parent / "data").rglob("train-images.npy")
-    file.write_bytes(file.read_bytes()[:-1] + b"\0")
-    with pytest.raises(DataError, match="the decoded images are damaged\n  delete this folder"):
-        folder_source(tree).load()
+    np.save(file, np.roll(before, 1))
+    assert np.array_equal(folder_source(tree).load()["train"].images, before)
+    assert "the decoded images are damaged, and are decoded anew" in capsys.readouterr().err
+    assert np.array_equal(np.load(file), before)
 
 
 def test_a_killed_decoding_is_begun_again(tree: Path) -> None:
@@ -472,11 +479,14 @@ def _empty_test(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "text"),
     [
-        (_no_root, "pets is not a folder\n  accepts ROOT/train/CLASS"),
-        (_no_train, "pets has no folder 'train'; it holds test, training, val\n  accepts ROOT/train/CLASS"),
+        (_no_root, "pets is not a folder\n  accepts ROOT/train/CLASS/IMAGES"),
+        (
+            _no_train,
+            "pets has no folder 'train'; it holds test, training, val\n  test, training, val would be taken for",
+        ),
         (_one_class, "train has too few classes: cat\n"),
-        (_empty_class, r"train/bird holds no \.png, \.jpg, \.jpeg file"),
-        (_two_validations, "pets has both 'val' and 'validation'"),
+        (_empty_class, r"train/bird holds no image\n"),
+        (_two_validations, "pets has both 'val' and 'validation', each for validation\n  move one"),
         (_strange_class, "test has classes that train lacks: dogs\n  train has cat, dog"),
         (_empty_test, "test holds no image"),
     ],
@@ -494,12 +504,26 @@ def test_a_relative_root_starts_at_the_working_folder(tree: Path, monkeypatch: p
 
 def test_a_split_that_cannot_be_listed_is_named(tree: Path) -> None:
     (tree / "train" / "dog" / "9.png").symlink_to("gone")
-    with pytest.raises(DataError, match=r"9\.png: No such file or directory\n  name another folder with the dataset's"):
+    with pytest.raises(DataError, match=r"1 image cannot be read\n.*/9\.png: No such file or directory\n  replace"):
         folder_source(tree).pending()
 
 
-def test_the_decoded_images_need_a_data_folder(tree: Path) -> None:
+def test_decoded_images_go_to_the_users_cache_where_the_data_folder_cannot_be_written(tree: Path) -> None:
     (tree.parent / "data").write_text("a file")
+    folder_source(tree).prepare()
+    assert list(paths.arrays_dir().glob("image-folder/*/train-images.npy"))
+
+
+def test_decoded_images_never_go_among_the_photos(tree: Path) -> None:
+    for folder in (tree, tree / "train" / "cat"):
+        before = sorted(tree.rglob("*"))
+        source("image-folder", folder, root=str(tree), size=8).prepare()
+        assert sorted(tree.rglob("*")) == before
+
+
+def test_decoded_images_need_some_folder_that_can_be_written(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tree.parent / "data").write_text("a file")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tree.parent / "data"))
     with pytest.raises(DataError, match=r"data: .*\n  a file stands where a folder should be"):
         folder_source(tree).prepare()
 

@@ -1,0 +1,267 @@
+"""What stands in a folder of images: its classes, the images of each split, and what is left out and why.
+
+    ROOT/train/CLASS/**    the classes are the folders here, in the order of their names
+    ROOT/val, ROOT/test    optional, same classes; `validation` will do for `val`, and so will capitals
+or  ROOT/CLASS/**          where the study cuts its splits out of all images
+
+Folders inside a class's are looked into, and links are followed. Names may be bytes of any kind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..components.contracts import LeftOut
+from ..errors import DataError, listing, printable
+from .disk import on_disk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+LAYOUT = (
+    "accepts ROOT/train/CLASS/IMAGES, and beside train optionally val (or validation) and test; or ROOT/CLASS/IMAGES, "
+    "cut by the study\n  a relative root starts at the study file"
+)
+MOST_TOLD = 30
+_FOLDERS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
+_LIKE_SPLITS = {"training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation", "holdout"}
+_OF_SYSTEMS = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}
+# Of what Pillow opens: EPS is a program that Ghostscript would run, MPEG a film, the others it only recognizes.
+_NO_IMAGES = {"EPS", "MPEG", "BUFR", "GRIB", "HDF5", "WMF"}
+_CODECS = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}
+
+
+class File(NamedTuple):
+    """An image's file: where it is, its class, and a stamp that another content does not have."""
+
+    path: Path
+    label: int
+    stamp: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What stands in an image folder: its classes, the files of each split, and what is left out.
+
+    `digest` names the folder and its files, with their sizes, times of change and numbers on the disk.
+    """
+
+    classes: tuple[str, ...]
+    files: Mapping[str, Sequence[File]]
+    left_out: tuple[LeftOut, ...]
+    digest: str
+
+    @property
+    def count(self) -> int:
+        """Return the number of images in all splits."""
+        return sum(len(files) for files in self.files.values())
+
+
+def list_images(root: Path) -> Listing:
+    """List an image folder; raises DataError where its layout is not accepted, or files cannot be seen."""
+    with on_disk(root, "name another folder with the dataset's setting 'root'"):
+        if not root.is_dir():
+            raise DataError(f"image-folder: {_text(root)} is not a folder\n  {LAYOUT}")
+        found = _Found(root)
+        places = _split_folders(root, found)
+        classes = tuple(sorted(_subfolders(places["train"]), key=os.fsencode))
+        if len(classes) < 2:
+            raise DataError(
+                f"image-folder: {_text(places['train'])} has too few classes: {_names(classes) or 'none'}\n  {LAYOUT}"
+            )
+        files = {split: found.split(place, classes) for split, place in places.items()}
+    if found.unseen:
+        raise told_at_once(f"image-folder: {_text(root)}", "cannot be read", found.unseen)
+    for label, name in enumerate(classes):
+        if all(file.label != label for file in files["train"]):
+            place = places["train"] / name
+            inside = [each for each in found.left_out() if each.place == found.name(place)]
+            holds = f"; it holds {listing(f'{each.files:,} {each.why}' for each in inside)}" if inside else ""
+            raise DataError(f"image-folder: {_text(place)} holds no image{holds}\n  {LAYOUT}")
+    for split, inside_split in files.items():
+        if not inside_split:
+            raise DataError(f"image-folder: {_text(places[split])} holds no image\n  {LAYOUT}")
+    names = tuple(printable(name) for name in classes)
+    return Listing(names, files, tuple(found.left_out()), found.digest.hexdigest())
+
+
+def told_at_once(head: str, what: str, files: Mapping[str, str]) -> DataError:
+    """Return the error that names all files that something is wrong with. files: what it is, by file."""
+    lines = [f"{_text(name)}: {printable(why)}" for name, why in list(files.items())[:MOST_TOLD]]
+    more = [f"… and {len(files) - MOST_TOLD:,} more"] * (len(files) > MOST_TOLD)
+    count = f"{len(files):,} image{'s' * (len(files) != 1)} {what}"
+    return DataError("\n  ".join([f"{head}: {count}", *lines, *more, "replace them, or move them away"]))
+
+
+@lru_cache(maxsize=1)
+def suffixes() -> tuple[frozenset[str], frozenset[str]]:
+    """Return the suffixes of the images that Pillow reads, and of those that it could were it built with a codec."""
+    from PIL import Image, features
+
+    Image.init()
+    lacking = {kind for kind, codec in _CODECS.items() if not features.check(codec)}
+    opened = {
+        suffix: kind
+        for suffix, kind in Image.registered_extensions().items()
+        if (kind in Image.OPEN or kind == "MPO") and kind not in _NO_IMAGES
+    }
+    return (
+        frozenset(suffix for suffix, kind in opened.items() if kind not in lacking),
+        frozenset(suffix for suffix, kind in opened.items() if kind in lacking),
+    )
+
+
+@dataclass
+class _Found:
+    """What was found so far below a root: the digest of it, what is left out, and files that cannot be seen."""
+
+    root: Path
+    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    unseen: dict[str, str] = field(default_factory=dict)
+    _left: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.digest.update(os.fsencode(self.root) + b"\0")
+
+    def name(self, place: Path) -> str:
+        """Return what a place is called in what is told: its path below the root."""
+        return printable(place.relative_to(self.root).as_posix())
+
+    def leave_out(self, place: Path, why: str) -> None:
+        """Count a file, or a folder, that is left out of a place."""
+        self._left[self.name(place), why] += 1
+
+    def left_out(self) -> Iterator[LeftOut]:
+        """Yield what was left out, by place."""
+        return (LeftOut(place, why, count) for (place, why), count in sorted(self._left.items()))
+
+    def split(self, place: Path, classes: Sequence[str]) -> list[File]:
+        """List one split's images in order, and add them to the digest."""
+        strange = sorted(set(_subfolders(place)) - set(classes))
+        if strange:
+            raise DataError(
+                f"image-folder: {_text(place)} has classes that train lacks: {_names(strange)}\n"
+                f"  train has {_names(classes)}"
+            )
+        for entry in _entries(place):
+            if entry.name not in classes and _is_image(entry.name) and not _passed_over(entry.name):
+                self.leave_out(place, "in no class's folder")
+        files: list[File] = []
+        for label, name in enumerate(classes):
+            if (place / name).is_dir():
+                files += [File(path, label, stamp) for path, stamp in self._walk(place / name, place / name, ())]
+        for path, label, stamp in files:
+            self.digest.update(os.fsencode(path.relative_to(self.root)) + f"\0{label} {stamp}\0".encode())
+        return files
+
+    def _walk(self, folder: Path, top: Path, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[Path, str]]:
+        """Yield the images in a folder and the folders in it. above: the folders that it is in."""
+        here = _number(folder.stat())
+        if here in above:
+            self.leave_out(top, "link to a folder that it is in")
+            return
+        for entry in _entries(folder):
+            path = folder / entry.name
+            passed_over = _passed_over(entry.name)
+            if passed_over:
+                self.leave_out(top, passed_over)
+                continue
+            try:
+                status = entry.stat()
+            except OSError as error:  # such as a link to nothing
+                self._not_seen(path, top, error)
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                yield from self._walk(path, top, (*above, here))
+            elif not stat.S_ISREG(status.st_mode):
+                self.leave_out(top, "no regular file")
+            elif _is_image(entry.name):
+                yield path, _stamp(status)
+            else:
+                self.leave_out(top, _why_not(path.suffix))
+
+    def _not_seen(self, path: Path, top: Path, error: OSError) -> None:
+        if _is_image(path.name):
+            self.unseen[str(path)] = error.strerror or str(error)
+        else:
+            self.leave_out(top, _why_not(path.suffix))
+
+
+def _split_folders(root: Path, found: _Found) -> dict[str, Path]:
+    """Return the folder of each split; that of `train` is the root itself where it has folders of classes alone."""
+    folders = _subfolders(root)
+    present = {split: [n for n in folders if n.casefold() in names] for split, names in _FOLDERS.items()}
+    if not present["train"]:
+        beside = _names(sorted(entry.name for entry in _entries(root))) or "nothing"
+        odd = [name for name in folders if name.casefold() in _LIKE_SPLITS]
+        if odd or not folders:
+            hint = f"\n  {_names(odd)} would be taken for classes: rename them to train, val and test" if odd else ""
+            raise DataError(f"image-folder: {_text(root)} has no folder 'train'; it holds {beside}{hint}\n  {LAYOUT}")
+        return {"train": root}
+    for split, names in present.items():
+        if len(names) > 1:
+            raise DataError(
+                f"image-folder: {_text(root)} has both {' and '.join(map(repr, sorted(names)))}, each for {split}\n"
+                "  move one of them away"
+            )
+    splits = {split: root / names[0] for split, names in present.items() if names}
+    for name in folders:
+        if root / name not in splits.values():
+            found.leave_out(root / name, f"folder beside {splits['train'].name}")
+    return splits
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: os.fsencode(entry.name))
+
+
+def _subfolders(place: Path) -> list[str]:
+    return [entry.name for entry in _entries(place) if not _passed_over(entry.name) and entry.is_dir()]
+
+
+def _passed_over(name: str) -> str:
+    """Return why a file or folder is passed over whatever it is, or an empty string."""
+    if name.startswith("."):
+        return "hidden"
+    return "of the operating system" if name.casefold() in _OF_SYSTEMS else ""
+
+
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in suffixes()[0]
+
+
+def _why_not(suffix: str) -> str:
+    """Say why a file with this suffix is left out."""
+    suffix = printable(suffix.lower())
+    if suffix in suffixes()[1]:
+        return f"{suffix}, which the Pillow installed here lacks the codec for"
+    return suffix if 1 < len(suffix) <= 12 else "without a suffix that is known"
+
+
+def _stamp(status: os.stat_result) -> str:
+    """Return what tells a file's content from another one's.
+
+    The time of change is the system's own and cannot be set, as that of writing can be; the file's number notices
+    that folders of files made in the same moment have changed places.
+    """
+    return f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+
+
+def _number(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _names(names: Sequence[str]) -> str:
+    return printable(listing(names))
+
+
+def _text(path: Path | str) -> str:
+    return printable(str(path))
