@@ -462,6 +462,65 @@ def test_a_study_may_go_on_after_its_loss_diverged(study: Path) -> None:
     assert isinstance(events[-1], Finished)
 
 
+HUNGRY = """
+import torch
+
+from ablate import model
+
+
+class Hungry(torch.nn.Module):
+    def __init__(self, classes, room):
+        super().__init__()
+        self.room, self.head = room, torch.nn.LazyLinear(classes)
+
+    def forward(self, images):
+        if len(images) > self.room:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+        return self.head(images.flatten(1))
+
+
+@model("hungry")
+def hungry(shape, classes, *, room: int):
+    return Hungry(classes, room)
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (("baseline.batch_size=8",), r" in evaluation: hungry on batches of 12; take smaller images, or choose"),
+        (("baseline.batch_size=2",), r" in evaluation: hungry on batches of 12; take smaller images, or choose"),
+        (("baseline.batch_size=16",), r": hungry with batch_size 16; raise accumulate, .*, lower batch_size, or"),
+        (("baseline.batch_size=32", "baseline.accumulate=2"), r": hungry with batch_size 32 in 2 parts; raise accum"),
+    ],
+)
+def test_out_of_memory_says_where_and_what_to_lower(
+    study: Path, write: Write, monkeypatch: pytest.MonkeyPatch, settings: tuple[str, ...], reason: str
+) -> None:
+    monkeypatch.setattr("ablate.training.loop.FEW_PIXELS", 12 * 64)
+    write("plugins/hungry.py", HUNGRY)
+    use = 'baseline.model={ use = "hungry", room = 10 }'
+    todo = jobs(study, use, 'baseline.optimizer={ use = "sgd", lr = 0.1 }', *settings)
+    (failed,) = [e for e in run(Inline(), todo[:1]) if isinstance(e, Failed)]
+    assert failed.of_memory
+    assert re.match(f"out of memory{reason}", failed.reason)
+
+
+def test_lowering_the_batch_is_advised_where_evaluation_follows_it(
+    study: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ablate.training.loop.FEW_PIXELS", 64)
+    # In evaluation mode alone, as where a model keeps less in training.
+    write("plugins/hungry.py", HUNGRY.replace("if len", "if not self.training and len"))
+    use = 'baseline.model={ use = "hungry", room = 10 }'
+    todo = jobs(study, use, 'baseline.optimizer={ use = "sgd", lr = 0.1 }')
+    (failed,) = [e for e in run(Inline(), todo[:1]) if isinstance(e, Failed)]
+    assert failed.reason == (
+        "out of memory in evaluation: hungry on batches of 16; lower batch_size or raise accumulate, or choose a "
+        "smaller model"
+    )
+
+
 ONCE = """
 import os
 import signal

@@ -86,7 +86,9 @@ def test_bf16_is_near_fp32(study: Path, model: str) -> None:
 
 
 def test_a_batch_in_parts_takes_the_step_of_the_whole_batch(study: Path) -> None:
-    settings = ('baseline.model={ use = "simple-cnn", width = 4 }', OPTIMIZER)
+    """With the same crops, and the same images mixed, although only the whole batch is drawn for."""
+    drawn = 'baseline.augmentation=[{ use = "random-crop", padding = 2 }, { use = "flip" }, { use = "mixup" }]'
+    settings = ('baseline.model={ use = "simple-cnn", width = 4 }', OPTIMIZER, drawn)
     whole, parts = built(study, *settings), built(study, *settings, "baseline.accumulate=3")
     assert train_epoch(parts, begin_epoch(parts)) == pytest.approx(train_epoch(whole, begin_epoch(whole)), rel=1e-5)
     for found, wanted in zip(parts.model.parameters(), whole.model.parameters(), strict=True):

@@ -17,7 +17,7 @@ from ablate.study.settle import settle
 from ablate.study.spec import Limits, RunSpec, Splits
 from ablate.study.toml import Changes, read_study
 from ablate.training.data import Images, cut_rows, load_data
-from ablate.training.loop import check_logits, evaluate, steps_per_epoch
+from ablate.training.loop import check_logits, evaluate, evaluation_batch, steps_per_epoch
 from ablate.training.machine import Machine, cores, default_jobs, pick_device
 from ablate.training.run import rehearse, train_run
 from ablate.training.streams import stream_seed
@@ -242,18 +242,118 @@ def test_a_wrong_output_is_told(logits: object, text: str) -> None:
         check_logits(logits, 2, 10)
 
 
-def test_evaluation_is_the_mean_over_images_not_over_batches(study: Path) -> None:
+def test_evaluation_is_the_mean_over_images_not_over_batches(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     specs, registry = planned(study)
-    from ablate.training import loop
     from ablate.training.build import build, load
 
     run = build(specs[0], registry, load(specs[0], registry, Path("data"), torch.device("cpu")))
     whole = evaluate(run, run.data.test or run.data.train)
-    before, loop.EVALUATION_BATCH = loop.EVALUATION_BATCH, 5
-    try:
-        assert evaluate(run, run.data.test or run.data.train) == pytest.approx(whole)
-    finally:
-        loop.EVALUATION_BATCH = before
+    monkeypatch.setattr("ablate.training.loop.MOST_EVALUATED", 5)
+    assert evaluate(run, run.data.test or run.data.train) == pytest.approx(whole)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "accumulate", "side", "images"),
+    [
+        (8, 1, 224, 8),  # what a training step takes at once
+        (64, 4, 224, 16),
+        (65, 4, 224, 17),
+        (8, 8, 224, 2),
+        (1, 1, 224, 2),  # so few pixels are taken in any case
+        (1, 1, 1000, 1),
+        (8, 1, 32, 128),
+        (256, 1, 32, 256),
+        (1024, 1, 32, 500),
+        (8, 1, 8, 500),
+    ],
+)
+def test_evaluation_takes_no_more_images_at_once_than_a_training_step(
+    batch_size: int, accumulate: int, side: int, images: int
+) -> None:
+    assert evaluation_batch(batch_size, accumulate, side * side) == images
+
+
+SIZES = """
+from pathlib import Path
+
+import torch
+
+from ablate import model
+
+
+class Sizes(torch.nn.Module):
+    def __init__(self, classes, file):
+        super().__init__()
+        self.file, self.head = Path(file), torch.nn.LazyLinear(classes)
+
+    def forward(self, images):
+        with self.file.open("a") as file:
+            file.write(f"{'trains on' if self.training else 'evaluates'} {len(images)}\\n")
+        return self.head(images.flatten(1))
+
+
+@model("sizes")
+def sizes(shape, classes, *, file: str):
+    return Sizes(classes, file)
+"""
+
+
+def seen(study: Path, write: Write, *settings: str, rehearsal: bool = False) -> list[str]:
+    """Return the batches that a model sees in a run of one epoch, or in its rehearsal, each kind once."""
+    write("plugins/sizes.py", SIZES)
+    file = study.parent / "sizes"
+    file.unlink(missing_ok=True)
+    use = f'baseline.model={{ use = "sizes", file = "{file}" }}'
+    specs, registry = planned(
+        study, use, "baseline.epochs=1", 'baseline.optimizer={ use = "sgd", lr = 0.1 }', *settings
+    )
+    machine = Machine(Path("data"), "cpu", 1)
+    if rehearsal:
+        rehearse(specs[0], registry, machine)
+    else:
+        train_run(specs[0], registry, machine, Notes(), Limits())
+    return list(dict.fromkeys(file.read_text().splitlines()))
+
+
+def test_a_run_evaluates_no_more_images_at_once_than_it_trains_on(
+    study: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ablate.training.loop.FEW_PIXELS", 1)
+    batches = seen(study, write, "baseline.batch_size=6")
+    assert batches == ["evaluates 2", "evaluates 1", "trains on 6", "evaluates 6", "evaluates 4"]  # 16 = 6 + 6 + 4
+
+
+def test_a_rehearsal_evaluates_as_many_images_at_once_as_a_run(study: Path, write: Write) -> None:
+    assert seen(study, write, rehearsal=True) == ["evaluates 2", "trains on 4", "evaluates 16", "evaluates 1"]
+
+
+@pytest.mark.parametrize(
+    ("accumulate", "batches"),
+    [
+        (4, ["trains on 4"]),
+        (5, ["trains on 4", "trains on 3"]),
+        (8, ["trains on 2"]),
+        (16, ["trains on 2"]),
+    ],
+)
+def test_no_part_of_a_batch_is_a_single_image(study: Path, write: Write, accumulate: int, batches: list[str]) -> None:
+    found = seen(study, write, f"baseline.accumulate={accumulate}")
+    assert [one for one in found if "trains" in one] == batches
+
+
+def test_no_part_of_a_last_batch_is_a_single_image(study: Path, write: Write) -> None:
+    found = seen(study, write, "baseline.accumulate=2", "baseline.dataset.train=35")  # 16 + 16 + 3
+    assert [one for one in found if "trains" in one] == ["trains on 8", "trains on 3"]
+
+
+def test_a_rehearsal_takes_parts_that_training_has(study: Path, write: Write) -> None:
+    found = seen(study, write, "baseline.accumulate=4", rehearsal=True)
+    assert [one for one in found if "trains" in one] == ["trains on 2"]
+
+
+def test_a_rehearsal_of_single_images_trains_on_single_images(study: Path, write: Write) -> None:
+    found = seen(study, write, "baseline.batch_size=1", rehearsal=True)
+    assert [one for one in found if "trains" in one] == ["trains on 1"]
 
 
 def test_splits_share_no_image_and_lose_none() -> None:

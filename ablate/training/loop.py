@@ -29,7 +29,12 @@ if TYPE_CHECKING:
     from .data import Data, Images
     from .replay import Replay
 
-EVALUATION_BATCH = 500
+MOST_EVALUATED = 500
+"""Images that evaluation takes at a time at most; more are not faster."""
+FEW_PIXELS = 128 * 32 * 32
+"""In an evaluation batch, so few that they are taken at once however small the training batches are."""
+IN_EVALUATION = "in evaluation"
+"""Noted on what evaluation raises."""
 
 
 @dataclass(frozen=True)
@@ -123,20 +128,29 @@ def train_epoch(run: Ingredients, epoch: Epoch, on_step: Callable[[Epoch], None]
 
 def train_step(run: Ingredients, batch: Tensor) -> Tensor:
     """Take one optimizer step on these training images (B,) and return their mean loss, which stays on the device."""
-    train = run.data.train
     total = torch.zeros((), device=run.data.mean.device)
     run.optimizer.zero_grad(set_to_none=True)
+    images, labels = run.data.train.take(batch)
+    # Of the whole batch, so that parts change neither crops nor which images are mixed.
+    images, mixes = augment(images, run.transforms, run.noise)
+    wanted = targets(labels, mixes, run.classes)
     # In parts, for less memory: each counts by its share of the batch.
-    for part in batch.chunk(run.accumulate):
-        images, labels = train.take(part)
-        images, mixes = augment(images, run.transforms, run.noise)
-        wanted = targets(labels, mixes, run.classes)
-        replayed = run.replay(images, wanted) if run.replay else None
-        total += descend(run, images, wanted, len(part) / len(batch)) if replayed is None else replayed
+    parts = parts_of(len(batch), run.accumulate)
+    for some, theirs in zip(images.tensor_split(parts), wanted.tensor_split(parts), strict=True):
+        replayed = run.replay(some, theirs) if run.replay else None
+        total += descend(run, some, theirs, len(some) / len(batch)) if replayed is None else replayed
     if run.clip_norm:
         clip_grad_norm_(run.model.parameters(), run.clip_norm)
     run.optimizer.step()
     return total
+
+
+def parts_of(images: int, accumulate: int) -> int:
+    """Return in how many parts a batch is taken, equal to one image: none is a single one, unless the batch is.
+
+    As for a last batch, batch normalisation has no variance to divide by there.
+    """
+    return max(1, min(accumulate, images // 2))
 
 
 def descend(run: Ingredients, images: Tensor, wanted: Tensor, share: float = 1.0) -> Tensor:
@@ -167,6 +181,16 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
+def evaluation_batch(batch_size: int, accumulate: int, pixels: int) -> int:
+    """Return how many images evaluation takes at a time: no more than a training step does at once, or FEW_PIXELS.
+
+    So it takes no more memory either: a training step keeps what all layers give, and evaluation what a few do.
+    From the recipe alone, since the same images in other batches give other last bits. pixels: of one image.
+    """
+    at_once = -(-batch_size // parts_of(batch_size, accumulate))
+    return min(MOST_EVALUATED, max(at_once, FEW_PIXELS // pixels, 1))
+
+
 @torch.inference_mode()
 def evaluate(run: Ingredients, images: Images, on_batch: Callable[[], None] = lambda: None) -> tuple[float, float]:
     """Return the mean cross-entropy and the accuracy (a fraction) over a split, without augmentation.
@@ -177,13 +201,18 @@ def evaluate(run: Ingredients, images: Images, on_batch: Callable[[], None] = la
     device = run.data.mean.device
     loss = torch.zeros((), device=device)
     right = torch.zeros((), device=device, dtype=torch.int64)
-    for rows in torch.arange(len(images), device=images.place).split(EVALUATION_BATCH):  # type: ignore[no-untyped-call]
-        on_batch()
-        batch, labels = images.take(rows)
-        with autocast(run.precision, device):
-            logits = exact(model(normalised(in_floats(batch), run.data)))
-        loss += cross_entropy(logits, labels, reduction="sum")
-        right += (logits.argmax(1) == labels).sum()
+    size = evaluation_batch(run.batch_size, run.accumulate, images.images[0, 0].numel())
+    try:
+        for rows in torch.arange(len(images), device=images.place).split(size):  # type: ignore[no-untyped-call]
+            on_batch()
+            batch, labels = images.take(rows)
+            with autocast(run.precision, device):
+                logits = exact(model(normalised(in_floats(batch), run.data)))
+            loss += cross_entropy(logits, labels, reduction="sum")
+            right += (logits.argmax(1) == labels).sum()
+    except RuntimeError as error:
+        error.add_note(IN_EVALUATION)
+        raise
     return loss.item() / len(images), right.item() / len(images)
 
 

@@ -20,7 +20,7 @@ from .build import build, load
 from .checkpoint import State, capture, restore, state_bytes, weights_digest
 from .data import Data, Images
 from .find import find_lr
-from .loop import Epoch, Ingredients, begin_epoch, evaluate, steps_per_epoch, train_epoch
+from .loop import Epoch, Ingredients, begin_epoch, evaluate, evaluation_batch, steps_per_epoch, train_epoch
 from .machine import Machine, environment, pick_device
 from .replay import with_replay
 from .taps import dead_weights
@@ -37,6 +37,8 @@ RECORDING_SINCE = Version("2.15")
 """The version of torch that recording was written for; in earlier ones one that fails can spoil what comes after."""
 REPEATED = ("model", "augmentation", "optimizer")
 """Kinds of components whose steps are taken for trial, or whose tensors a recording holds."""
+REHEARSED = 4
+"""Images that a rehearsal trains on."""
 KEEP_SECONDS = 1.0
 """Epochs that take less than this share a checkpoint: writing one after each would take longer than it could save."""
 Record = dict[str, Any]
@@ -166,21 +168,30 @@ def _find(spec: RunSpec, registry: Registry, data: Data, recorder: Recorder) -> 
 
 
 def rehearse(spec: RunSpec, registry: Registry, machine: Machine) -> int:
-    """Build a run and take one step on made-up images: what would fail at once fails here, before any run starts.
+    """Build a run, take a step and evaluate a batch, on made-up images: what would fail fails before any run starts.
 
     Returns about how many bytes the run's state takes, without the order of its images.
     """
     device = pick_device(machine.device)
-    dataset = spec.identity["dataset"]
-    count = min(4, spec.recipe.batch_size + 1)
-    labels = torch.arange(count, device=device) % dataset["classes"]
-    images = Images(torch.randint(0, 256, (count, *dataset["shape"]), dtype=torch.uint8, device=device), labels)
-    half = torch.full((1, dataset["shape"][0], 1, 1), 0.5, device=device)
-    run = build(spec, registry, Data(images, None, images, half, half))
-    train_epoch(replace(run, batch_size=count), begin_epoch(run))
-    evaluate(run, images)
-    dead_weights(run.model, dataset["shape"])
+    run = build(spec, registry, _made_up(spec, device))
+    train_epoch(replace(run, batch_size=min(REHEARSED, run.batch_size)), begin_epoch(run))
+    evaluate(run, run.data.test or run.data.train)
+    dead_weights(run.model, spec.identity["dataset"]["shape"])
     return state_bytes(run)
+
+
+def _made_up(spec: RunSpec, device: torch.device) -> Data:
+    """Return data of a run's form: a few images to train on, and as many to evaluate as it does at a time."""
+    dataset, recipe = spec.identity["dataset"], spec.recipe
+    size = evaluation_batch(recipe.batch_size, recipe.accumulate, math.prod(dataset["shape"][1:]))
+    evaluated = max(abs(recipe.splits.test or 0), abs(recipe.splits.validation or 0), 1)
+
+    def images(count: int) -> Images:
+        pixels = torch.randint(0, 256, (count, *dataset["shape"]), dtype=torch.uint8, device=device)
+        return Images(pixels, torch.arange(count, device=device) % dataset["classes"])
+
+    half = torch.full((1, dataset["shape"][0], 1, 1), 0.5, device=device)
+    return Data(images(min(REHEARSED, recipe.batch_size + 1)), None, images(min(size, evaluated)), half, half)
 
 
 class _Trainer:
