@@ -3,8 +3,8 @@
     ABLATE_DATA_DIR=... python benchmarks/evaluation.py --rounds 5
 
 A tutorial's loop (PIL images turned to tensors in two workers, batches of 128, no autocast) against ablate's (pixels
-in memory, batches as large as training's, under inference mode), with the same models, each in a process of its own, ablate's with the
-settings that `ablate run` gives it.
+in memory, batches as large as training's, under inference mode), with the same models, each in a process of its own,
+ablate's with the settings that `ablate run` gives it.
 """
 
 from __future__ import annotations
