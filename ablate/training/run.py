@@ -184,7 +184,7 @@ def _made_up(spec: RunSpec, device: torch.device) -> Data:
     """Return data of a run's form: a few images to train on, and as many to evaluate as it does at a time."""
     dataset, recipe = spec.identity["dataset"], spec.recipe
     size = evaluation_batch(recipe.batch_size, recipe.accumulate, math.prod(dataset["shape"][1:]))
-    evaluated = max(abs(recipe.splits.test or 0), abs(recipe.splits.validation or 0), 1)
+    evaluated = max(abs(int(recipe.splits.test or 0)), abs(int(recipe.splits.validation or 0)), 1)
 
     def images(count: int) -> Images:
         pixels = torch.randint(0, 256, (count, *dataset["shape"]), dtype=torch.uint8, device=device)
