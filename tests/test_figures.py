@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ablate.report import drawing, figures
+from ablate.report import drawing, figures, labels
 from ablate.report.content import Records
 from ablate.study.spec import Choice, Recipe, Study, Variant
 
@@ -107,6 +107,42 @@ def test_the_learning_rate_needs_a_log_scale_only_where_it_spans_far(lowest: flo
     assert ("log scale" in data.caption) is log
 
 
+def test_a_caption_tells_runs_without_finite_values_from_those_that_are_not_done() -> None:
+    made = records({"first": 3, "second": 3, "third": 3, "fourth": 3}, failed=(("second", 0), ("second", 1)))
+    made.history.loc[made.history["variant"] == "third", "test/accuracy"] = math.nan
+    late = (made.history["variant"] == "fourth") & (made.history["epoch"] > 1) & (made.history["seed"] == 1)
+    made.history.loc[late, "test/accuracy"] = math.nan
+    data = figures.accuracy_data(made)
+    assert [curve.epochs[-1] for curve in data.curves] == [3, 1]
+    for told in (
+        "Not drawn, for want of a run that is done: second.",
+        "Not drawn, for want of epochs with finite values: third.",
+        "Ends early, where a seed has no finite value any more: fourth.",
+    ):
+        assert told in data.caption
+    made.history["test/accuracy"] = math.nan
+    assert figures.accuracy_data(made).absent.startswith("No run that is done has epochs with a finite value")
+
+
+def test_no_two_variants_look_alike_and_the_baselines_colour_is_its_own() -> None:
+    looks = [(drawing.colour_of(i), drawing.marker_of(i)) for i in range(60)]
+    assert len(set(looks)) == 60
+    assert [colour for colour, _ in looks].count(drawing.COLOURS[0]) == 1
+    made = records({f"variant {i}": 12 for i in range(9)}, seeds=1)
+    axes = figures.draw_loss(figures.loss_data(made)).axes[0]
+    along = [line for line in axes.lines if line.get_linestyle() == "None"]
+    assert [(line.get_color(), line.get_marker()) for line in along[:2]] == looks[7:9]
+
+
+def test_names_that_begin_alike_are_not_shortened_to_the_same() -> None:
+    names = ["one long name that goes on and ends in a", "one long name that goes on and ends in b", "short"]
+    short = labels.short_names(names)
+    assert [short[name] for name in names] == ["one long nam…nd ends in a", "one long nam…nd ends in b", "short"]
+    middle = [f"the same at the beginning {i} and the same at the end" for i in range(3)]
+    assert len(set(labels.short_names(middle).values())) == 3
+    assert max(map(len, labels.short_names(middle).values())) <= 26
+
+
 def test_the_caption_says_what_the_shade_is() -> None:
     assert "lowest seed to the highest" in figures.loss_data(records()).caption
     assert "One seed each" in figures.loss_data(records(seeds=1)).caption
@@ -189,6 +225,6 @@ def test_a_matplotlibrc_that_does_not_read_is_told_with_what_helps(tmp_path: Pat
 
 
 def test_labels_move_apart_and_stay_in_order() -> None:
-    places = drawing.spread([0.0, 1.0, 2.0, 50.0], gap=10.0)
+    places = labels.spread([0.0, 1.0, 2.0, 50.0], gap=10.0)
     assert places == pytest.approx([-9.0, 1.0, 11.0, 50.0])
-    assert drawing.spread([], gap=10.0) == []
+    assert labels.spread([], gap=10.0) == []

@@ -217,7 +217,49 @@ def test_runs_without_a_result_are_counted_and_listed_with_their_reasons() -> No
     ]
     found = made.sections[1].comparison
     assert found is not None
-    assert found.cautions[0] == "Only one of the two has a result for seed 1, which is left out."
+    assert found.cautions[0] == "Left out, since not both have a finite result: seed 1."
+
+
+def test_accuracies_that_are_absent_are_not_told_as_runs_that_are_missing() -> None:
+    made = records()
+    made.runs.loc[made.runs["variant"] == "Phase 3", "test/accuracy"] = [0.4, math.nan, 0.4]
+    told = report(made)
+    assert told.table.rows[1].cells[3:5] == ("–", "–")
+    assert told.table.notes[0].startswith("Our numbers are means over 3 seeds")
+    assert "– stands for a number that is absent or not finite, for one seed or more." in told.table.notes
+    found = told.sections[1].comparison
+    assert found is not None
+    assert found.cautions[0] == "Left out, since not both have a finite result: seed 1."
+    made.runs["test/accuracy"] = math.nan
+    assert "No run has a result yet." not in report(made).table.notes
+
+
+def test_an_interval_ends_where_an_accuracy_does_and_the_note_says_so() -> None:
+    made = records()
+    made.runs.loc[made.runs["variant"] == "Phase 3", "test/accuracy"] = [0.99, 1.0, 0.9]
+    told = report(made).table
+    assert told.rows[1].cells[4].replace("\xa0", " ") == "82.7 to 100.0"
+    cut = (
+        "95 % coverage; it is cut off where it would leave what an accuracy (0 to 100 %) or a loss (0 and more) can be."
+    )
+    assert told.notes[0].replace("\xa0", " ").endswith(cut)
+    assert report(records()).table.notes[0].endswith("coverage.")
+
+
+def test_a_difference_of_accuracies_is_at_most_100_points() -> None:
+    made = records()
+    made.runs.loc[made.runs["variant"] == "Phase 1", "test/accuracy"] = [0.0, 0.0, 0.3]
+    made.runs.loc[made.runs["variant"] == "Phase 3", "test/accuracy"] = [1.0, 0.8, 1.0]
+    found = report(made).sections[1].comparison
+    assert found is not None
+    assert found.interval.endswith("to\xa0+100.0")
+    assert "The interval is cut off at 100\xa0points, the most that two accuracies differ by." in found.cautions
+
+
+def test_a_pilots_training_time_counts_a_shared_run_once() -> None:
+    made = records(phases(pilot=True, seeds=(0,)))
+    made.runs["key"] = ["a", "a", "b"]
+    assert {fact.label: fact.value for fact in report(made).making}["training time"] == "3\xa0min"
 
 
 def test_a_complete_study_has_no_column_of_runs() -> None:
@@ -277,6 +319,15 @@ def parsed(page: str) -> Tags:
     tags.close()
     assert tags.open == []
     return tags
+
+
+def test_a_number_that_is_not_finite_is_a_dash_in_latex_and_empty_in_csv(tmp_path: Path) -> None:
+    made = records()
+    made.runs.loc[made.runs["variant"] == "Phase 3", "test/accuracy"] = math.nan
+    page, runs, _ = render(made, ["tex", "csv"], tmp_path)
+    assert "& – & – & 54.68" in page.read_text()
+    assert "nan" not in page.read_text() + runs.read_text()
+    assert pd.read_csv(runs)["test/accuracy"].isna().sum() == 3
 
 
 def hostile(text: str = HOSTILE, *, results: bool = True) -> Records:

@@ -551,13 +551,62 @@ def test_the_points_have_their_place_state_and_distance_from_the_best() -> None:
     assert "Hollow circles are pruned." in data.caption
 
 
+def test_a_tuned_variant_is_compared_with_the_tuned_baseline_too() -> None:
+    results = {
+        "Phase 1": [0.5, 0.5, 0.6], "Phase 2": [0.55, 0.56, 0.66],
+        "Phase 1 (tuned)": [0.6, 0.61, 0.69], "Phase 2 (tuned)": [0.61, 0.62, 0.72],
+    }  # fmt: skip
+    told = {section.name: section for section in report(records(study(TWO), results)).sections}
+    fair, own = told["Phase 2 (tuned)"].fair, told["Phase 2 (tuned)"].comparison
+    assert fair is not None
+    assert own is not None
+    assert (fair.reference, plain(fair.difference)) == ("Phase 1 (tuned)", "+1.7 points")
+    assert [fact.value for fact in fair.per_seed] == ["+1.00", "+1.00", "+3.00"]
+    assert fair.cautions == ("Both have the best settings that tuning found for each.",)
+    assert own.reference == "Phase 2"
+    assert told["Phase 1 (tuned)"].fair is told["Phase 2"].fair is None
+
+
+def test_a_baseline_whose_own_settings_were_best_is_its_tuned_side() -> None:
+    best = tuning("Phase 1", [0.9, 0.5, 0.4])
+    results = {name: [0.5, 0.5, 0.6] for name in (*TWO, "Phase 2 (tuned)")}
+    made = records(study(TWO, tuned=("Phase 2",)), results, (best, tuning("Phase 2", FLAT)))
+    fair = report(made).sections[2].fair
+    assert fair is not None
+    assert fair.reference == "Phase 1"
+    assert "Tuning found nothing better for Phase 1 than its own settings." in fair.cautions
+    assert report(records(study(TWO, tuned=("Phase 2",)), results)).sections[2].fair is None
+
+
+def test_both_comparisons_of_a_tuned_variant_are_told(tmp_path: Path) -> None:
+    html, markdown = render(realistic(), ["html", "md"], tmp_path)
+    assert "<h4>Test accuracy against Phase 1 (tuned)</h4>" in html.read_text()
+    assert "<h4>Test accuracy against Phase 2</h4>" in html.read_text()
+    assert "in test accuracy against Phase 1 (tuned)" in markdown.read_text()
+
+
+def test_the_caption_speaks_of_the_order_of_what_it_shows() -> None:
+    rising, flat = [0.1, 0.2, 0.6, 0.6], [0.3, 0.3, 0.5, 0.5]
+    made = records(study(TWO, tuned=()), tunings=(tuning("Phase 1", rising), tuning("Phase 2", flat)))
+    assert "Rings mark where the expected order" in figures_budget.budget_data(made).caption
+    late, early = [0.1, 0.6, 0.6, 0.6], [0.5, 0.1, 0.1, 0.1]
+    made = records(study(TWO, tuned=()), tunings=(tuning("Phase 1", late), tuning("Phase 2", early)))
+    caption = figures_budget.budget_data(made).caption
+    assert "On the right the order of the variants is the same" in caption
+    assert "on the left it changed as the trials came" in caption
+    alone = records(study(TWO, tuned=()), tunings=(tuning("Phase 1", [0.4]),))
+    data = figures_budget.budget_data(alone)
+    assert "order of the variants" not in data.caption
+    assert "after 1 trial." in data.alt
+
+
 def test_a_default_that_the_component_has_is_not_drawn_and_the_caption_says_so() -> None:
     own = dataclasses.replace(trial(0, 0.4), settings={"optimizer.lr": 0.1, "optimizer.weight_decay": None})
     data = figures_settings.settings_data(
         records(study(TWO, tuned=()), tunings=(tuning("Phase 1", trials=(own, trial(1, 0.5))),))
     )
     assert data.panels[0].default is None
-    assert "The default of Phase 1 has no place" in data.caption
+    assert "No diamond for Phase 1: the default has not been tried, or leaves a setting" in data.caption
 
 
 def test_one_setting_stands_against_the_value() -> None:

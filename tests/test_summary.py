@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ablate.stats.summary import Estimate, estimate, paired
+from ablate.stats.summary import Estimate, bounds_of, estimate, paired
 
 METRIC = "test/accuracy"
 
@@ -43,6 +43,17 @@ def test_what_is_not_finite_is_neither_dropped_nor_averaged(values: list[float],
 def test_equal_values_have_an_interval_of_no_width() -> None:
     found = estimate([0.25, 0.25, 0.25])
     assert (found.low, found.high) == (0.25, 0.25)
+
+
+def test_an_interval_ends_at_the_bounds_of_what_it_is_of() -> None:
+    found = estimate([0.99, 1.0, 0.9], bounds=bounds_of("test/accuracy"))
+    free = estimate([0.99, 1.0, 0.9])
+    assert (found.low, found.high, found.cut) == (free.low, 1.0, True)
+    assert free.high is not None
+    assert (free.high > 1, free.cut) == (True, False)
+    low = estimate([0.01, 0.3], bounds=bounds_of("test/loss"))
+    assert (low.low, low.cut) == (0.0, True)
+    assert estimate([1.0, 1.0], bounds=(0.0, 1.0)) == Estimate(1.0, 1.0, 1.0, 2)
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0, 95.0])
