@@ -51,6 +51,13 @@ def plan(study: Path, *arguments: str) -> list[dict[str, Any]]:
     return runs
 
 
+def test_a_home_folder_that_the_system_does_not_know_is_told(study: Path) -> None:
+    for option in ("--store", "--data-dir"):
+        found = ablate("plan", study, option, "~nobody-of-this-name/x")
+        assert found.exit_code == 2
+        assert found.stderr.startswith("error: ~nobody-of-this-name/x: cannot be used as a folder: ")
+
+
 # A study from nothing to a report
 
 

@@ -498,16 +498,58 @@ def test_a_users_template_comes_before_the_shipped_one(tmp_path: Path, monkeypat
     assert page.read_text() == "mine: &lt;b&gt;\n"
 
 
-@pytest.mark.parametrize("template", ["{% if %}", "{{ report.nothing }}", '{% include "none.jinja" %}'])
-def test_a_template_that_cannot_be_used_is_the_users_error(
-    template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+BROKEN = {
+    "syntax": (b"a\n{% if %}", "report.md.jinja:2: Expected an expression"),
+    "undefined": (b"a\n\n{{ report.nothing }}", "report.md.jinja:3: 'ablate.report.content.Report object' has no"),
+    "missing include": (b'{% include "none.jinja" %}', "report.md.jinja:1: there is no template 'none.jinja'"),
+    "wrong type": (b"a\n{{ 1 + 'x' }}", "report.md.jinja:2: TypeError: unsupported operand"),
+    "division": (b"{{ 1 / 0 }}", "report.md.jinja:1: ZeroDivisionError: division by zero"),
+    "itself": (b'{% include "report.md.jinja" %}', "report.md.jinja:1: it calls or includes itself without end"),
+    "macro": (b"{% macro m() %}{{ m() }}{% endmacro %}\n{{ m() }}", "it calls or includes itself without end"),
+    "nested": (b"{{ " + b"(" * 9000 + b"1" + b")" * 9000 + b" }}", "report.md.jinja: "),
+    "latin": (b"caf\xe9", "report.md.jinja: it, or what it includes, is not UTF-8 text: unexpected end of data"),
+    "no filter": (b"{{ 1 | nothing }}", "report.md.jinja:1: No filter named 'nothing'"),
+    "bad filter": (b"{{ 5 | join }}", "report.md.jinja:1: TypeError: "),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_whatever_a_template_raises_is_the_users_error_with_file_and_line(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template, told = BROKEN[kind]
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "report.md.jinja").write_bytes(template)
+    monkeypatch.chdir(tmp_path)
+    states = {(v.name, s): ("missing", "") for v in phases().variants for s in (0, 1, 2)}  # draws nothing
+    with pytest.raises(InputError) as found:
+        render(records(without=states), ["md"], tmp_path / "out")
+    assert str(found.value).startswith("templates/report.md.jinja:")
+    assert told in str(found.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_half_a_character_that_a_template_calls_safe_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "report.html.jinja").write_text('{{ "\\ud800" | safe }}')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"^templates/report\.html\.jinja: UnicodeEncodeError"):
+        render(records(phases(seeds=(0,))), ["html"], tmp_path / "out")
+
+
+@pytest.mark.parametrize("what", ["folder", "dangling link"])
+def test_a_template_that_is_no_file_is_not_passed_over(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "templates").mkdir()
-    (tmp_path / "templates" / "report.md.jinja").write_text(template)
+    place = tmp_path / "templates" / "report.tex.jinja"
+    if what == "folder":
+        place.mkdir()
+    else:
+        place.symlink_to("nowhere")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"report\.md\.jinja|none\.jinja"):
-        render(records(), ["md"], tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match=r"^templates/report\.tex\.jinja: is not a file"):
+        render(records(), ["tex"], tmp_path / "out")
 
 
 def test_an_unknown_format_names_the_accepted_ones(tmp_path: Path) -> None:

@@ -755,6 +755,28 @@ def test_a_step_between_whole_numbers_is_refused(study: Path) -> None:
     assert "16.5 is not int" in refused(study, "[tune.settings]\nbatch_size = { low = 16, high = 32, step = 0.5 }\n")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        " ",
+        "postgresql://ann:secret@host:port/db",
+        "postgresql://ann:secret@[::1/db",
+        "nosuch://ann:secret@host/db",
+        "postgresql+nosuch://ann:secret@host/db",
+        "sqlite:///nothere/secret\0.db",
+        "sqlite:///trials.db?check_same_thread=maybe",
+        "sqlite:///trials.db?timeout=secret",
+    ],
+)
+def test_a_storage_that_is_none_is_the_users_error(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="--storage") as found:
+        open_storage(Store(tmp_path / "store"), url)
+    assert "ann:secret" not in str(found.value)
+    assert not (tmp_path / "store").exists()
+
+
 def test_no_password_is_shown_wherever_it_stands(study: Path) -> None:
     for url in ("postgresql//ann:sec@ret@host/db", "secret", "postgresql://ann@127.0.0.1:1/db?password=secret"):
         found = ablate("tune", study, "--storage", url)
