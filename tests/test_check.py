@@ -141,46 +141,6 @@ def test_several_factors_are_named() -> None:
     )
 
 
-# Cosine schedules
-
-
-def with_cosine(t_max: str, use: str = "cosine") -> Study:
-    return study(head=HEAD + f'scheduler = {{ use = "{use}"{t_max} }}\n')
-
-
-@pytest.mark.parametrize(
-    ("t_max", "reason"),
-    [
-        (
-            9,
-            "cosine with t_max 9 reaches its minimum after epoch 9 of 10, then the learning rate rises again until the",
-        ),
-        (
-            5,
-            "reaches its minimum after epoch 5 of 10, then the learning rate rises again and is back at its max",
-        ),
-        (2, "rises again and is back at its maximum after epoch 4"),
-    ],
-)
-def test_a_cosine_that_ends_before_the_run_is_doubtful(t_max: int, reason: str) -> None:
-    (finding,) = found("rate-rises-again", with_cosine(f", t_max = {t_max}"))
-    assert finding.where == "baseline"
-    assert reason in finding.reason
-
-
-@pytest.mark.parametrize("t_max", ["", ", t_max = 10", ", t_max = 12"])
-def test_a_cosine_that_lasts_the_run_is_not_doubtful(t_max: str) -> None:
-    assert found("rate-rises-again", with_cosine(t_max)) == []
-
-
-def test_pytorchs_own_cosine_is_looked_at_too() -> None:
-    assert len(found("rate-rises-again", with_cosine(", T_max = 5", "torch:CosineAnnealingLR"))) == 1
-
-
-def test_schedules_without_a_period_are_not_doubtful() -> None:
-    assert found("rate-rises-again", with_cosine(", t_max = 5", "linear")) == []
-
-
 # The five phases of a student's report
 
 
@@ -193,7 +153,6 @@ def phases() -> Study:
     ("code", "where"),
     [
         ("several-factors", ["Phase 3", "Phase 4"]),
-        ("rate-rises-again", ["Phase 4", "Phase 5"]),
         ("unequal-epochs", ["epochs"]),
         ("no-validation", ["every variant"]),
         ("one-seed", []),
@@ -205,7 +164,7 @@ def test_the_five_phases_are_doubtful_where_they_are(phases: Study, code: str, w
 
 def test_the_five_phases_are_doubtful_in_the_order_of_a_reader(phases: Study) -> None:
     codes = list(dict.fromkeys(finding.code for finding in findings(phases)))
-    assert codes == ["no-validation", "unequal-epochs", "several-factors", "rate-rises-again"]
+    assert codes == ["no-validation", "unequal-epochs", "several-factors"]
 
 
 def test_the_five_phases_with_one_seed_have_no_error_bar() -> None:

@@ -15,9 +15,10 @@ from ablate.paths import shipped
 from ablate.study.plan import run_specs
 from ablate.study.settle import settle
 from ablate.study.spec import Limits, RunSpec, Splits
+from ablate.study.splits import steps_per_epoch
 from ablate.study.toml import Changes, read_study
 from ablate.training.data import Images, cut_rows, load_data
-from ablate.training.loop import check_logits, evaluate, evaluation_batch, steps_per_epoch
+from ablate.training.loop import check_logits, evaluate, evaluation_batch
 from ablate.training.machine import Machine, cores, default_jobs, pick_device
 from ablate.training.run import rehearse, train_run
 from ablate.training.streams import stream_seed

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from ..errors import RunError
+from ..study.splits import steps_per_epoch
 from .augment import augment, in_floats, targets
 
 if TYPE_CHECKING:
@@ -62,15 +63,6 @@ class Ingredients:
     accumulate: int = 1
     precision: str = "fp32"
     replay: Replay | None = None
-
-
-def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Return the number of optimizer steps in an epoch.
-
-    A last batch of a single image is left out: batch normalisation has no variance to divide by.
-    """
-    whole, rest = divmod(images, batch_size)
-    return max(1, whole + (rest > 1 or (rest == 1 and batch_size == 1)))
 
 
 @dataclass

@@ -16,11 +16,12 @@ from ..errors import DivergedError, StoppedError
 from ..paths import replays_dir, shipped
 from ..study.settle import parts
 from ..study.spec import Finder, with_lr
+from ..study.splits import steps_per_epoch
 from .build import build, load
 from .checkpoint import State, capture, restore, state_bytes, weights_digest
 from .data import Data, Images
 from .find import find_lr
-from .loop import Epoch, Ingredients, begin_epoch, evaluate, evaluation_batch, steps_per_epoch, train_epoch
+from .loop import Epoch, Ingredients, begin_epoch, evaluate, evaluation_batch, train_epoch
 from .machine import Machine, environment, pick_device
 from .replay import with_replay
 from .taps import dead_weights

@@ -1,0 +1,116 @@
+"""What the schedules of a study do over their runs: walked once, and remembered on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from ..components.contracts import Horizon
+from ..console import text
+from ..errors import InputError, StoreError
+from ..paths import walks_dir
+from ..store.files import read_document, write_document
+from ..study.plan import key_of
+from ..study.settle import STAND_IN
+from ..study.spec import Finder, Recipe, with_lr
+from ..study.splits import steps_per_epoch
+from ..study.walks import Walk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..components.contracts import Kind
+    from ..components.registry import Registry
+    from ..study.settle import Settled
+    from ..study.spec import Choice
+    from ..study.toml import Reading
+
+WALKS_VERSION = 1
+"""Raised whenever the code of walks changes what they find."""
+
+
+class Schedules:
+    """The walks of schedules: each distinct one is made once, and read from the user's cache after that.
+
+    A cache holds doubts alone: nothing that a run computes is taken from it. A schedule that fails before its run
+    ends is in no cache.
+    """
+
+    def __init__(self, settled: Settled, registry: Registry) -> None:
+        self._settled, self._registry = settled, registry
+        self._known: dict[str, Walk | None] = {}
+        self._noted = False
+
+    def walk(self, recipe: Recipe) -> Walk | None:
+        """Return what the schedule of a settled recipe does; None for a constant one and where nobody can tell.
+
+        Raises InputError where it fails before the run ends.
+        """
+        if recipe.scheduler.use == Recipe.scheduler.use:
+            return None
+        recipe = with_lr(recipe, STAND_IN) if Finder.of(recipe) else recipe
+        horizon = Horizon(recipe.epochs, steps_per_epoch(int(recipe.splits.train or 0), recipe.batch_size))
+        key = self._key(recipe, horizon)
+        if key not in self._known:
+            file = walks_dir() / f"{key}.json"
+            known = read_document(file)
+            walk = Walk.of(known.get("walk")) if known else None
+            if walk is None and (known is None or known.get("walk") is not None):
+                walk = self._made(recipe, horizon)
+                _keep(file, walk)
+            self._known[key] = walk
+        return self._known[key]
+
+    def _made(self, recipe: Recipe, horizon: Horizon) -> Walk | None:
+        if not self._noted:
+            text.note("walking the schedules over their runs: a few seconds, the first time")
+            self._noted = True
+        from ..training.walk import Course, walk  # torch, which later commands need not load
+
+        optimizer, scheduler = recipe.optimizer, recipe.scheduler
+        entries = (self._registry.get("optimizer", optimizer.use), self._registry.get("scheduler", scheduler.use))
+        return walk(Course(*entries, optimizer.settings, scheduler.settings, horizon))
+
+    def _key(self, recipe: Recipe, horizon: Horizon) -> str:
+        def part(kind: Kind, choice: Choice) -> list[Any]:
+            library = self._registry.library(kind, choice.use)
+            source = self._settled.sources[kind, choice.use]
+            return [choice.use, choice.settings, source, library.version if library else ""]
+
+        parts = [part("optimizer", recipe.optimizer), part("scheduler", recipe.scheduler)]
+        versions = [WALKS_VERSION, version("torch")]
+        return key_of({"of": json.dumps([parts, vars(horizon), versions], sort_keys=True, default=str)})
+
+
+def walked(reading: Reading, settled: Settled, schedules: Schedules) -> dict[str, Walk]:
+    """Return the walk of each variant's schedule, of settings without effect only those that the study names.
+
+    reading: of the study that was settled. Raises StudyError where a schedule fails before its run ends.
+    """
+    found, told = {}, set()
+    for variant in settled.study.variants:
+        place = variant.recipe.scheduler.place
+        try:
+            walk = schedules.walk(variant.recipe)
+        except InputError as error:
+            if (place, str(error)) not in told:  # not once more for each variant that inherits it
+                reading.problem(
+                    place, f"variant '{variant.name}': scheduler", f"{variant.recipe.scheduler.use} {error}"
+                )
+            told.add((place, str(error)))
+            continue
+        if walk is not None:
+            named = reading.study.variant(variant.name).recipe.optimizer.settings
+            taken = tuple(name for name in walk.taken if name.partition("[")[0] in named)
+            found[variant.name] = replace(walk, taken=taken)
+    reading.done()
+    return found
+
+
+def _keep(file: Path, walk: Walk | None) -> None:
+    with contextlib.suppress(StoreError, OSError):  # without it the next command takes a little longer, and no more
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_document(file, {"walk": walk.document() if walk else None})
