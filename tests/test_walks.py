@@ -266,7 +266,7 @@ def test_plan_run_and_report_tell_the_same(schedules: Path, capsys: pytest.Captu
     assert codes["rate-constant"] == "flat"
     run_study(options(schedules), RunOptions(1), Inline())
     assert "doubtful: no-effect" in capsys.readouterr().err
-    reported = read_records(*find_study(Store(Path("ablate-store").resolve()), None, None)).findings
+    reported = read_records(*find_study(Store(Path("ablate-store").resolve()), "tiny", None)).findings
     assert [vars(finding) for finding in reported] == planned
 
 
@@ -327,7 +327,7 @@ def test_a_study_recorded_without_walks_still_reads(schedules: Path) -> None:
     document = json.loads(file.read_text())
     assert document.pop("walks")
     file.write_text(json.dumps(document))
-    codes = {f.code for f in read_records(*find_study(Store(Path("ablate-store").resolve()), None, None)).findings}
+    codes = {f.code for f in read_records(*find_study(Store(Path("ablate-store").resolve()), "tiny", None)).findings}
     assert codes
     assert "rate-constant" not in codes
 
