@@ -41,7 +41,8 @@ def runs(folder: Path, count: int) -> tuple[list[float], list[float], float, flo
     options = Options(shipped("studies") / "digits.toml", folder / "store", data_dir(), changes, ("baseline",))
     prepared = prepare(options)
     prepared.home.make_writable()
-    jobs = [Job(p.spec, prepared.home.root, Machine(data_dir(), "cpu", 1)) for p in prepared.planned]
+    place = (prepared.home.root, Machine(data_dir(), "cpu", 1))
+    jobs = [Job(p.spec, *place, prepared.code(p.spec.recipe)) for p in prepared.planned]
     executor = LocalProcesses(1)
     warm_up()
     ended = began = time.perf_counter()

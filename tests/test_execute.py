@@ -37,7 +37,7 @@ from ablate.execute.local import LocalProcesses
 from ablate.execute.processes import died
 from ablate.store.store import Store
 from ablate.study.plan import run_specs
-from ablate.study.settle import settle
+from ablate.study.settle import parts, settle
 from ablate.study.spec import Limits
 from ablate.study.toml import Changes, read_study
 from ablate.training.checkpoint import read_checkpoint, write_checkpoint
@@ -79,9 +79,11 @@ def breaks(*, how: str = "raise", after: int = 2):
 
 def jobs(study: Path, *settings: str) -> list[Job]:
     reading = read_study(study, Changes(settings))
-    specs = run_specs(settle(reading, discover(study), Path("data"), {}), reading.study.seeds)
+    registry = discover(study)
+    specs = run_specs(settle(reading, registry, Path("data"), {}), reading.study.seeds)
+    code = registry.sealed({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
     Store(Path("store").resolve()).make_writable()
-    return [Job(spec, Path("store").resolve(), Machine(Path("data"), "cpu", 1), study.resolve()) for spec in specs]
+    return [Job(spec, Path("store").resolve(), Machine(Path("data"), "cpu", 1), code) for spec in specs]
 
 
 EACH_STEP = Limits(checkpoint_seconds=0.0)
@@ -174,12 +176,16 @@ def test_a_rehearsal_survives_a_crash_and_goes_on(study: Path, write: Write) -> 
     assert set(found.state_bytes) == {"sound"}
 
 
-def test_a_plugin_that_changes_after_planning_fails_its_run(study: Path) -> None:
-    todo = jobs(study)[:1]
+def test_a_run_is_made_with_the_plugins_as_they_were_when_it_was_planned(study: Path) -> None:
+    todo = jobs(study)[:2]
     plugin = study.parent.parent / "plugins" / "tiny.py"
-    plugin.write_text(plugin.read_text().replace("30, pixels", "31, pixels"))
-    (failed,) = [e for e in run(LocalProcesses(1), todo) if isinstance(e, Failed)]
-    assert "the source of dataset 'tiny' changed after this run was planned" in failed.reason
+    (first,) = [e for e in run(LocalProcesses(1), todo[:1]) if isinstance(e, Finished)]
+    (plugin.parent / "copy.py").write_text(plugin.read_text())
+    plugin.write_text("half a fi(")
+    other = replace(todo[0], store=Path("other").resolve())
+    Store(other.store).make_writable()
+    second, _ = [e for e in run(LocalProcesses(1), [other, todo[1]]) if isinstance(e, Finished)]
+    assert first.result["weights"] == second.result["weights"]
 
 
 def test_a_failed_run_that_is_made_again_leaves_no_failure(study: Path) -> None:
@@ -291,17 +297,30 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint(study: Path) -> None:
     folder = Store(job.store).run(job.spec.key)
     assert [record["epoch"] for record in folder.history()] == list(range(1, 41))
     assert not folder.checkpoint.exists()
-    whole = Job(job.spec, Path("whole").resolve(), job.machine, job.study)
+    whole = Job(job.spec, Path("whole").resolve(), job.machine, job.code)
     Store(whole.store).make_writable()
     run(LocalProcesses(1), [whole])
     assert (folder.result() or {})["weights"] == (Store(whole.store).run(job.spec.key).result() or {})["weights"]
 
 
-def test_a_rehearsal_whose_process_cannot_begin_ends(study: Path, write: Write) -> None:
-    # The plugin is fine for the driver and ends every process that is not.
-    todo = jobs(study)[:2]
-    write("plugins/ends.py", f"import os\n\nif os.getpid() != {os.getpid()}:\n    os._exit(7)\n")
+class _Ends:
+    """Ends the process that unpickles it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os._exit, (7,)
+
+
+def test_a_rehearsal_whose_process_cannot_begin_ends(study: Path) -> None:
+    todo = [replace(job, store=_Ends()) for job in jobs(study)[:2]]  # type: ignore[arg-type]
     failed = LocalProcesses(1).rehearse(todo).failed
+    assert set(failed) == {"baseline", "flipped"}
+    assert all("exit code 7" in reason for reason in failed.values())
+
+
+def test_a_plugin_that_ends_every_process_but_the_driver_is_told(study: Path) -> None:
+    plugin = study.parent.parent / "plugins/tiny.py"
+    plugin.write_text(f"import os\n\nif os.getpid() != {os.getpid()}:\n    os._exit(7)\n{plugin.read_text()}")
+    failed = LocalProcesses(1).rehearse(jobs(study)[:2]).failed
     assert set(failed) == {"baseline", "flipped"}
     assert all("exit code 7" in reason for reason in failed.values())
 
@@ -630,9 +649,9 @@ def test_a_run_names_its_owner_while_it_is_made(study: Path) -> None:
 def test_sigterm_before_the_first_run_says_so(study: Path, write: Write) -> None:
     write("plugins/slow.py", "import time\n\nprint('slow', flush=True)\ntime.sleep(60)\n")
     command = [sys.executable, "-m", "ablate", "run", str(study)]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert running.stdout is not None
-    assert running.stdout.readline() == "slow\n"
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert running.stderr is not None
+    assert running.stderr.readline() == "slow\n"  # no result, so not on standard output
     running.send_signal(signal.SIGTERM)
     _, told = running.communicate()
     assert running.returncode == 143

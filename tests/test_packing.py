@@ -19,7 +19,7 @@ from ablate.execute.local import LocalProcesses
 from ablate.execute.packing import Packing
 from ablate.store.store import RunFolder, Store
 from ablate.study.plan import run_specs
-from ablate.study.settle import settle
+from ablate.study.settle import parts, settle
 from ablate.study.toml import Changes, read_study
 from ablate.training.machine import MOST_ON_A_GPU, Machine, default_jobs
 
@@ -31,9 +31,11 @@ GB = 2**30
 
 def jobs(study: Path, *settings: str) -> list[Job]:
     reading = read_study(study, Changes(settings))
-    specs = run_specs(settle(reading, discover(study), Path("data"), {}), reading.study.seeds)
+    registry = discover(study)
+    specs = run_specs(settle(reading, registry, Path("data"), {}), reading.study.seeds)
+    code = registry.sealed({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
     Store(Path("store").resolve()).make_writable()
-    return [Job(spec, Path("store").resolve(), Machine(Path("data"), "cpu", 1), study.resolve()) for spec in specs]
+    return [Job(spec, Path("store").resolve(), Machine(Path("data"), "cpu", 1), code) for spec in specs]
 
 
 def run(executor: LocalProcesses, todo: list[Job]) -> list[Event]:

@@ -165,10 +165,8 @@ def _refuse(thing: Any, what: str, wrong: str) -> NoReturn:
 @lru_cache(maxsize=1024)  # for a class its whole file is parsed
 def line_of(thing: Any) -> int:
     """Return the line on which a function or class begins, with its decorators; 0 where it has none."""
-    code = getattr(inspect.unwrap(thing), "__code__", None)
-    if code is not None:
-        return int(code.co_firstlineno)
     try:
-        return inspect.getsourcelines(thing)[1]
-    except (OSError, TypeError):
+        code = getattr(inspect.unwrap(thing), "__code__", None)
+        return int(code.co_firstlineno) if code is not None else inspect.getsourcelines(thing)[1]
+    except (OSError, TypeError, ValueError):  # written nowhere; wrapped in a circle
         return 0
