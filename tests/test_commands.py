@@ -58,6 +58,20 @@ def test_a_home_folder_that_the_system_does_not_know_is_told(study: Path) -> Non
         assert found.stderr.startswith("error: ~nobody-of-this-name/x: cannot be used as a folder: ")
 
 
+def test_the_folder_of_a_report_is_told_where_it_is_not_called_as_the_study(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study.write_text(study.read_text().replace('name = "tiny"', 'name = "My Study"').replace("seeds = 2", "seeds = 1"))
+    run_inline(study, capsys)
+    found = ablate("report", "--format", "csv")
+    (folder,) = Path("reports").iterdir()
+    assert f"the folder is called {folder.name}, since not every file system has names such as 'My Study'" in (
+        " ".join(found.stderr.split())
+    )
+    assert "My Study: 2 of 2 runs done" in found.stderr
+    assert "the folder is called" not in ablate("report", study, "--format", "csv", "--out", "here").stderr
+
+
 # A study from nothing to a report
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import os
 import subprocess
@@ -222,6 +223,21 @@ def test_a_matplotlibrc_that_does_not_read_is_told_with_what_helps(tmp_path: Pat
     done = in_a_process(tmp_path, code)
     assert "matplotlib, which draws the figures, does not start: 'utf-8'" in done.stdout, done.stderr
     assert "a file matplotlibrc that is damaged" in done.stdout
+
+
+def test_tick_labels_that_would_stand_on_each_other_are_left_out() -> None:
+    with drawing.styled():
+        figure = drawing.new_figure(height=2.0)
+        axes, free = figure.subplots(1, 2, width_ratios=(1, 3))
+        axes.set_xticks([100_000 + 10_000 * i for i in range(8)])
+        axes.set_xlim(100_000, 170_000)
+        before = free.get_xticks().tolist()
+        drawing.thin_ticks(figure)
+        figure.draw_without_rendering()
+        ends = [tick.label1.get_window_extent() for tick in axes.xaxis.get_major_ticks()]
+    assert 1 < len(ends) < 8
+    assert all(one.x1 < other.x0 for one, other in itertools.pairwise(ends))
+    assert free.get_xticks().tolist() == before
 
 
 def test_labels_move_apart_and_stay_in_order() -> None:

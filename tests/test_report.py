@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from ablate.errors import AblateError, InputError
+from ablate.errors import AblateError, InputError, counted
 from ablate.report.content import Records, Report, report
 from ablate.report.render import render
 from ablate.study.check import Finding
@@ -260,6 +260,19 @@ def test_a_pilots_training_time_counts_a_shared_run_once() -> None:
     made = records(phases(pilot=True, seeds=(0,)))
     made.runs["key"] = ["a", "a", "b"]
     assert {fact.label: fact.value for fact in report(made).making}["training time"] == "3\xa0min"
+
+
+def test_one_is_counted_as_one() -> None:
+    assert [counted(n, "run") for n in (0, 1, 2, 1000)] == ["0 runs", "1 run", "2 runs", "1,000 runs"]
+    shorter = dataclasses.replace(THIRD, epochs=1)
+    variants = (phases().variants[0], dataclasses.replace(phases().variants[1], recipe=shorter))
+    assert report(records(phases(variants=variants))).table.rows[1].enhancements.endswith("1 epoch")
+
+
+def test_no_heading_of_a_narrow_column_is_broken_within_a_word(tmp_path: Path) -> None:
+    (page,) = render(records(phases(seeds=(0,))), ["html"], tmp_path)
+    (rule,) = re.findall(r"\.small thead th \{([^}]*)\}", page.read_text())
+    assert "overflow-wrap: normal" in rule
 
 
 def test_a_complete_study_has_no_column_of_runs() -> None:

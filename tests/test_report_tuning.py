@@ -600,6 +600,21 @@ def test_the_caption_speaks_of_the_order_of_what_it_shows() -> None:
     assert "after 1 trial." in data.alt
 
 
+def test_panels_of_narrow_ranges_have_labels_that_do_not_overlap() -> None:
+    space = {"optimizer.lr": Range(0.0, 0.0005), "optimizer.weight_decay": Range(0.013, 0.018, log=True)}
+    trials = tuple(trial(i, 0.4 + 0.01 * i, lr=i * 1e-4, decay=0.013 + 0.001 * i) for i in range(5))
+    names = ("Phase 1", "Phase 2", "Phase 3")
+    found = tuple(tuning(name, trials=trials, space=space) for name in names)
+    figure = figures_settings.draw_settings(
+        figures_settings.settings_data(records(study(names, tuned=()), tunings=found))
+    )
+    drawing.encoded(figure, "svg")
+    for axes in figure.axes[:3]:
+        boxes = [tick.label1.get_window_extent() for tick in axes.xaxis.get_major_ticks()]
+        assert len(boxes) > 1
+        assert all(one.x1 < other.x0 for one, other in itertools.pairwise(boxes))
+
+
 def test_a_default_that_the_component_has_is_not_drawn_and_the_caption_says_so() -> None:
     own = dataclasses.replace(trial(0, 0.4), settings={"optimizer.lr": 0.1, "optimizer.weight_decay": None})
     data = figures_settings.settings_data(
