@@ -246,14 +246,11 @@ FILES: dict[str, Callable[[Made], Path]] = {
     "failure": lambda made: made.failed.path / "failure.json",
     "study": lambda made: made.store.studies_folder / "tiny.json",
     "last": lambda made: made.store.last_file,
-    "known": lambda made: made.store.known_file,
 }
 
 
 @pytest.mark.parametrize("kind", FILES)
 def test_plan_status_and_report_read_over_damage(made: Made, kind: str) -> None:
-    if kind == "known":  # made by studies that name library components
-        made.store.known_file.write_text('{"0123456789abcdef01234567": {"lr": 0.1, "betas": [0.9, 0.999]}}')
     file = FILES[kind](made)
     whole = file.read_bytes()
     draw = random.Random(kind)

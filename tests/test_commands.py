@@ -19,6 +19,7 @@ from ablate.cli import app
 from ablate.commands.prepare import Options
 from ablate.commands.run import RunOptions, run_study
 from ablate.execute.inline import Inline
+from ablate.paths import known_file
 from ablate.store.store import RunFolder, Store
 from ablate.study.toml import Changes
 
@@ -631,11 +632,34 @@ def test_a_plan_says_which_augmentations_are_slow_and_what_is_not(study: Path) -
     assert ablate("plan", study).stdout.splitlines().count(told) == 1
 
 
-def test_loading_a_library_is_told_once(study: Path) -> None:
-    Path("ablate-store").mkdir()
+def test_loading_a_library_is_told_once(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path("cache").resolve()))
     study.write_text(study.read_text().replace('"adam"', '"torch:AdamW"'))
     assert "loading torch to check the settings of its components" in ablate("plan", study).stderr
     assert "loading" not in ablate("plan", study).stderr
+    for left in ('{"a": 5}', "[", json.dumps({key: {"lr": 9.0} for key in json.loads(known_file().read_text())})):
+        known_file().write_text(left)
+        first, again = plan(study), plan(study)
+        assert first == again
+        assert "9.0" not in json.dumps(first)
+
+
+def test_a_store_does_not_say_what_passed(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting that a study may not have is refused, whatever is in the store."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path("cache").resolve()))
+    text = study.read_text()
+    study.write_text(text.replace('"adam"', '"torch:AdamW"'))
+    Path("ablate-store").mkdir()
+    keys = [run["key"] for run in plan(study)]
+    digests = json.loads(known_file().read_text())
+    Path("ablate-store/known.json").write_text(json.dumps({key: {"lr": 0.9, "foreach": "x"} for key in digests}))
+    known_file().unlink()
+    assert [run["key"] for run in plan(study)] == keys
+    study.write_text(
+        text.replace('"simple-cnn", width = 4, hidden = 8', '"timm:resnet18", checkpoint_path = "evil.pt"')
+    )
+    for _ in range(2):
+        assert "has no setting 'checkpoint_path'" in ablate("plan", study).stderr
 
 
 def test_status_tells_how_each_run_stands_or_ended(study: Path) -> None:

@@ -369,6 +369,23 @@ def test_a_library_component_that_passed_before_is_not_looked_up_again() -> None
     assert settled(text, known=known).study.variants[0].recipe.model == Choice("zoo:wide", {"width": 3})
 
 
+def test_what_passed_before_says_nothing_of_the_settings() -> None:
+    known: Known = {}
+    text = with_rate("{ find = true, steps = 50 }, weight_decay = 0.5", "torch:AdamW")
+    (first,), (again,) = settled(text, known=known).study.variants, settled(text, known=known).study.variants
+    assert len(known) == 1
+    assert first.recipe == again.recipe
+    assert again.recipe.optimizer.settings["lr"]["steps"] == 50
+
+
+def test_a_setting_that_the_check_changes_is_the_same_each_time() -> None:
+    known: Known = {}
+    text = HEAD.replace('"adam", lr = 1e-3', '"torch:AdamW", lr = 1')
+    (first,), (again,) = settled(text, known=known).study.variants, settled(text, known=known).study.variants
+    written = [repr(variant.recipe.optimizer.settings) for variant in (first, again)]
+    assert written[0] == written[1]
+
+
 def test_other_settings_of_a_library_component_are_looked_up() -> None:
     known: Known = {}
     asked(HEAD.replace('"net"', '"zoo:wide", width = 3'), known)
