@@ -1,0 +1,155 @@
+"""What a dataset holds once it is cut, told from counts alone, and what is doubtful about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from ablate.components.contracts import LeftOut, Split, facts_of
+from ablate.study.check import findings
+from ablate.study.cut import Cut, told
+from ablate.study.spec import Splits
+from ablate.study.splits import count_splits
+from ablate.study.toml import parse_study
+from ablate.training.data import cut_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ablate.study.check import Finding
+    from ablate.study.spec import Study
+
+RARE = {"train": (40, 10, 3, 2, 1), "test": (8, 4, 2, 1, 1)}
+
+
+def split(counts: tuple[int, ...]) -> Split:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return Split(np.zeros((len(labels), 1, 1, 1), np.uint8), labels)
+
+
+def cut(counts: Mapping[str, tuple[int, ...]], splits: Splits, names: tuple[str, ...] = ()) -> Cut:
+    facts = facts_of({name: split(each) for name, each in counts.items()})
+    return Cut.of(replace(facts, names=names), count_splits(facts, splits))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_counts_alone_tell_what_the_cut_does(seed: int) -> None:
+    draw = np.random.RandomState(seed)
+    classes = draw.randint(2, 9)
+    counts = {"train": tuple(draw.randint(1, [4, 30][seed % 2], classes).tolist())}
+    if seed % 3:
+        counts["test"] = (*draw.randint(0, 5, classes - 1).tolist(), 3)
+    total = sum(counts["train"])
+    splits = Splits(draw.randint(1, max(2, total // 3)), draw.randint(0, total // 3), draw.randint(1, 3))
+    loaded = {name: split(each) for name, each in counts.items()}
+    facts = facts_of(loaded)
+    counted = count_splits(facts, splits)
+    found = Cut.of(facts, counted)
+    rows = cut_rows(loaded, counted)
+    assert found.sizes == {name: len(rows[name][1]) for name in found.sizes}
+    for name, (of, taken) in rows.items():
+        there = Counter(loaded[of].labels[taken].tolist())
+        assert found.present[name] == len(there)
+        empty = {f"class {label}" for label in range(facts.classes) if label not in there}
+        assert set(found.without.get(name, ())) <= empty
+        sizes = Counter(counts["train" if name not in counts else name])
+        if max(sizes.values()) == 1:  # no two classes of one size
+            assert set(found.without.get(name, ())) == empty
+
+
+def test_a_class_that_a_cut_empties_is_named() -> None:
+    found = cut(RARE, Splits(validation=0.7), tuple("abcde"))
+    assert found.sizes == {"train": 17, "validation": 39, "test": 16}
+    assert found.present == {"train": 4, "validation": 5, "test": 5}
+    assert found.without == {"train": ("e",)}
+    assert found.images == (
+        "train 17 images of 4 of 5 classes, validation 39 images of 5 classes, test 16 images of 5 classes"
+    )
+
+
+def test_which_of_equal_classes_goes_first_is_left_open() -> None:
+    found = cut({"train": (10,) * 20, "test": (1,) * 20}, Splits(train=5))
+    assert (found.present, found.without) == ({"train": 5, "test": 20}, {})
+
+
+def test_counts_that_do_not_add_up_are_not_used() -> None:
+    facts = facts_of({name: split(each) for name, each in RARE.items()})
+    wrong = replace(facts, counts={"train": (1, 2), "test": RARE["test"]})
+    assert Cut.of(wrong, Splits(50, 6, 16)).present == {}
+    assert Cut.of(replace(facts, counts={}), Splits(50, 6, 16)).images == (
+        "train 50 images of 5 classes, validation 6 images of 5 classes, test 16 images of 5 classes"
+    )
+
+
+def test_what_is_left_out_is_told_by_class() -> None:
+    left = (LeftOut("train/cat", ".heic", 3), LeftOut("train/cat", "hidden", 1), LeftOut("train/dog", ".txt", 1200))
+    facts = replace(facts_of({"train": split((2, 2))}), left_out=left)
+    found = Cut.of(facts, Splits(3, 0, 1))
+    assert found.unused == "train/cat: 3 .heic, 1 hidden; train/dog: 1,200 .txt"
+    assert found.text.endswith(f"; left out: {found.unused}")
+
+
+def test_what_is_recorded_is_read_again() -> None:
+    found = replace(cut(RARE, Splits(validation=0.7)), left_out=(LeftOut("train/cat", ".heic", 3),))
+    assert Cut.read(found.document()) == found
+
+
+HEAD = """\
+[study]
+name = "s"
+metric = "METRIC"
+[baseline]
+epochs = 1
+batch_size = 8
+dataset = { use = "d" }
+model = { use = "m" }
+optimizer = { use = "o", lr = 1e-3 }
+[[variant]]
+name = "more"
+set = { epochs = 2 }
+"""
+
+
+def doubts(code: str, splits: Splits, metric: str = "test/accuracy") -> list[Finding]:
+    return [finding for finding in findings(study(splits, metric)) if finding.code == code]
+
+
+def study(splits: Splits, metric: str = "test/accuracy") -> Study:
+    read = parse_study(HEAD.replace("METRIC", metric), Path("s.toml")).done()
+    facts = facts_of({name: split(each) for name, each in RARE.items()})
+    counted = count_splits(facts, splits)
+    variants = [
+        replace(v, recipe=replace(v.recipe, splits=counted), data=Cut.of(facts, counted)) for v in read.variants
+    ]
+    return replace(read, variants=tuple(variants))
+
+
+def test_classes_without_images_are_doubtful() -> None:
+    (finding,) = doubts("class-without-images", Splits(validation=0.7))
+    assert finding.where == "every variant"
+    assert finding.reason.startswith("no training image of 1 of 5 classes (class 4): such a class cannot")
+    assert doubts("class-without-images", Splits(validation=5))[0].reason.startswith(
+        "no validation image of 3 of 5 classes (class 2, class 3, class 4): such"
+    )
+    assert doubts("class-without-images", Splits(test=8))[0].reason.startswith("no test image of 1 of 5 classes: ")
+    assert doubts("class-without-images", Splits()) == []
+
+
+def test_a_split_of_a_handful_is_doubtful() -> None:
+    (finding,) = doubts("few-images", Splits(test=1))
+    assert finding.reason == "1 test image: each is 100.0 points of accuracy"
+    assert "a whole number counts images" in finding.remedy
+    assert [f.reason.split(":")[0] for f in doubts("few-images", Splits(validation=20), "validation/accuracy")] == [
+        "16 test images", "20 validation images",
+    ]  # fmt: skip
+
+
+def test_data_is_told_once_for_all_variants_that_share_it() -> None:
+    (data,) = told(study(Splits(validation=0.7))).items()
+    assert data[0].startswith("d: train 17 images of 4 of 5 classes, validation 39")
+    assert data[1] == ["baseline", "more"]
