@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -37,29 +36,37 @@ def cut(counts: Mapping[str, tuple[int, ...]], splits: Splits, names: tuple[str,
     return Cut.of(replace(facts, names=names), count_splits(facts, splits))
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_counts_alone_tell_what_the_cut_does(seed: int) -> None:
+def mixed(counts: tuple[int, ...], draw: np.random.RandomState) -> Split:
+    whole = split(counts)
+    return Split(whole.images, draw.permutation(whole.labels))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_is_told_is_what_the_cut_does(seed: int) -> None:
     draw = np.random.RandomState(seed)
-    classes = draw.randint(2, 9)
-    counts = {"train": tuple(draw.randint(1, [4, 30][seed % 2], classes).tolist())}
+    classes = draw.randint(3, 9)
+    loaded = {"train": mixed(tuple(draw.randint(1, [4, 30][seed % 2], classes).tolist()), draw)}
     if seed % 3:
-        counts["test"] = (*draw.randint(0, 5, classes - 1).tolist(), 3)
-    total = sum(counts["train"])
-    splits = Splits(draw.randint(1, max(2, total // 3)), draw.randint(0, total // 3), draw.randint(1, 3))
-    loaded = {name: split(each) for name, each in counts.items()}
+        loaded["test"] = mixed((*draw.randint(0, 5, classes - 1).tolist(), 3), draw)
+    share = draw.randint(0, 40) / 100
     facts = facts_of(loaded)
-    counted = count_splits(facts, splits)
-    found = Cut.of(facts, counted)
-    rows = cut_rows(loaded, counted)
-    assert found.sizes == {name: len(rows[name][1]) for name in found.sizes}
-    for name, (of, taken) in rows.items():
-        there = Counter(loaded[of].labels[taken].tolist())
-        assert found.present[name] == len(there)
-        empty = {f"class {label}" for label in range(facts.classes) if label not in there}
-        assert set(found.without.get(name, ())) <= empty
-        sizes = Counter(counts["train" if name not in counts else name])
-        if max(sizes.values()) == 1:  # no two classes of one size
-            assert set(found.without.get(name, ())) == empty
+    splits = count_splits(facts, Splits([None, 0.4][seed % 2], share or None, 0.3))
+    rows = cut_rows(loaded, splits)
+    there = {name: set(loaded[of].labels[taken].tolist()) for name, (of, taken) in rows.items()}
+    empty = {n: tuple(f"class {i}" for i in range(classes) if i not in each) for n, each in there.items()}
+    exact, estimated = Cut.of(facts, splits), Cut.of(replace(facts, labels={}), splits)
+    assert exact.sizes == estimated.sizes == {name: len(rows[name][1]) for name in exact.sizes}
+    assert exact.present == {name: len(each) for name, each in there.items()}
+    assert exact.without == {name: who for name, who in empty.items() if who}
+    for name, count in estimated.present.items():
+        assert abs(count - exact.present[name]) <= 1
+        assert set(estimated.without.get(name, ())) <= set(empty[name])
+
+
+@pytest.mark.parametrize("labels", [np.array([0, -1]), np.array([0.0, 1.0]), np.array([[0, 1]])])
+def test_labels_that_are_none_are_not_used(labels: Any) -> None:
+    facts = replace(facts_of({"train": split((1, 1))}), labels={"train": labels})
+    assert Cut.of(facts, Splits(2, 0, 0)).present == {"train": 2}
 
 
 def test_a_class_that_a_cut_empties_is_named() -> None:
@@ -72,13 +79,15 @@ def test_a_class_that_a_cut_empties_is_named() -> None:
     )
 
 
-def test_which_of_equal_classes_goes_first_is_left_open() -> None:
-    found = cut({"train": (10,) * 20, "test": (1,) * 20}, Splits(train=5))
+def test_which_of_equal_classes_goes_first_is_left_open_where_labels_are_not_known() -> None:
+    facts = facts_of({"train": split((10,) * 20), "test": split((1,) * 20)})
+    found = Cut.of(replace(facts, labels={}), Splits(5, 0, 20))
     assert (found.present, found.without) == ({"train": 5, "test": 20}, {})
 
 
 def test_counts_that_do_not_add_up_are_not_used() -> None:
     facts = facts_of({name: split(each) for name, each in RARE.items()})
+    facts = replace(facts, labels={})
     wrong = replace(facts, counts={"train": (1, 2), "test": RARE["test"]})
     assert Cut.of(wrong, Splits(50, 6, 16)).present == {}
     assert Cut.of(replace(facts, counts={}), Splits(50, 6, 16)).images == (
@@ -136,7 +145,9 @@ def test_classes_without_images_are_doubtful() -> None:
     assert doubts("class-without-images", Splits(validation=5))[0].reason.startswith(
         "no validation image of 3 of 5 classes (class 2, class 3, class 4): such"
     )
-    assert doubts("class-without-images", Splits(test=8))[0].reason.startswith("no test image of 1 of 5 classes: ")
+    assert doubts("class-without-images", Splits(test=8))[0].reason.startswith(
+        "no test image of 1 of 5 classes (class "
+    )
     assert doubts("class-without-images", Splits()) == []
 
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from ablate.cli import app
 from ablate.commands.prepare import Options, prepare
 from ablate.commands.run import RunOptions, run_study
 from ablate.execute.inline import Inline
-
-if TYPE_CHECKING:
-    from click.testing import Result
 
 STUDY = """
 [study]

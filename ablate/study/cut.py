@@ -1,4 +1,4 @@
-"""What a dataset holds once it is cut: images of each split, and classes that have none in one. Told, and no more."""
+"""How a dataset is cut, the same for every seed, and what is told of it: images and classes of each split."""
 
 from __future__ import annotations
 
@@ -11,11 +11,53 @@ from ..components.contracts import LeftOut
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+
     from ..components.contracts import DataFacts
     from .spec import Splits, Study
 
+    Indices = np.ndarray[Any, np.dtype[np.int64]]
+
+# Fixed for all studies: the split must not move with the seed, or seeds would differ in their test too.
+SPLIT_SEED = 20_090_408
 MOST_PLACES = 12
 _ORDER = ("train", "validation", "test")
+
+
+def cut_labels(labels: Mapping[str, Indices], splits: Splits) -> dict[str, tuple[str, Indices]]:
+    """Cut splits to the counted sizes of `splits`: for each, the split of the source it is of, and its rows there.
+
+    Each cut keeps the classes in proportion (to one image), and is the same for every seed.
+    A split of the source's own is only shortened; one that it lacks comes out of its training images.
+    """
+    import numpy as np
+
+    rest = np.arange(len(labels["train"]))
+    cut: dict[str, tuple[str, Indices]] = {}
+    for name in ("test", "validation"):
+        count = abs(getattr(splits, name) or 0)
+        if name in labels:
+            cut[name] = name, np.sort(_spread(labels[name])[:count])
+        elif count:
+            order = _spread(labels["train"][rest])
+            cut[name], rest = ("train", rest[np.sort(order[:count])]), rest[np.sort(order[count:])]
+    cut["train"] = "train", rest[np.sort(_spread(labels["train"][rest])[: splits.train])]
+    return {name: part for name, part in cut.items() if len(part[1])}
+
+
+def _spread(labels: Indices) -> Indices:
+    """Return indices in a fixed random order in which every prefix has the classes in proportion."""
+    import numpy as np
+
+    # RandomState, because numpy promises that its stream never changes (NEP 19); a Generator's may.
+    shuffled = np.random.RandomState(SPLIT_SEED).permutation(len(labels))
+    classes = labels[shuffled]
+    order = np.argsort(classes, kind="stable")
+    sizes = np.bincount(classes)
+    rank = np.concatenate([np.arange(size) for size in sizes]) if len(labels) else np.zeros(0, np.int64)
+    share = np.empty(len(labels))
+    share[order] = (rank + 0.5) / np.repeat(sizes, sizes)
+    return np.asarray(shuffled[np.argsort(share, kind="stable")], dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -23,8 +65,9 @@ class Cut:
     """What a variant's dataset holds once it is cut.
 
     sizes: images by split. present: how many of the `classes` have images there; empty where the dataset does not
-    count its classes. without: the classes that surely have none; of classes of one size, chance decides which is the
-    first to go. left_out: what lies in the dataset's folder and is not used.
+    count its classes. without: the classes that surely have none: where the dataset does not tell each image's class,
+    chance decides which of several is the first to go, and `present` may be one off. left_out: what lies in the
+    dataset's folder and is not used.
     """
 
     sizes: Mapping[str, int]
@@ -38,7 +81,7 @@ class Cut:
         """Return what a dataset holds that is cut to these counted sizes."""
         sizes = {name: size for name in _ORDER if (size := abs(int(getattr(splits, name) or 0)))}
         present, without = {}, {}
-        for name, (taken, sure) in _counts(facts, sizes).items():
+        for name, (taken, sure) in (_counted if _has_labels(facts) else _estimated)(facts, splits).items():
             present[name] = sum(count > 0 for count in taken)
             without[name] = tuple(facts.names[i] if facts.names else f"class {i}" for i in sure)
         return cls(sizes, facts.classes, present, {name: who for name, who in without.items() if who}, facts.left_out)
@@ -90,25 +133,51 @@ def told(study: Study) -> dict[str, list[str]]:
     return found
 
 
-def _counts(facts: DataFacts, sizes: Mapping[str, int]) -> dict[str, tuple[list[int], list[int]]]:
-    """Return the images of each class by split, and which classes surely have none, as `training.data` cuts them."""
-    told = {name: sum(counts) for name, counts in facts.counts.items()}
-    if told != facts.sizes or any(len(counts) != facts.classes for counts in facts.counts.values()):
+def _has_labels(facts: DataFacts) -> bool:
+    """Tell whether the class of each image is known; what is wrong with labels is told where they are checked."""
+    return facts.labels.keys() == facts.sizes.keys() and all(
+        each.dtype.kind == "i" and each.ndim == 1 and 0 <= each.min() <= each.max() < facts.classes
+        for each in facts.labels.values()
+    )
+
+
+def _counted(facts: DataFacts, splits: Splits) -> dict[str, tuple[list[int], list[int]]]:
+    """Return the images of each class by split, and which classes have none."""
+    import numpy as np
+
+    rows = cut_labels(facts.labels, splits)
+    found = {
+        n: np.bincount(facts.labels[of][rows[n][1]], minlength=facts.classes).tolist() for n, (of, _) in rows.items()
+    }
+    return {name: (found[name], [i for i, n in enumerate(found[name]) if n == 0]) for name in _ORDER if name in found}
+
+
+def _estimated(facts: DataFacts, splits: Splits) -> dict[str, tuple[list[int], list[int]]]:
+    """Return the same from the images of each class alone, with the classes that surely have none."""
+    if {name: sum(counts) for name, counts in facts.counts.items()} != facts.sizes or any(
+        len(counts) != facts.classes for counts in facts.counts.values()
+    ):
         return {}  # a dataset that does not count its classes, or not rightly
     rest = [int(count) for count in facts.counts["train"]]
     found = {}
+    by_chance = False
     for name in ("test", "validation", "train"):
         own = name != "train" and name in facts.counts
         there = list(facts.counts[name]) if own else rest
-        if sizes.get(name):
-            taken, sure = _first(there, sizes[name])
-            found[name] = taken, sure
-            rest = rest if own else [count - gone for count, gone in zip(rest, taken, strict=True)]
+        size = abs(int(getattr(splits, name) or 0))
+        if size:
+            taken, last = _first(there, size)
+            empty = [i for i, c in enumerate(there) if taken[i] == 0 and (c == 0 or 0.5 / c > last)]
+            found[name] = taken, [] if by_chance else empty
+            if not own:
+                # Another of the images that were due with the last one may be the one that was taken.
+                by_chance |= any(n < c and (n + 0.5) / c == last for n, c in zip(taken, there, strict=True))
+                rest = [count - gone for count, gone in zip(rest, taken, strict=True)]
     return {name: found[name] for name in _ORDER if name in found}
 
 
-def _first(counts: Sequence[int], size: int) -> tuple[list[int], list[int]]:
-    """Take so many images so that classes stay in proportion; return those of each class, and surely empty classes.
+def _first(counts: Sequence[int], size: int) -> tuple[list[int], float]:
+    """Take so many images so that classes stay in proportion; return those of each class, and when the last was due.
 
     The image number r of c is due at (r + 1/2) / c of the way; of those that are due at once, chance takes some.
     """
@@ -127,5 +196,4 @@ def _first(counts: Sequence[int], size: int) -> tuple[list[int], list[int]]:
         taken[index] += step
         if 0 < taken[index] < counts[index]:
             heapq.heappush(heap, (step * due(index), index))
-    last = max(((n - 0.5) / c for n, c in zip(taken, counts, strict=True) if n), default=0.0)
-    return taken, [i for i, c in enumerate(counts) if taken[i] == 0 and (c == 0 or 0.5 / c > last)]
+    return taken, max(((n - 0.5) / c for n, c in zip(taken, counts, strict=True) if n), default=0.0)
