@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import listing
+from ..errors import listing, printable
 from .check import Finding
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _without_images(study: Study, name: str) -> Iterator[tuple[str, str, str]]:
     for split, present in cut.present.items() if cut else ():
         if cut and present < cut.classes:
             count, known = cut.classes - present, cut.without.get(split, ())
-            who = f" ({listing(known)}{', and others' * (len(known) < count)})" if known else ""
+            who = f" ({printable(listing(known))}{', and others' * (len(known) < count)})" if known else ""
             kind, meaning = _MEANS[split]
             yield (
                 "class-without-images",

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..components.contracts import LeftOut
+from ..errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,7 +122,7 @@ class Cut:
             places.setdefault(place, []).append(f"{files:,} {why}")
         lines = [f"{place}: {', '.join(why)}" for place, why in places.items()]
         more = [f"… ({len(lines) - MOST_PLACES} more)"] * (len(lines) > MOST_PLACES)
-        return "; ".join([*lines[:MOST_PLACES], *more])
+        return printable("; ".join([*lines[:MOST_PLACES], *more]))
 
 
 def told(study: Study) -> dict[str, list[str]]:
