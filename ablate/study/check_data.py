@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import listing, printable
+from ..errors import counted, listing, printable
 from .check import Finding
 
 if TYPE_CHECKING:
@@ -54,6 +54,6 @@ def _few(study: Study, name: str) -> Iterator[tuple[str, str, str]]:
             count = abs(size)
             yield (
                 "few-images",
-                f"{count} {split} image{'s' * (count != 1)}: each is {100 / count:.1f} points of accuracy",
+                f"{counted(count, f'{split} image')}: each is {100 / count:.1f} points of accuracy",
                 f"a whole number counts images and a fraction is a share: {split} = 0.2 takes a fifth",
             )

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..components.contracts import LeftOut
-from ..errors import printable
+from ..errors import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,7 +111,7 @@ class Cut:
         for name, size in self.sizes.items():
             classes = self.present.get(name, self.classes)
             some = f"{classes:,} of {self.classes:,}" if classes < self.classes else f"{classes:,}"
-            parts.append(f"{name} {size:,} image{'s' * (size != 1)} of {some} classes")
+            parts.append(f"{name} {counted(size, 'image')} of {some} classes")
         return ", ".join(parts)
 
     @property

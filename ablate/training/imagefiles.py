@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..components.contracts import LeftOut
-from ..errors import DataError, listing, printable
+from ..errors import DataError, counted, listing, printable
 from .disk import on_disk
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def told_at_once(head: str, what: str, files: Mapping[str, str]) -> DataError:
     """Return the error that names all files that something is wrong with. files: what it is, by file."""
     lines = [f"{_text(name)}: {printable(why)}" for name, why in list(files.items())[:MOST_TOLD]]
     more = [f"… and {len(files) - MOST_TOLD:,} more"] * (len(files) > MOST_TOLD)
-    count = f"{len(files):,} image{'s' * (len(files) != 1)} {what}"
+    count = f"{counted(len(files), 'image')} {what}"
     return DataError("\n  ".join([f"{head}: {count}", *lines, *more, "replace them, or move them away"]))
 
 
