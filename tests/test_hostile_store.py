@@ -23,6 +23,7 @@ from ablate.errors import AblateError
 from ablate.store.care import check_store
 from ablate.store.clean import Cleaner
 from ablate.store.files import commit_document
+from ablate.store.frame import read_frames
 from ablate.store.store import Store
 from ablate.study.plan import key_of
 from ablate.tune.records import TrialRecord, VariantTuning, load_tunings, save_tunings
@@ -169,3 +170,25 @@ def test_no_command_trips_over_a_value_that_no_run_wrote(hostile: Hostile, data:
         hostile.use()
     finally:
         hostile.mend()
+
+
+@pytest.mark.parametrize("key", ["../../elsewhere", "/tmp", "a/b", "..", "x" * 65])
+def test_a_key_does_not_lead_out_of_the_store(hostile: Hostile, key: str) -> None:
+    with pytest.raises(AblateError, match="cannot be the key of a run"):
+        hostile.store.run(key)
+    file = hostile.store.tuning_folder / "tiny.json"
+    assert len(load_tunings(hostile.store, "tiny")) == 1
+    document = json.loads(file.read_text())
+    document["variants"][0]["trials"][0]["key"] = key
+    file.write_text(json.dumps(document))
+    assert load_tunings(hostile.store, "tiny") == ()
+
+
+def test_a_number_too_large_for_one_is_as_if_it_were_missing(hostile: Hostile) -> None:
+    run = next(file for file in hostile.files if file.name == "result.json")
+    body = json.loads(run.read_text())["body"]
+    hostile.put(run, {"checksum": "", "body": {**body, "dead_weights": 10**400, "test/accuracy": "0.5"}})
+    runs, _ = read_frames(hostile.store, {("baseline", 0): run.parent.name})
+    assert runs["dead_weights"].isna().all()
+    assert runs["test/accuracy"].isna().all()
+    assert runs["state"].tolist() == ["done"]

@@ -562,10 +562,11 @@ def test_a_storage_that_cannot_be_reached_is_told_without_its_password(study: Pa
     assert "secret" not in found.output
 
 
-def test_a_journal_that_is_none_is_told(study: Path) -> None:
+@pytest.mark.parametrize("line", ["this is no journal", "5", "null", "[]", "{}", '{"op_code": 99}', '{"op_code": []}'])
+def test_a_journal_that_is_none_is_told(line: str, study: Path) -> None:
     file = journal(Store(Path("ablate-store")))
     file.parent.mkdir(parents=True)
-    file.write_text("this is no journal\nnor is this\n")
+    file.write_text(f"{line}\n{line}\n")
     found = ablate("tune", study, "--trials", "1")
     assert found.exit_code == 1
     assert "does not read as Optuna's journal" in found.stderr
