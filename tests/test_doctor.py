@@ -17,7 +17,7 @@ from packaging.specifiers import SpecifierSet
 from typer.testing import CliRunner
 
 from ablate.cli import app
-from ablate.commands import checks, checks_machine, doctor
+from ablate.commands import checks, checks_gpu, checks_machine, doctor
 from ablate.commands.checks import Check
 from ablate.training import machine
 from ablate.training.granted import granted_bytes, granted_cores
@@ -487,3 +487,70 @@ def test_ctrl_c_ends_it_with_the_process_it_started(write: Write, folder: Path) 
     assert "Traceback" not in out + err
     with pytest.raises(ProcessLookupError):
         os.kill(int(Path("pid").read_text()), 0)
+
+
+# The GPU
+
+
+def crashes() -> Check:
+    os.abort()
+
+
+def fine() -> Check:
+    return Check("fine", "ok", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no signals")
+def test_a_trial_that_takes_its_process_down_is_told_with_what_helps() -> None:
+    found = list(checks.checks_apart({"fine": fine, "crash": crashes}, 60.0, "leave it"))
+    assert found == [fine(), Check("crash", "problem", "crashed: SIGABRT", "leave it")]
+
+
+def test_without_a_gpu_nothing_is_tried(fake: Callable[..., list[Check]], folder: Path) -> None:
+    none = TORCH.replace("is_available = staticmethod(lambda: True)", "is_available = staticmethod(lambda: False)")
+    fake(torch=none.format(compute="return self") + "class backends:\n class mps: is_available = lambda: False\n")
+    done = CliRunner().invoke(app, ["doctor", "--gpu", "--json"])
+    assert done.exit_code == 1, done.output
+    torch, devices = json.loads(done.stdout)
+    assert (torch["state"], devices["state"]) == ("ok", "problem")
+    assert devices["found"].endswith("torch has no NVIDIA GPU here, so nothing was tried")
+
+
+def ended(*weights: str, accuracy: float = 0.5) -> list[dict[str, object]]:
+    return [{"weights": one, "test/accuracy": accuracy} for one in weights]
+
+
+@pytest.mark.parametrize(
+    ("two", "again", "state", "text"),
+    [
+        (ended("a", "b"), ended("a"), "ok", "2 runs end with the same weights, bit by bit"),
+        (ended("a", "c"), ended("a"), "problem", "other weights than one after the other"),
+        (ended("a", "c", accuracy=0.51), ended("x"), "ok", "but for rounding, which this GPU has from one run to the"),
+        (ended("a", "c", accuracy=0.6), ended("x", accuracy=0.52), "problem", "10.0 points apart, and 2.0 where"),
+    ],
+)
+def test_runs_side_by_side_are_held_against_the_same_in_turn(
+    two: list[dict[str, object]], again: list[dict[str, object]], state: str, text: str
+) -> None:
+    found = checks_gpu.compared(ended("a", "b"), two, again)
+    assert found.state == state
+    assert text in found.found
+
+
+def test_small_runs_are_made_side_by_side_and_timed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = checks_gpu._STUDY.replace("epochs = 20", "epochs = 1").replace("width = 16, hidden = 64", "width = 4")
+    monkeypatch.setattr(checks_gpu, "_STUDY", small)
+    found = checks_gpu.side_by_side_check("cpu")
+    assert (found.name, found.state) == ("side by side", "ok"), found
+    assert found.found.startswith("4 runs end with the same weights, bit by bit\ntwo at a time take ")
+    assert found.remedy
+
+
+def test_a_run_that_fails_on_the_gpu_is_a_problem_with_its_reason(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = checks_gpu._STUDY.replace("lr = 1e-3", "lr = 1e30").replace("seeds = 4", "seeds = 1")
+    monkeypatch.setattr(checks_gpu, "_STUDY", broken)
+    (found,) = checks.guarded("side by side", lambda: [checks_gpu.side_by_side_check("cpu")], "leave it")
+    assert (found.state, found.remedy) == ("problem", "leave it")
+    assert "diverged" in found.found

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import ablate
 
-LOW = ["errors", "paths", "files", "components", "study", "training", "store", "execute", "tune", "stats", "report"]
-ORDER = [*LOW, "console", "commands", "cli", "__main__"]
+LOW = ["errors", "paths", "streams", "files", "components", "study", "training", "store", "execute", "tune", "stats"]
+ORDER = [*LOW, "report", "console", "commands", "cli", "__main__"]
 PACKAGE = Path(ablate.__file__).parent
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typer.testing import CliRunner
 
+from ablate.cli import app
 from ablate.commands.run import RunOptions, local, placed
 from ablate.components.discover import discover
 from ablate.execute.gpu import GONE, Reading, gauge
@@ -147,17 +149,40 @@ def test_one_run_begins_whatever_the_gpu_says() -> None:
     assert not full.room(1)
 
 
-def test_where_the_user_leaves_it_open_runs_share_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ablate.commands.run.cores", lambda: 16)
+def test_where_the_user_leaves_it_open_a_gpu_has_one_run_at_a_time() -> None:
     how = placed(RunOptions(), "cuda", 100)
+    assert (how.jobs, how.packed, how.surely, how.at_a_time) == (1, False, 1, "1 at a time")
+
+
+def test_runs_share_a_gpu_where_the_user_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ablate.commands.run.cores", lambda: 16)
+    asked = RunOptions(packed=True)
+    how = placed(asked, "cuda", 100)
     assert (how.jobs, how.packed, how.surely) == (MOST_ON_A_GPU, True, 1)
-    assert how.at_a_time == f"at most {MOST_ON_A_GPU} at a time, as the GPU has room"
-    assert placed(RunOptions(), "cuda", 3).jobs == 3
+    assert how.at_a_time == f"at most {MOST_ON_A_GPU} at a time"
+    assert placed(asked, "cuda", 3).jobs == 3
     given = placed(RunOptions(jobs=2), "cuda", 100)
     assert (given.jobs, given.packed, given.surely) == (2, False, 2)
-    assert not placed(RunOptions(), "cpu", 100).packed
+    on_cpu = placed(asked, "cpu", 100)
+    assert (on_cpu.jobs, on_cpu.packed) == (default_jobs("cpu", 100), False)
     monkeypatch.setattr("ablate.commands.run.cores", lambda: 2)
-    assert placed(RunOptions(), "cuda", 100).jobs == 2  # each needs a core that launches its kernels
+    assert placed(asked, "cuda", 100).jobs == 2  # each needs a core that launches its kernels
+
+
+@pytest.mark.parametrize(("given", "packed"), [((), False), (("--jobs", "0"), True), (("--jobs", "3"), False)])
+@pytest.mark.parametrize(("command", "spine"), [("run", "run.run_study"), ("tune", "tune.tune_study")])
+def test_nought_jobs_asks_for_as_many_as_fit(
+    study: Path, monkeypatch: pytest.MonkeyPatch, command: str, spine: str, given: tuple[str, ...], packed: bool
+) -> None:
+    asked: list[Any] = []
+
+    def note(_: object, how: Any) -> int:
+        asked.append(how)
+        return 0
+
+    monkeypatch.setattr(f"ablate.commands.{spine}", note)
+    assert CliRunner().invoke(app, [command, str(study), *given]).exit_code == 0
+    assert [(how.packed, how.jobs) for how in asked] == [(packed, 3 if "3" in given else 0)]
 
 
 @pytest.mark.parametrize("uuid", ["", "00000000-0000-0000-0000-000000000000"])
@@ -268,11 +293,13 @@ def test_a_gpu_with_time_gets_more_runs_at_a_time(study: Path, monkeypatch: pyte
 
 
 def test_where_the_gpu_cannot_be_read_there_is_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    packed = RunOptions(jobs=8, packed=True)
+    packed = RunOptions(jobs=8, packed=True, for_gpu=True)
     how, _ = local(packed, "a GPU without a driver", 100)
     assert (how.jobs, how.packed) == (1, False)
     how, _ = local(packed, "", 100)  # the runs are on the CPU after all
     assert (how.jobs, how.packed) == (default_jobs("cpu", 100), False)
+    how, _ = local(RunOptions(jobs=1, for_gpu=True), "", 100)  # one was for a GPU
+    assert how.jobs == default_jobs("cpu", 100)
     monkeypatch.setattr("ablate.commands.run.gauge", lambda _: lambda: GONE)
     assert local(packed, "a GPU", 100)[0] == packed
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ablate.components.discover import discover
 from ablate.console import progress
-from ablate.console.progress import Live
-from ablate.execute.jobs import Crowded, EpochDone, Failed, Fewer, Finished, Started, UnderWay
+from ablate.console.progress import Lines, Live, Pace
+from ablate.execute.jobs import Crowded, EpochDone, Failed, Fewer, Finished, Lost, Started, UnderWay
 from ablate.report.numbers import duration
 from ablate.study.plan import run_specs
 from ablate.study.settle import settle
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pytest
 
     from ablate.study.spec import RunSpec
+
+
+RESULT = {"test/accuracy": 1.0, "test/loss": 0.0}
+EPOCH = {"epoch": 1, "train/loss": 0.0, "images_per_second": 1.0}
 
 
 def specs_of(study: Path) -> list[RunSpec]:
@@ -37,23 +41,70 @@ def test_the_time_left_falls_while_a_run_goes_on(study: Path, monkeypatch: pytes
     clock = Clock()
     monkeypatch.setattr(progress, "time", clock)
     specs = specs_of(study)
-    live = Live(specs, lambda _: None)
-    live.tell(Started(specs[0]))
+    pace = Pace(specs, lambda _: None)
+    pace.take(Started(specs[0]))
     clock.now = 5.0
-    live.tell(UnderWay(specs[0], 1, 0.5))
-    assert live._left() == ""  # a quarter of a run says little
+    pace.take(UnderWay(specs[0], 1, 0.5))
+    assert pace.text() == ""  # a quarter of a run, within seconds, says little
     clock.now = 20.0
-    live.tell(Finished(specs[0], {"test/accuracy": 1.0, "test/loss": 0.0}))
-    assert live._left() == f", about {duration(60)} left"  # three more
-    live.tell(Started(specs[1]))
+    pace.take(Finished(specs[0], RESULT))
+    assert pace.text() == f", about {duration(60)} left"  # three more
+    pace.take(Started(specs[1]))
     clock.now = 30.0
-    live.tell(EpochDone(specs[1], {"epoch": 1, "train/loss": 0.0, "images_per_second": 1.0}))
-    assert live._left() == f", about {duration(50)} left"
+    pace.take(EpochDone(specs[1], EPOCH))
+    assert pace.text() == f", about {duration(50)} left"
+
+
+def test_a_long_first_run_says_how_long_is_left_before_it_ends(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    first = specs_of(study)[0]
+    pace = Pace([first], lambda _: None)
+    pace.take(Started(first))
+    clock.now = 100.0
+    pace.take(UnderWay(first, 1, 0.5))  # of two epochs
+    assert pace.left() == 300.0
+
+
+def test_epochs_of_an_earlier_command_say_nothing_of_the_pace(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    first = specs_of(study)[0]
+    pace = Pace([first], lambda _: None)
+    pace.take(Started(first, 1))
+    clock.now = 100.0
+    assert pace.left() is None
+    pace.take(UnderWay(first, 2, 0.5))
+    assert pace.left() == 100.0  # a quarter of the run in 100 s, and another quarter to go: the half before counts not
+    pace.take(Lost(first, "killed", 2))
+    assert pace.left() is None
+
+
+def test_what_is_expected_counts_where_it_is_known(study: Path) -> None:
+    specs = specs_of(study)[:2]
+    pace = Pace(specs, lambda _: 60.0)
+    assert pace.left() == 120.0
+    pace.take(Started(specs[0]))
+    pace.take(Started(specs[1]))
+    pace.take(UnderWay(specs[0], 1, 1.0))
+    assert pace.left() == (30 + 60) / 2
+    for spec in specs:
+        pace.take(Finished(spec, RESULT))
+    assert pace.left() is None
+
+
+def test_lines_and_the_live_table_tell_it_too(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = specs_of(study)[:2]
+    Lines([first, second], lambda _: 60.0).tell(Finished(first, RESULT))
+    assert capsys.readouterr().err.rstrip().endswith(f", about {duration(60)} left")
+    live = Live([first, second], lambda _: 60.0)
+    live.tell(Finished(first, RESULT))
+    assert f"about {duration(60)} left" in str(live._table().title)
 
 
 def test_a_run_that_lacked_room_is_told_as_such(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = specs_of(study)[:2]
-    tell = progress.Lines([first, second]).tell
+    tell = Lines([first, second], lambda _: None).tell
     tell(Crowded(first))
     tell(Fewer(first, 2))
     tell(Failed(second, "out of memory: a model"))

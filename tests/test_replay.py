@@ -17,6 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from ablate import Mixed
+from ablate.commands import checks_gpu
+from ablate.commands.checks_gpu import LEAVE, recording_check
 from ablate.components.discover import discover
 from ablate.errors import StudyError
 from ablate.study.plan import run_specs
@@ -181,7 +183,7 @@ def test_what_was_measured_is_remembered_for_a_model_and_batch(
 ) -> None:
     measured = json.loads(file.read_text())
     assert (measured["step_seconds"], measured["replayed_seconds"], measured["refused"]) == (1.0, 0.1, "")
-    monkeypatch.setattr(replay, "_try_out", None)  # not tried again
+    monkeypatch.setattr(replay, "try_out", None)  # not tried again
     again, spec = built(study, "study.seeds=1")
     assert with_replay(again, spec, file.parent, recorded).replay is not None
     file.write_text(json.dumps({**measured, "replayed_seconds": 1.5}))
@@ -527,7 +529,55 @@ def test_what_a_user_wrote_is_recorded_only_where_the_study_says_so(
 
 
 def test_a_study_says_auto_all_or_none(study: Path) -> None:
-    assert read_study(study).study.limits.cuda_graphs == "auto"
-    assert read_study(study, Changes(('study.cuda_graphs="none"',))).study.limits.cuda_graphs == "none"
+    assert read_study(study).study.limits.cuda_graphs == Limits().cuda_graphs == "none"
+    assert read_study(study, Changes(('study.cuda_graphs="auto"',))).study.limits.cuda_graphs == "auto"
     with pytest.raises(StudyError, match='cuda_graphs  true is not "auto"'):
         built(study, "study.cuda_graphs=true")
+
+
+@pytest.fixture
+def undropped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the doctor train little, without dropout, which only a GPU draws anew; and replaying be measured to pay."""
+    small = checks_gpu._STUDY.replace('"digits"', '"digits", train = 96').replace("width = 16", "width = 4")
+    monkeypatch.setattr(checks_gpu, "_STUDY", small)
+    monkeypatch.setattr(checks_gpu, "DROPOUT", 0.0)
+    faster(monkeypatch)
+
+
+@pytest.mark.usefixtures("undropped")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_doctor_trains_both_ways_and_says_what_to_switch_on(precision: str) -> None:
+    found = recording_check(precision, "cpu", recorded)
+    assert (found.name, found.state) == (f"steps {precision}", "ok"), found
+    assert "9 steps recorded and as they are: the same losses, gradients and weights" in found.found
+    assert "10.0 times as fast" in found.found
+    assert found.remedy == 'cuda_graphs = "auto" under [study] switches it on'
+
+
+@pytest.mark.usefixtures("undropped")
+def test_the_doctor_finds_a_recording_that_goes_wrong_later() -> None:
+    """What a comparison of two batches does not show."""
+
+    def worn_out(work: Work) -> tuple[Tensor, Callable[[], None]]:
+        loss, again = recorded(work)
+        times = iter(range(1000))
+        return loss, lambda: again() if next(times) < 8 else None
+
+    found = recording_check("fp32", "cpu", worn_out)
+    assert (found.state, found.found) == ("problem", "trained with recorded steps, a network ends with other weights")
+    assert found.remedy == LEAVE
+
+
+@pytest.mark.usefixtures("undropped")
+def test_the_doctor_tells_what_cannot_be_recorded_or_does_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    def idle(work: Work) -> tuple[Tensor, Callable[[], None]]:
+        return work(), lambda: None
+
+    found = recording_check("fp32", "cpu", idle)
+    assert found.state == "problem"
+    assert found.found.startswith("cannot be recorded: a recorded step has other gradients")
+    monkeypatch.setattr(replay, "_seconds", lambda *_: 1.0)
+    found = recording_check("fp32", "cpu", recorded)
+    assert (found.state, found.remedy) == ("ok", f"not worth it: {LEAVE}")
+    monkeypatch.setattr("ablate.training.run.RECORDING_SINCE", Version("99"))
+    assert recording_check("fp32", "cpu", recorded).state == "warning"

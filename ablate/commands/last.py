@@ -7,19 +7,22 @@ runs only from where the user works or from what the user named, so only a file 
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..console import text
 from ..errors import InputError, listing
-from ..paths import data_dir, shipped, shown
+from ..paths import data_dir, shipped, shown, typed
 from ..store.files import read_document
+from ..store.store import Store
 from ..store.studies import find_study, list_studies
 from ..study.toml import read_study
 from .prepare import Options, same_store
 
 if TYPE_CHECKING:
-    from ..store.store import Store
     from ..store.studies import StudyRecord
+    from ..study.toml import Changes
 
 
 def study_run_last(store: Store, command: str, pilot: bool | None = False) -> tuple[Store, StudyRecord]:
@@ -47,12 +50,33 @@ def study_run_last(store: Store, command: str, pilot: bool | None = False) -> tu
     return home, record
 
 
-def study_to_run_again(store: Store, command: str) -> StudyRecord:
+def again(options: Options, command: str) -> Options:
+    """Return options for the study run last, with the changes that it was run with unless some are given.
+
+    Raises InputError as `study_to_run_again`.
+    """
+    record = study_to_run_again(Store(options.store), command, pilot=None)
+    changes = options.changes
+    if not changes.settings and not changes.seeds:
+        changes = replace(changes, settings=record.changes.settings, seeds=record.changes.seeds)
+    text.note(f"{' '.join([shown(record.path), *typed_changes(changes)])}: the study run last")
+    return replace(options, study=record.path, changes=changes)
+
+
+def typed_changes(changes: Changes) -> tuple[str, ...]:
+    """Return what the command line changed in a study, as it would be typed."""
+    seeds = changes.seeds
+    # A single seed is written as a list: `--seeds 3,` is seed 3, and `--seeds 3` the seeds 0 to 2.
+    listed = [f"--seeds {','.join(map(str, seeds))}{',' if len(seeds) == 1 else ''}"] if seeds else []
+    return (*(f"--set {shlex.quote(setting)}" for setting in changes.settings), *listed)
+
+
+def study_to_run_again(store: Store, command: str, pilot: bool | None = False) -> StudyRecord:
     """Return the record of the study run last, whose plugins a command may run, with the changes it was run with.
 
     Raises InputError as `study_run_last`, and where the changes name plugins that are not where the user works.
     """
-    _, record = study_run_last(store, command)
+    _, record = study_run_last(store, command, pilot)
     named = read_study(record.path).study.plugins
     for plugin in read_study(record.path, record.changes).study.plugins:
         if plugin not in named and not is_at_work(store, plugin):
@@ -76,4 +100,4 @@ def _named(store: Store, record: StudyRecord, command: str) -> str:
     changes = "".join(f" --set {shlex.quote(setting)}" for setting in record.changes.settings)
     changes = changes if command == "ablate tune" else ""
     place = same_store(Options(record.path, store.root, data_dir()))
-    return f"{command} {shlex.quote(shown(record.path))}{changes}{place}"
+    return f"{command} {typed(record.path)}{changes}{place}"

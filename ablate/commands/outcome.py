@@ -1,0 +1,35 @@
+"""What runs gave, by variant: the table that `ablate run` ends with, and `ablate status STUDY`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ..console import text
+from ..report.numbers import NAMES, NBSP, duration, interval, scale_of, value
+from ..stats.summary import bounds_of, estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..study.spec import Study
+
+
+def results_table(study: Study, done: Mapping[str, Sequence[Mapping[Any, Any]]]) -> str:
+    """Return a table of variants. done: the results of each one's finished runs."""
+    scale = scale_of(study.metric)
+    rows = []
+    for variant, results in done.items():
+        found = estimate([number(result, study.metric) for result in results], bounds=bounds_of(study.metric))
+        seconds = [number(result, "seconds") for result in results]
+        took = duration(sum(seconds) / len(seconds)) if seconds else "–"
+        shown_as = value(found.mean, scale, 2), interval(found.low, found.high, scale, 2).replace(NBSP, " ")
+        rows.append([variant, str(len(results)), *shown_as, took])
+    name = NAMES[study.metric] + (f" {scale.unit}" if scale.unit else "")
+    return text.table([study.label, "runs", name, "95 % interval", "time each"], rows, right=(1, 2, 3, 4))
+
+
+def number(result: Mapping[Any, Any], name: str) -> float:
+    """Return a number of a result; nan where it is absent."""
+    found = result.get(name)
+    return float(found) if isinstance(found, (int, float)) else math.nan

@@ -1,0 +1,167 @@
+"""`ablate status`: results of a study, one run from near; and commands as they are told to be typed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from ablate.cli import app
+from ablate.commands.prepare import Options
+from ablate.commands.run import RunOptions, run_study
+from ablate.execute.inline import Inline
+from ablate.store.store import Store
+from ablate.study.toml import Changes
+
+Write = Callable[[str, str], Path]
+
+
+def ablate(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments], prog_name="ablate")
+
+
+def made(study: Path, *settings: str) -> int:
+    options = Options(study, Path("ablate-store").resolve(), Path("data").resolve(), Changes(settings), (), "cpu")
+    return run_study(options, RunOptions(jobs=1), Inline())
+
+
+def next_command(err: str) -> list[str]:
+    """Return the last command that was told, as a shell takes it apart."""
+    lines = [line for line in err.splitlines() if "ablate " in line]
+    return shlex.split(lines[-1][lines[-1].index("ablate ") :])[1:]
+
+
+BROKEN = '''
+from ablate import augmentation
+
+
+@augmentation("broken")
+def broken():
+    """Fails in training."""
+
+    def transform(images, generator):
+        if len(images) > 4:
+            raise RuntimeError("no \\x1b[31m luck")
+        return images
+
+    return transform
+'''
+
+
+@pytest.fixture
+def failed(study: Path, write: Write, capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a study whose second variant fails; return what was told."""
+    write("plugins/broken.py", BROKEN)
+    study.write_text(study.read_text().replace('use = "flip"', 'use = "broken"'))
+    assert made(study, "baseline.epochs=1") == 1
+    return capsys.readouterr().err
+
+
+def test_status_of_a_study_shows_what_run_ended_with(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert made(study) == 0
+    table = capsys.readouterr().out
+    told = ablate("status", "tiny")
+    assert told.stdout.endswith(table)
+    runs = json.loads(ablate("status", "tiny", "--json").stdout)["runs"]
+    for run in runs:
+        result = Store(Path("ablate-store")).run(run["key"]).result()
+        assert result is not None
+        assert run["test/accuracy"] == result["test/accuracy"]
+        assert f"{100 * run['test/accuracy']:.2f}" in told.stdout
+
+
+def test_a_failure_names_the_command_that_shows_its_traceback(failed: str) -> None:
+    (told, *_) = (line for line in failed.splitlines() if "traceback: " in line)
+    command = shlex.split(told.partition("traceback: ablate ")[2])
+    shown = ablate(*command)
+    assert shown.exit_code == 0
+    assert "flipped, seed 0: failed" in shown.stdout
+    assert "Traceback (most recent call last):" in shown.stdout
+    assert "plugins/broken.py" in shown.stdout
+    assert "\x1b" not in shown.stdout
+
+
+def test_one_run_is_shown_by_its_variant_or_its_key(failed: str) -> None:
+    both = ablate("status", "tiny", "baseline").stdout
+    assert both.count("baseline, seed ") == 2
+    assert "  epoch   1  loss " in both
+    (first, *_) = json.loads(ablate("status", "tiny", "baseline", "--json").stdout)
+    one = ablate("status", "tiny", first["key"][:6]).stdout
+    assert one.count("baseline, seed ") == 1
+    assert f"  files   ablate-store/runs/{first['key']}" in one
+    assert first["history"][0]["epoch"] == 1
+    wrong = ablate("status", "tiny", "baselin")
+    assert wrong.exit_code == 2
+    assert "did you mean 'baseline'?" in wrong.stderr
+
+
+def test_an_epoch_without_a_loss_is_shown(study: Path) -> None:
+    assert made(study, "baseline.optimizer.lr=1e30") == 1
+    assert "  epoch   1  loss –" in ablate("status", "tiny", "baseline").stdout
+
+
+def test_commands_to_type_are_quoted(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spaced = study.rename(study.with_name("my study's.toml"))
+    store = Path("my store").resolve()
+    options = Options(spaced, store, Path("data").resolve(), Changes(pilot=True), (), "cpu")
+    assert run_study(options, RunOptions(jobs=1), Inline()) == 0
+    assert next_command(capsys.readouterr().err) == ["run", "studies/my study's.toml", "--store", "my store"]
+    options = Options(spaced, store, Path("data").resolve(), Changes(("study.seeds=1",)), (), "cpu")
+    assert run_study(options, RunOptions(jobs=1), Inline()) == 0
+    err = capsys.readouterr().err
+    assert next_command(err) == ["report", "--store", "my store"]
+    (doubt,) = (line for line in err.splitlines() if "what to do about it" in line)
+    assert next_command(doubt) == ["plan", "studies/my study's.toml", "--store", "my store"]
+
+
+@pytest.mark.parametrize("command", ["run", "tune"])
+@pytest.mark.parametrize("text", [None, "[study]\nname = 'x'\n", "[baseline]\nmodel = { use = 'no-such' }"])
+def test_what_cannot_be_planned_makes_no_store(write: Write, command: str, text: str | None) -> None:
+    if text is not None:
+        write("study.toml", text)
+    assert ablate(command, "study.toml").exit_code == 2
+    assert not Path("ablate-store").exists()
+
+
+def test_a_link_that_leads_nowhere_is_told_as_one(folder: Path) -> None:
+    Path("study.toml").symlink_to("gone.toml")
+    told = ablate("plan", "study.toml")
+    assert told.exit_code == 2
+    assert "study.toml: a link to gone.toml, which is not there\n  mend the link, or remove it" in told.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_without_a_study_it_is_the_one_run_last_as_it_was_run(study: Path, command: str) -> None:
+    assert ablate(command).exit_code == 2
+    assert made(study, "baseline.epochs=1", "study.seeds=1") == 0
+    told = ablate(command)
+    assert told.exit_code == 0
+    assert "--set baseline.epochs=1 --set study.seeds=1: the study run last" in told.stderr
+    if command == "run":
+        assert "2 runs, 2 stored, nothing to make" in told.stderr
+    changed = ablate("plan", "--json", "--set", "baseline.epochs=3")
+    assert [run["state"] for run in json.loads(changed.stdout)["runs"]] == ["new"] * 4
+
+
+def test_a_pilot_is_followed_by_the_study_itself(study: Path) -> None:
+    options = Options(study, Path("ablate-store").resolve(), Path("data").resolve(), Changes(pilot=True), (), "cpu")
+    assert run_study(options, RunOptions(jobs=1), Inline()) == 0
+    told = ablate("plan", "--json")
+    assert [run["state"] for run in json.loads(told.stdout)["runs"]] == ["new"] * 4
+
+
+def test_a_precision_that_a_device_lacks_is_refused_in_the_plan(study: Path) -> None:
+    told = ablate("plan", study, "--set", "baseline.precision=tf32", "--device", "cpu")
+    assert told.exit_code == 2
+    assert "precision 'tf32' takes an NVIDIA GPU" in told.stderr
+    assert ablate("plan", study, "--set", "baseline.precision=tf32", "--device", "cuda").exit_code == 0
+    assert ablate("plan", study, "--device", "gpu").exit_code == 2
+
+
+def test_a_single_run_is_one_run(study: Path) -> None:
+    told = ablate("run", study, "--seeds", "1", "--only", "baseline", "--set", "baseline.epochs=1", "--device", "cpu")
+    assert "tiny: 1 run, 0 stored" in told.stderr
