@@ -73,6 +73,14 @@ def test_the_folder_of_a_report_is_told_where_it_is_not_called_as_the_study(
     assert "the folder is called" not in ablate("report", study, "--format", "csv", "--out", "here").stderr
 
 
+def test_a_folder_for_figures_that_cannot_be_written_is_told_before_any_test(study: Path) -> None:
+    Path("taken").write_text("")
+    for place in ("taken", "taken/below"):
+        found = ablate("lr-find", study, "--out", place)
+        assert found.exit_code == 2
+        assert found.stderr == f"error: cannot write to {place}: taken is no folder that can be written\n"
+
+
 # A study from nothing to a report
 
 
