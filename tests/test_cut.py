@@ -154,7 +154,7 @@ def test_classes_without_images_are_doubtful() -> None:
 def test_a_split_of_a_handful_is_doubtful() -> None:
     (finding,) = doubts("few-images", Splits(test=1))
     assert finding.reason == "1 test image: each is 100.0 points of accuracy"
-    assert "a whole number counts images" in finding.remedy
+    assert "a whole number counts them" in finding.remedy
     assert [f.reason.split(":")[0] for f in doubts("few-images", Splits(validation=20), "validation/accuracy")] == [
         "16 test images", "20 validation images",
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from ablate.cli import app
 from ablate.commands.prepare import Options, prepare
-from ablate.commands.run import RunOptions, run_study
+from ablate.commands.run import RunOptions, announce_data, run_study
 from ablate.execute.inline import Inline
 
 STUDY = """
@@ -95,6 +96,15 @@ def test_a_relative_root_starts_at_the_study_file_and_is_not_in_the_key(
     assert again.settled.study.variants[0].recipe.dataset.settings["root"] == "photos"
 
 
+def test_a_project_in_a_folder_whose_name_is_no_utf8_is_planned(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    strange = project.rename(project.with_name(os.fsdecode(b"pr\xffject")))
+    study(strange)
+    monkeypatch.chdir(strange)
+    planned = ablate("plan", "photos.toml", "--data-dir", "data")
+    assert planned.exit_code == 0, planned.output
+    assert f"data: {ONCE}" in planned.stdout
+
+
 def test_photos_without_a_test_set_need_one_cut(project: Path) -> None:
     told = ablate("plan", study(project, "validation = 4"), "--data-dir", "data")
     assert told.exit_code == 2
@@ -121,3 +131,16 @@ def test_photos_that_are_replaced_after_they_were_planned_are_not_trained_on(pro
     assert run_study(options(path), RunOptions(jobs=1), Late()) == 1
     (failed, *_) = Path("ablate-store/runs").glob("*/failure.json")
     assert "the data of 'image-folder' changed after this run was planned" in failed.read_text()
+
+
+def test_a_run_tells_of_some_cuts_and_says_how_many_more_there_are(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = study(project)
+    data = 'dataset = { use = "image-folder", root = "photos", size = 8, test = N }'
+    variants = [f'[[variant]]\nname = "N"\nset = {{ {data} }}\n'.replace("N", str(n)) for n in range(5, 10)]
+    path.write_text(path.read_text() + "".join(variants))
+    announce_data(prepare(options(path)).settled.study)
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split(" images")[0] for line in told[:4]] == [f"  image-folder: train {n}" for n in (13, 12, 11, 10)]
+    assert told[4:] == ["  … and 2 other cuts of the data, which 'ablate plan' tells"]

@@ -55,5 +55,5 @@ def _few(study: Study, name: str) -> Iterator[tuple[str, str, str]]:
             yield (
                 "few-images",
                 f"{counted(count, f'{split} image')}: each is {100 / count:.1f} points of accuracy",
-                f"a whole number counts images and a fraction is a share: {split} = 0.2 takes a fifth",
+                f"use more: a whole number counts them and a fraction is a share, as {split} = 0.2 for a fifth",
             )
