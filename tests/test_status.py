@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from ablate.cli import app
 from ablate.commands.prepare import Options
 from ablate.commands.run import RunOptions, run_study
 from ablate.execute.inline import Inline
+from ablate.store.sources import changed
 from ablate.store.store import Store
 from ablate.study.toml import Changes
 
@@ -165,3 +167,28 @@ def test_a_precision_that_a_device_lacks_is_refused_in_the_plan(study: Path) -> 
 def test_a_single_run_is_one_run(study: Path) -> None:
     told = ablate("run", study, "--seeds", "1", "--only", "baseline", "--set", "baseline.epochs=1", "--device", "cpu")
     assert "tiny: 1 run, 0 stored" in told.stderr
+
+
+def test_an_edit_of_a_component_is_told_where_nothing_is_imported(study: Path, write: Write) -> None:
+    assert made(study, "baseline.epochs=1") == 0
+    plugin = Path("plugins/tiny.py")
+    text = plugin.read_text()
+    said = "tiny: plugins/tiny.py changed since it was run; which runs are new: ablate plan studies/tiny.toml"
+    for command in (["status"], ["status", "tiny"], ["report", "tiny", "--format", "md"]):
+        plugin.write_text(text)
+        assert said not in ablate(*command).stderr
+        plugin.write_text(text + "\nraise RuntimeError('imported')\n")
+        assert said in ablate(*command).stderr
+        plugin.unlink()
+        assert said in ablate(*command).stderr
+    plugin.write_text(text.replace("30", "31"))
+    assert made(study, "baseline.epochs=1") == 0
+    assert said not in ablate("status").stderr
+
+
+def test_a_store_that_names_a_pipe_as_a_component_keeps_nobody_waiting(folder: Path) -> None:
+    os.mkfifo("pipe")
+    assert changed({Path("pipe").resolve(): "0", Path("gone").resolve(): "0"}) == [
+        Path("gone").resolve(),
+        Path("pipe").resolve(),
+    ]

@@ -15,6 +15,7 @@ from ..console import text
 from ..errors import InputError, listing
 from ..paths import data_dir, shipped, shown, typed
 from ..store.files import read_document
+from ..store.sources import changed
 from ..store.store import Store
 from ..store.studies import find_study, list_studies
 from ..study.toml import read_study
@@ -69,6 +70,16 @@ def typed_changes(changes: Changes) -> tuple[str, ...]:
     # A single seed is written as a list: `--seeds 3,` is seed 3, and `--seeds 3` the seeds 0 to 2.
     listed = [f"--seeds {','.join(map(str, seeds))}{',' if len(seeds) == 1 else ''}"] if seeds else []
     return (*(f"--set {shlex.quote(setting)}" for setting in changes.settings), *listed)
+
+
+def note_changed(record: StudyRecord) -> None:
+    """Say which files of a study's components have changed since it was run; whether runs are new, a plan tells."""
+    files = changed(record.sources)
+    if files:
+        text.note(
+            f"{record.name}: {listing(shown(file) for file in files)} changed since it was run; "
+            f"which runs are new: ablate plan {typed(record.path)}"
+        )
 
 
 def study_to_run_again(store: Store, command: str, pilot: bool | None = False) -> StudyRecord:
