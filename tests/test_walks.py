@@ -304,7 +304,9 @@ def test_a_second_plan_needs_no_torch_and_says_the_same(schedules: Path) -> None
     assert said[0][:-1] == said[1][:-1]
 
 
-@pytest.mark.parametrize("damage", ["", "[]", '{"walk": 3}', '{"walk": {"trace": "x", "peak": "high", "last": 1}}'])
+@pytest.mark.parametrize(
+    "damage", ["", "[]", '{"walk": 3}', '{"walk": {"trace": "x", "peak": "high", "last": 1, "after": 1}}']
+)
 def test_a_remembered_walk_that_is_none_is_made_again(schedules: Path, damage: str) -> None:
     before = ablate("plan", schedules).stdout
     files = list(walks_dir().glob("*.json"))

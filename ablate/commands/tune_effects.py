@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..components.contracts import Range
+from ..components.schema import value_text
 from ..errors import InputError, listing
 
 if TYPE_CHECKING:
@@ -14,8 +15,15 @@ if TYPE_CHECKING:
     from .prepare import Prepared
 
 
+ALIKE = 0.1
+"""Schedules that end this near to each other, as a share of their highest rates, end alike."""
+
+
 def check_effects(prepared: Prepared, tasks: Sequence[Task]) -> list[str]:
-    """Return a line for each setting without effect in trials; InputError for a variant where none has any."""
+    """Return lines on the schedules of trials: which are shorter, which settings have no effect, which end elsewhere.
+
+    Raises InputError for a variant where nothing that is tuned has an effect.
+    """
     told: dict[tuple[str, str], list[str]] = {}
     for task in tasks:
         name, use = task.variant.name, task.recipe.scheduler.use
@@ -28,7 +36,32 @@ def check_effects(prepared: Prepared, tasks: Sequence[Task]) -> list[str]:
             )
         for setting in idle:
             told.setdefault((setting, use), []).append(name)
-    return [f"{setting} has no effect under {use} ({listing(names, 8)})" for (setting, use), names in told.items()]
+    doubts = [f"{setting} has no effect under {use} ({listing(names, 8)})" for (setting, use), names in told.items()]
+    doubts += [line for task in tasks if (line := _unreached(prepared, task))]
+    return [*(line for task in tasks if (line := _shorter(task))), *(f"doubtful: {line}" for line in doubts)]
+
+
+def _shorter(task: Task) -> str:
+    """Say which lengths of the schedule the trials have shorter."""
+    lengths = (f"{n} {value_text(short)} for {value_text(own)}" for n, (own, short, _) in task.shortened.items())
+    said = listing(lengths)
+    return f"schedule of a trial {task.recipe.scheduler.use} with {said}  ({task.variant.name})" if said else ""
+
+
+def _unreached(prepared: Prepared, task: Task) -> str:
+    """Say where trials end at another point of the schedule than the variant's own runs do."""
+    whole = prepared.schedules.walk(task.variant.recipe)
+    trial = prepared.schedules.walk(task.spec(prepared.settled, {}).recipe)
+    if not whole or not trial or not whole.peak or not trial.peak:
+        return ""
+    ends = trial.last / trial.peak, whole.last / whole.peak
+    # Of few epochs the last one is far from the end, where the next would be.
+    if abs(trial.after / trial.peak - whole.after / whole.peak) <= ALIKE and trial.flat == whole.flat:
+        return ""
+    return (
+        f"{task.recipe.scheduler.use} does not fit into trials ({task.variant.name}): they end at {ends[0]:.0%} of the "
+        f"highest learning rate, the variant's own runs at {ends[1]:.0%}"
+    )
 
 
 def without_effect(prepared: Prepared, task: Task) -> list[str]:

@@ -16,7 +16,8 @@ class Walk:
     trace: digest of all that optimizer and schedule set at every step; runs alike in all else train alike where it
     is the same. taken: settings of the optimizer that have no effect, such as `lr` and `betas[0]`, as the schedule
     puts its own values in their place.
-    peak, last: the highest rate and that of the last step. flat: whether no group's rate ever changes.
+    peak, last, after: the highest rate, that of the last step, and the one that a further step would have. flat:
+    whether no group's rate ever changes.
     first: where a rate changes first. idle: from where on the rate is 0, to the end.
     turn: where the rate is lowest before it rises again. back: where it is at its highest again. jump: it rises in
     one step. end, floor: where the schedule ends, if that is beyond the run, and the lowest rate until there.
@@ -25,6 +26,7 @@ class Walk:
     trace: str
     peak: float
     last: float
+    after: float
     flat: bool = False
     taken: tuple[str, ...] = ()
     first: float = math.nan
@@ -42,7 +44,10 @@ class Walk:
     @classmethod
     def of(cls, document: object) -> Walk | None:
         """Read a document back; None where it is none."""
-        if not isinstance(document, Mapping) or not {"trace", "peak", "last"} <= document.keys() <= _KINDS.keys():
+        if (
+            not isinstance(document, Mapping)
+            or not {"trace", "peak", "last", "after"} <= document.keys() <= _KINDS.keys()
+        ):
             return None
         if not all(isinstance(value, _KINDS[name]) for name, value in document.items()):
             return None

@@ -134,6 +134,7 @@ def _walk(course: Course) -> Walk:
         trace=f"{course.per_epoch} {digest.hexdigest()[:24]}",
         peak=max(rates),
         last=rates[-1],
+        after=max(walker.rates),
         taken=tuple(_taken(course)),
         **_shape(rates, course.per_epoch),
         **_beyond(walker, groups, course.per_epoch),
