@@ -274,12 +274,19 @@ def test_a_pruned_trial_stops_early_and_leaves_no_checkpoint(
     assert tune(study, "baseline", settings=many) == (found,)
 
 
-def test_trials_with_the_same_settings_share_a_run(study: Path) -> None:
-    table = '[tune]\ntrials = 8\nsampler = "random"\nsettings = { "model.hidden" = { values = [4, 8] } }\n'
-    (found,) = tune(with_table(study, table), "baseline")
-    assert len(found.trials) == 8
-    assert len({trial.key for trial in found.trials}) == 2
-    by_key = {trial.key: trial.values for trial in found.trials}
+def test_trials_that_come_to_the_same_run_share_it(study: Path) -> None:
+    study.write_text(study.read_text().replace("lr = 1e-2 }", 'lr = 1e-2 }\nscheduler = { use = "step" }'))
+    table = """
+[tune]
+trials = 8
+sampler = "random"
+budget = { epochs = 0.5 }
+settings = { "model.hidden" = { values = [4, 8] }, "scheduler.step_size" = { values = [1, 2] } }
+"""
+    (found,) = tune(with_table(study, table), "baseline")  # both steps are one epoch of a trial's one
+    assert len(found.trials) == 5  # the four settings, and the variant's own
+    assert len({trial.key for trial in found.trials}) == len(found.distinct) == 5 - len(found.repeats)
+    by_key = {trial.key: trial.values for trial in found.distinct}
     assert all(by_key[trial.key] == trial.values for trial in found.trials)
 
 
