@@ -240,6 +240,15 @@ def test_tick_labels_that_would_stand_on_each_other_are_left_out() -> None:
     assert free.get_xticks().tolist() == before
 
 
+def test_ticks_that_stand_apart_stay_also_where_sides_are_shared() -> None:
+    figure = figures.draw_accuracy(figures.accuracy_data(records()))
+    figure.draw_without_rendering()
+    before = [axis.get_ticklocs().tolist() for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
+    drawing.encoded(figure, "svg")
+    assert [axis.get_ticklocs().tolist() for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)] == before
+    assert len(before[0]) > 4
+
+
 def test_labels_move_apart_and_stay_in_order() -> None:
     places = labels.spread([0.0, 1.0, 2.0, 50.0], gap=10.0)
     assert places == pytest.approx([-9.0, 1.0, 11.0, 50.0])
