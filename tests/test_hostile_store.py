@@ -22,7 +22,7 @@ from ablate.commands.tune import best_settings
 from ablate.errors import AblateError
 from ablate.store.care import check_store
 from ablate.store.clean import Cleaner
-from ablate.store.files import commit_document
+from ablate.store.files import commit_document, read_document
 from ablate.store.frame import read_frames
 from ablate.store.store import Store
 from ablate.study.plan import key_of
@@ -170,6 +170,13 @@ def test_no_command_trips_over_a_value_that_no_run_wrote(hostile: Hostile, data:
         hostile.use()
     finally:
         hostile.mend()
+
+
+@pytest.mark.parametrize(("levels", "reads"), [(140, True), (400, False)])
+def test_a_document_that_is_nested_too_deeply_does_not_read(hostile: Hostile, levels: int, reads: bool) -> None:
+    document = {"a": json.loads("[" * levels + "]" * levels)}
+    hostile.store.last_file.write_text(json.dumps(document))
+    assert read_document(hostile.store.last_file) == (document if reads else None)
 
 
 @pytest.mark.parametrize("key", ["../../elsewhere", "/tmp", "a/b", "..", "x" * 65])
