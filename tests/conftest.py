@@ -7,8 +7,12 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from ablate.training.rehearsal import Rehearsal
 
 TINY = '''
 from pathlib import Path
@@ -121,6 +125,38 @@ def study(write: Write) -> Path:
     """A study of two variants and two seeds on a 64-image dataset; trains in a moment."""
     write("plugins/tiny.py", TINY)
     return write("studies/tiny.toml", STUDY)
+
+
+MINE = """
+import random
+import numpy as np
+import torch
+from torch import nn
+from ablate import DataFacts, ImageShape, Mixed, Source, Split, augmentation, dataset, model, optimizer, scheduler
+from ablate import takes_uint8
+"""
+
+
+@pytest.fixture
+def tried(study: Path, write: Write) -> Callable[..., Rehearsal]:
+    """Rehearse the baseline with the component `mine` in it, whose code begins in line 8 of a plugin."""
+    from ablate.components.discover import discover
+    from ablate.study.plan import run_specs
+    from ablate.study.settle import settle
+    from ablate.study.toml import Changes, read_study
+    from ablate.training.machine import Machine
+    from ablate.training.rehearsal import rehearse
+
+    def rehearsed(code: str, kind: str, **settings: str) -> Rehearsal:
+        write("plugins/mine.py", MINE + code)
+        mine = ", ".join(['use = "mine"', *(f"{name} = {value}" for name, value in settings.items())])
+        chosen = f"[{{ {mine} }}]" if kind == "augmentation" else f"{{ {mine} }}"
+        reading = read_study(study, Changes((f"baseline.{kind}={chosen}",)))
+        registry = discover(study)
+        spec = run_specs(settle(reading, registry, Path("data"), {}), reading.study.seeds)[0]
+        return rehearse(spec, registry, Machine(Path("data"), "cpu", 1))
+
+    return rehearsed
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ from ablate.training.find import find_lr, range_test
 from ablate.training.loop import Ingredients, begin_epoch, train_epoch
 from ablate.training.machine import Machine
 from ablate.training.rates import Found
-from ablate.training.run import rehearse, train_run
+from ablate.training.rehearsal import rehearse
+from ablate.training.run import train_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ablate import augmentation, model, optimizer
+from ablate import model, optimizer
 
 
 class Odd(nn.Module):
@@ -69,9 +70,14 @@ def odd(shape, classes):
     return Odd(shape.channels * shape.height * shape.width, classes)
 
 
-@augmentation("random")
-def random_noise():
-    return lambda images, generator: images * (0.5 + 0.25 * random.random() + 0.25 * np.random.rand())
+class Random(nn.Linear):
+    def forward(self, images):
+        return super().forward(images.flatten(1)) * (0.5 + 0.25 * random.random() + 0.25 * np.random.rand())
+
+
+@model("random")
+def random_noise(shape, classes):
+    return Random(shape.channels * shape.height * shape.width, classes)
 
 
 @optimizer("two-rates")
@@ -89,7 +95,7 @@ RECIPES = [
     'baseline.optimizer={ use = "timm:lion", lr = 0.01 }',
     'baseline.optimizer={ use = "two-rates", lr = 0.01 }',
     'baseline.augmentation=[{ use = "mixup" }, { use = "random-crop", padding = 1 }, { use = "random-erasing" }]',
-    'baseline.augmentation=[{ use = "random" }]',
+    'baseline.model={ use = "random" }',
     'baseline.scheduler={ use = "one-cycle" }',
     'baseline.scheduler={ use = "warmup-cosine" }',
     "baseline.ema=0.9",
@@ -352,7 +358,7 @@ def test_a_run_stops_in_its_range_test_when_asked(study: Path) -> None:
 
 def test_a_rehearsal_needs_no_range_test(study: Path) -> None:
     spec, registry = planned(study, FIND)
-    assert rehearse(spec, registry, Machine(Path("data"), "cpu", 1)) > 0
+    assert rehearse(spec, registry, Machine(Path("data"), "cpu", 1)).state_bytes > 0
 
 
 def test_global_random_streams_are_as_before(study: Path) -> None:

@@ -32,13 +32,21 @@ import random
 
 import numpy as np
 
-from ablate import augmentation
+from torch import nn
+
+from ablate import model
 
 
-@augmentation("random")
-def random_noise():
-    """Draw from every global stream, as a careless plugin would."""
-    return lambda images, generator: images * (0.5 + 0.25 * random.random() + 0.25 * np.random.rand())
+class Random(nn.Linear):
+    def forward(self, images):
+        drawn = random.random() + np.random.rand() if self.training else 1
+        return nn.functional.dropout(super().forward(images.flatten(1)), 0.1, self.training) * drawn
+
+
+@model("random")
+def random_noise(shape, classes):
+    """Draw from every global stream, as a model may."""
+    return Random(shape.channels * shape.height * shape.width, classes)
 '''
 
 
@@ -128,7 +136,7 @@ SHIPPED = [
     'baseline.scheduler={ use = "torch:CyclicLR", base_lr = 1e-3, max_lr = 1e-2, cycle_momentum = false }',
     "baseline.scheduler.use=torch:ReduceLROnPlateau",
     'baseline.augmentation=[{ use = "random-crop" }, { use = "flip" }, { use = "cutout", size = 4 }]',
-    'baseline.augmentation=[{ use = "random" }]',
+    'baseline.model={ use = "random" }',
 ]
 
 

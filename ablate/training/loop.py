@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from ..errors import RunError
 from ..study.splits import steps_per_epoch
 from .augment import augment, in_floats, targets
 
@@ -208,9 +208,9 @@ def evaluate(run: Ingredients, images: Images, on_batch: Callable[[], None] = la
     return loss.item() / len(images), right.item() / len(images)
 
 
-def check_logits(logits: object, batch: int, classes: int) -> None:
-    """Raise RunError where a model's output is not logits of shape (B, classes)."""
-    if not isinstance(logits, Tensor):
-        raise RunError(f"the model returns {type(logits).__name__}, not a tensor of logits")
-    if tuple(logits.shape) != (batch, classes):
-        raise RunError(f"the model returns shape {tuple(logits.shape)}, not (batch, classes) = ({batch}, {classes})")
+def step_schedule(run: Ingredients, loss: float) -> None:
+    """Step a scheduler after an epoch; one that watches a loss is given it."""
+    if isinstance(run.scheduler, ReduceLROnPlateau):
+        run.scheduler.step(loss)
+    else:
+        run.scheduler.step()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from packaging.version import Version
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..errors import DivergedError, StoppedError
 from ..paths import replays_dir, shipped
@@ -19,9 +18,8 @@ from ..study.spec import Finder, with_lr
 from ..study.splits import steps_per_epoch
 from .build import build, load
 from .checkpoint import State, capture, restore, state_bytes, weights_digest
-from .data import Data, Images
 from .find import find_lr
-from .loop import Epoch, Ingredients, begin_epoch, evaluate, evaluation_batch, train_epoch
+from .loop import Epoch, Ingredients, begin_epoch, evaluate, step_schedule, train_epoch
 from .machine import Machine, environment, pick_device
 from .replay import with_replay
 from .taps import dead_weights
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
 
     from ..components.registry import Registry
     from ..study.spec import Limits, RunSpec
+    from .data import Data
     from .rates import Found
 
 TELL_SECONDS = 1.0
@@ -168,33 +167,6 @@ def _find(spec: RunSpec, registry: Registry, data: Data, recorder: Recorder) -> 
     return found, 0.0
 
 
-def rehearse(spec: RunSpec, registry: Registry, machine: Machine) -> int:
-    """Build a run, take a step and evaluate a batch, on made-up images: what would fail fails before any run starts.
-
-    Returns about how many bytes the run's state takes, without the order of its images.
-    """
-    device = pick_device(machine.device)
-    run = build(spec, registry, _made_up(spec, device))
-    train_epoch(replace(run, batch_size=min(REHEARSED, run.batch_size)), begin_epoch(run))
-    evaluate(run, run.data.test or run.data.train)
-    dead_weights(run.model, spec.identity["dataset"]["shape"])
-    return state_bytes(run)
-
-
-def _made_up(spec: RunSpec, device: torch.device) -> Data:
-    """Return data of a run's form: a few images to train on, and as many to evaluate as it does at a time."""
-    dataset, recipe = spec.identity["dataset"], spec.recipe
-    size = evaluation_batch(recipe.batch_size, recipe.accumulate, math.prod(dataset["shape"][1:]))
-    evaluated = max(abs(int(recipe.splits.test or 0)), abs(int(recipe.splits.validation or 0)), 1)
-
-    def images(count: int) -> Images:
-        pixels = torch.randint(0, 256, (count, *dataset["shape"]), dtype=torch.uint8, device=device)
-        return Images(pixels, torch.arange(count, device=device) % dataset["classes"])
-
-    half = torch.full((1, dataset["shape"][0], 1, 1), 0.5, device=device)
-    return Data(images(min(REHEARSED, recipe.batch_size + 1)), None, images(min(size, evaluated)), half, half)
-
-
 class _Trainer:
     """Trains a run epoch by epoch, keeping its state as it goes."""
 
@@ -250,7 +222,8 @@ class _Trainer:
             if split is not None:
                 record[f"{name}/loss"], record[f"{name}/accuracy"] = evaluate(run, split, self._stop_if_asked)
         if run.steps == "epoch":
-            _step(run, record)
+            # One that watches a loss gets validation's, never test's.
+            step_schedule(run, record["validation/loss"] if "validation/loss" in record else record["train/loss"])
         record["seconds"] = trained - began
         record["evaluation_seconds"] = time.perf_counter() - trained
         record["images_per_second"] = len(run.data.train) / record["seconds"]
@@ -266,11 +239,3 @@ class _Trainer:
         state = capture(self._run, self._number, self._epoch, self.records)
         self._recorder.keep({**state, "threads": self._threads})
         self._kept = time.perf_counter()
-
-
-def _step(run: Ingredients, record: Record) -> None:
-    """Step a scheduler after an epoch; one that watches a loss gets validation's, never test's."""
-    if isinstance(run.scheduler, ReduceLROnPlateau):
-        run.scheduler.step(record["validation/loss"] if "validation/loss" in record else record["train/loss"])
-    else:
-        run.scheduler.step()

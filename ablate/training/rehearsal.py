@@ -1,0 +1,89 @@
+"""A rehearsal: a run is built and held to all that can be known of it on made-up images, before any run starts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..study.splits import steps_per_epoch
+from .build import build, entries_of
+from .checkpoint import state_bytes
+from .contracts import check_transform
+from .data import Data, Images
+from .loop import Ingredients, begin_epoch, evaluate, evaluation_batch, step_schedule, train_epoch
+from .machine import Machine, pick_device
+from .resuming import check_resuming
+from .taps import dead_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..components.registry import Registry
+    from ..study.spec import RunSpec
+
+REHEARSED = 4
+"""Images that a rehearsal trains on."""
+TRIED_IMAGES, TRIES = 32, 4
+"""So many images an augmentation is tried on, and so often: what it does to one in twenty shows."""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """About how many bytes a run's state takes, without the order of its images, and what is doubtful, if anything."""
+
+    state_bytes: int
+    doubt: str = ""
+
+
+def rehearse(spec: RunSpec, registry: Registry, machine: Machine) -> Rehearsal:
+    """Build a run and take steps on made-up images: what would fail fails here, before any run starts.
+
+    Raises RunError where a component breaks its contract, or whatever a component raises.
+    """
+    device = pick_device(machine.device)
+    torch.backends.cudnn.deterministic = True
+    dataset, recipe = spec.identity["dataset"], spec.recipe
+    data = _made_up(spec, device)
+
+    def made() -> Ingredients:
+        return replace(build(spec, registry, data), batch_size=min(REHEARSED, recipe.batch_size))
+
+    def step(run: Ingredients, number: int) -> list[float]:
+        loss = train_epoch(run, begin_epoch(run))
+        told = [loss, *evaluate(run, data.train)]
+        if run.steps == "epoch" and number <= recipe.epochs:
+            step_schedule(run, loss)
+        return told
+
+    run = made()
+    entries, several = entries_of(spec, registry), _images(TRIED_IMAGES, dataset, device)
+    for entry, choice in zip(entries[3:], recipe.augmentation, strict=True):
+        check_transform(entry, choice.settings, several.images, TRIES)
+    step(run, 1)
+    evaluate(replace(run, batch_size=recipe.batch_size), data.test or data.train)
+    dead_weights(run.model, dataset["shape"])
+    taken = steps_per_epoch(len(data.train), run.batch_size)
+    steps = recipe.epochs * steps_per_epoch(int(recipe.splits.train or len(data.train)), recipe.batch_size)
+    return Rehearsal(state_bytes(run), check_resuming(run, entries, made, step) if steps >= 2 * taken else "")
+
+
+def _made_up(spec: RunSpec, device: torch.device) -> Data:
+    """Return data of a run's form: a few images to train on, and as many to evaluate as it does at a time."""
+    dataset, recipe = spec.identity["dataset"], spec.recipe
+    size = evaluation_batch(recipe.batch_size, recipe.accumulate, math.prod(dataset["shape"][1:]))
+    evaluated = max(abs(int(recipe.splits.test or 0)), abs(int(recipe.splits.validation or 0)), 1)
+    half = torch.full((1, dataset["shape"][0], 1, 1), 0.5, device=device)
+    few = _images(min(REHEARSED, recipe.batch_size + 1), dataset, device)
+    return Data(few, None, _images(min(size, evaluated), dataset, device), half, half)
+
+
+def _images(count: int, dataset: Mapping[str, Any], device: torch.device) -> Images:
+    """Return images of noise, with a black and a white one where there are several."""
+    draw = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (count, *dataset["shape"]), dtype=torch.uint8, generator=draw)
+    if count > 2:
+        pixels[0], pixels[1] = 0, 255
+    return Images(pixels.to(device), torch.arange(count, device=device) % dataset["classes"])
