@@ -31,10 +31,71 @@ RANDOM = '''
 import random
 
 import numpy as np
-
+import torch
 from torch import nn
 
-from ablate import model
+from ablate import augmentation, model, scheduler
+
+
+class Ramp:
+    def __init__(self):
+        self.seen, self.rng = 0, np.random.default_rng(0)
+
+    def __call__(self, images, generator):
+        self.seen += 1
+        return images * (1 - 0.1 * float(self.rng.random()) * min(1, self.seen / 50))
+
+    def state_dict(self):
+        return {"seen": self.seen, "rng": self.rng.bit_generator.state}
+
+    def load_state_dict(self, state):
+        self.seen, self.rng.bit_generator.state = state["seen"], state["rng"]
+
+
+@augmentation("ramp")
+def ramp():
+    """Has a counter and a generator of its own."""
+    return Ramp()
+
+
+class Warm(nn.Linear):
+    def __init__(self, inputs, classes):
+        super().__init__(inputs, classes)
+        self.register_buffer("warmth", torch.zeros(()), persistent=False)
+        self.calls = 0
+
+    def forward(self, images):
+        self.calls += self.training
+        if self.training:
+            self.warmth += 0.01
+        return super().forward(images.flatten(1)) * (1 + self.warmth) * (1 + 0.01 * self.calls)
+
+    def get_extra_state(self):
+        return {"calls": self.calls}
+
+    def set_extra_state(self, state):
+        self.calls = state["calls"]
+
+
+@model("warm")
+def warm(shape, classes):
+    """Has a buffer that is not persistent, and extra state."""
+    return Warm(shape.channels * shape.height * shape.width, classes)
+
+
+@scheduler("line", steps="epoch")
+def line(optimizer, horizon):
+    """Computes with NumPy, and keeps its arrays."""
+
+    class Line(torch.optim.lr_scheduler.LRScheduler):
+        def __init__(self, optimizer):
+            self.factors = np.linspace(1.0, 0.1, horizon.epochs + 1)
+            super().__init__(optimizer)
+
+        def get_lr(self):
+            return [base * self.factors[self.last_epoch] for base in self.base_lrs]
+
+    return Line(optimizer)
 
 
 class Random(nn.Linear):
@@ -137,6 +198,9 @@ SHIPPED = [
     "baseline.scheduler.use=torch:ReduceLROnPlateau",
     'baseline.augmentation=[{ use = "random-crop" }, { use = "flip" }, { use = "cutout", size = 4 }]',
     'baseline.model={ use = "random" }',
+    'baseline.model={ use = "warm" }',
+    'baseline.augmentation=[{ use = "ramp" }]',
+    "baseline.scheduler.use=line",
 ]
 
 
