@@ -483,7 +483,7 @@ def test_a_study_that_could_not_be_started_does_not_become_the_one_run_last(
         "other.toml", study.read_text().replace('"tiny"\nseeds', '"other"\nseeds').replace("simple-cnn", "odd")
     )
     other.write_text(other.read_text().replace(", width = 4, hidden = 8", ""))
-    with pytest.raises(Exception, match=r"model 'odd' returns NoneType, not a torch\.nn\.Module"):
+    with pytest.raises(Exception, match=r"model 'odd' \(plugins/odd\.py:4\) returns NoneType, not a torch\.nn\.Module"):
         run_inline(other, capsys)
     assert ablate("report").stdout.startswith("reports/tiny/")
     assert "other" not in ablate("status").stdout
