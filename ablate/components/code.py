@@ -131,6 +131,10 @@ class _Loader(SourceFileLoader):
         super().__init__(name, str(file))
         self.text = text
 
+    def exec_module(self, module: ModuleType) -> None:
+        FINDER.loaded[module.__name__] = self
+        super().exec_module(module)
+
     def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002  # the form of a loader
         code: CodeType = self.source_to_code(self.text, self.path)
         return code
@@ -147,6 +151,7 @@ class _Finder(MetaPathFinder):
 
     def __init__(self) -> None:
         self.code = Code()
+        self.loaded: dict[str, _Loader] = {}
         self._theirs: set[str] = set()
         self._searching = False
 
@@ -155,12 +160,13 @@ class _Finder(MetaPathFinder):
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
         self.code = code
-        loaded = {name: loader for name, module in [*sys.modules.items()] if (loader := _loader(module))}
         # The name of a plugin's module is of its text; what it has imported is another matter.
-        helpers = [loader for name, loader in loaded.items() if not name.startswith(PLUGIN)]
+        helpers = [loader for name, loader in self.loaded.items() if not name.startswith(PLUGIN)]
         if any(self._differs(Path(loader.path), loader.text) for loader in helpers):
-            for name in loaded:
-                del sys.modules[name]
+            tops = {name.partition(".")[0] for name in self.loaded}
+            for name in [name for name in sys.modules if name.partition(".")[0] in tops]:
+                del sys.modules[name]  # with folders around modules, which nothing has loaded
+            self.loaded.clear()
 
     def _differs(self, file: Path, text: bytes) -> bool:
         now = self.code.files.get(file, text if self.code.sealed else _bytes(file))
@@ -282,15 +288,6 @@ def load(name: str, file: Path, code: Code) -> ModuleType:
         sys.modules.pop(name, None)
         raise
     return module
-
-
-def _loader(module: Any) -> _Loader | None:
-    """Return what loaded a module, where that was from bytes read before. What stands for a module may raise."""
-    try:
-        loader = module.__spec__.loader
-    except Exception:  # noqa: BLE001
-        return None
-    return loader if type(loader) is _Loader else None
 
 
 def _is_source(file: Path | str) -> bool:
