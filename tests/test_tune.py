@@ -313,16 +313,16 @@ def test_each_pruner_works_with_ask_and_tell(study: Path, pruner: str) -> None:
 def test_a_grid_has_every_combination_once(study: Path) -> None:
     table = """
 [tune]
-trials = 7
+trials = 6
 sampler = "grid"
 settings = { "optimizer.lr" = { values = [0.1, 0.01] }, "model.hidden" = { low = 4, high = 12, step = 4 } }
 """
     (found,) = tune(with_table(study, table), "baseline")
-    assert [tuple(trial.settings.values()) for trial in found.trials[1:]] == [
-        (rate, hidden) for rate in (0.1, 0.01) for hidden in (4, 8, 12)
-    ]
-    with pytest.raises(InputError, match="8 are more than the 7 of the grid of 'baseline'"):
-        tune(study, "baseline", trials=8)
+    grid = [(rate, hidden) for rate in (0.1, 0.01) for hidden in (4, 8, 12)]
+    own = (0.01, 8)
+    assert [tuple(trial.settings.values()) for trial in found.trials] == [own, *(one for one in grid if one != own)]
+    with pytest.raises(InputError, match="7 are more than the 6 of the grid of 'baseline'"):
+        tune(study, "baseline", trials=7)
 
 
 def test_optunas_own_settings_are_passed_on_and_checked() -> None:
@@ -355,7 +355,9 @@ def test_several_objectives_have_a_value_each(study: Path) -> None:
 
 def test_a_grid_is_whole_where_nobody_says_how_many(study: Path) -> None:
     table = '[tune]\nsampler = "grid"\nsettings = { "optimizer.lr" = { values = [0.1, 0.01] } }\n'
-    assert [len(found.trials) for found in tune(with_table(study, table))] == [3, 3]
+    assert [len(found.trials) for found in tune(with_table(study, table))] == [2, 2]  # their own 0.01 is one of them
+    study.write_text(study.read_text().replace("[0.1, 0.01]", "[0.1, 0.02]"))
+    assert [len(found.trials) for found in tune(study)] == [3, 3]
 
 
 def test_another_sampler_goes_on_and_both_are_named(study: Path) -> None:
