@@ -44,7 +44,8 @@ class Ingredients:
 
     order: draws the order of the training images (on the CPU, so that all devices see the same order);
     noise: one for each transform, on the images' device. average: of the weights, evaluated in their place;
-    the other numbers are those of a `Recipe`. replay: takes the place of `descend` for batches of the usual shape.
+    layout: of images and weights in memory. The other numbers are those of a `Recipe`.
+    replay: takes the place of `descend` for batches of the usual shape.
     """
 
     model: nn.Module
@@ -63,6 +64,7 @@ class Ingredients:
     accumulate: int = 1
     precision: str = "fp32"
     replay: Replay | None = None
+    layout: torch.memory_format = torch.channels_last
 
 
 @dataclass
@@ -152,15 +154,15 @@ def descend(run: Ingredients, images: Tensor, wanted: Tensor, share: float = 1.0
     weighted by it.
     """
     with autocast(run.precision, images.device):
-        logits = exact(run.model(normalised(images, run.data)))
+        logits = exact(run.model(normalised(images, run.data, run.layout)))
     loss = cross_entropy(logits, wanted, label_smoothing=run.label_smoothing) * share
     loss.backward()  # type: ignore[no-untyped-call]
     return loss.detach()
 
 
-def normalised(images: Tensor, data: Data) -> Tensor:
-    """Return images in [0, 1] as a model takes them: by the training images' mean and deviation, channels last."""
-    return images.sub(data.mean).div_(data.std).contiguous(memory_format=torch.channels_last)
+def normalised(images: Tensor, data: Data, layout: torch.memory_format = torch.channels_last) -> Tensor:
+    """Return images in [0, 1] as a model takes them: by the training images' mean and deviation, in its layout."""
+    return images.sub(data.mean).div_(data.std).contiguous(memory_format=layout)
 
 
 def exact(logits: Tensor) -> Tensor:
@@ -187,6 +189,7 @@ def evaluation_batch(batch_size: int, accumulate: int, pixels: int) -> int:
 def evaluate(run: Ingredients, images: Images, on_batch: Callable[[], None] = lambda: None) -> tuple[float, float]:
     """Return the mean cross-entropy and the accuracy (a fraction) over a split, without augmentation.
 
+    The accuracy is nan where the loss is not finite: the largest of scores that are no numbers is the first.
     on_batch: called before each batch; what it raises ends the evaluation.
     """
     model = (run.model if run.average is None else run.average).eval()
@@ -199,13 +202,14 @@ def evaluate(run: Ingredients, images: Images, on_batch: Callable[[], None] = la
             on_batch()
             batch, labels = images.take(rows)
             with autocast(run.precision, device):
-                logits = exact(model(normalised(in_floats(batch), run.data)))
+                logits = exact(model(normalised(in_floats(batch), run.data, run.layout)))
             loss += cross_entropy(logits, labels, reduction="sum")
             right += (logits.argmax(1) == labels).sum()
     except RuntimeError as error:
         error.add_note(IN_EVALUATION)
         raise
-    return loss.item() / len(images), right.item() / len(images)
+    mean = loss.item() / len(images)
+    return mean, right.item() / len(images) if math.isfinite(mean) else math.nan
 
 
 def step_schedule(run: Ingredients, loss: float) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..study.plan import key_of
 from ..study.splits import steps_per_epoch
 from .build import build, entries_of
 from .checkpoint import state_bytes
@@ -15,6 +16,7 @@ from .contracts import check_transform
 from .data import Data, Images
 from .loop import Ingredients, begin_epoch, evaluate, evaluation_batch, step_schedule, train_epoch
 from .machine import Machine, pick_device
+from .proof import layout_doubt
 from .resuming import check_resuming
 from .taps import dead_weights
 
@@ -32,24 +34,31 @@ TRIED_IMAGES, TRIES = 32, 4
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """About how many bytes a run's state takes, without the order of its images, and what is doubtful, if anything."""
+    """About how many bytes a run's state takes, without the order of its images, and what is doubtful, if anything.
+
+    usual_layout: why the model is to be trained in the usual layout on this machine, "" for channels last.
+    """
 
     state_bytes: int
     doubt: str = ""
+    usual_layout: str = ""
 
 
-def rehearse(spec: RunSpec, registry: Registry, machine: Machine) -> Rehearsal:
+def rehearse(spec: RunSpec, registry: Registry, machine: Machine, proven: dict[str, str] | None = None) -> Rehearsal:
     """Build a run and take steps on made-up images: what would fail fails here, before any run starts.
 
+    proven: the models whose layout was looked at before, and what was found; this one is added.
     Raises RunError where a component breaks its contract, or whatever a component raises.
     """
     device = pick_device(machine.device)
     torch.backends.cudnn.deterministic = True
     dataset, recipe = spec.identity["dataset"], spec.recipe
     data = _made_up(spec, device)
+    usual = machine.usual_layout or _unfit(spec, registry, data, machine, {} if proven is None else proven)
+    layout = torch.contiguous_format if usual else torch.channels_last
 
     def made() -> Ingredients:
-        return replace(build(spec, registry, data), batch_size=min(REHEARSED, recipe.batch_size))
+        return replace(build(spec, registry, data, layout), batch_size=min(REHEARSED, recipe.batch_size))
 
     def step(run: Ingredients, number: int) -> list[float]:
         loss = train_epoch(run, begin_epoch(run))
@@ -67,7 +76,20 @@ def rehearse(spec: RunSpec, registry: Registry, machine: Machine) -> Rehearsal:
     dead_weights(run.model, dataset["shape"])
     taken = steps_per_epoch(len(data.train), run.batch_size)
     steps = recipe.epochs * steps_per_epoch(int(recipe.splits.train or len(data.train)), recipe.batch_size)
-    return Rehearsal(state_bytes(run), check_resuming(run, entries, made, step) if steps >= 2 * taken else "")
+    doubt = check_resuming(run, entries, made, step) if steps >= 2 * taken else ""
+    return Rehearsal(state_bytes(run), doubt, usual)
+
+
+def _unfit(spec: RunSpec, registry: Registry, data: Data, machine: Machine, proven: dict[str, str]) -> str:
+    """Return why a model cannot be trained in channels-last layout, which is looked at once."""
+    if data.mean.device.type != "cpu":
+        return ""
+    torch.set_num_threads(machine.threads)  # which decide what a kernel does
+    parts = {name: spec.identity[name] for name in ("model", "batch_size", "live_taps")}
+    model = key_of({**parts, "images": [spec.identity["dataset"][name] for name in ("shape", "classes")]})
+    if model not in proven:
+        proven[model] = layout_doubt(spec, registry, data)
+    return proven[model]
 
 
 def _made_up(spec: RunSpec, device: torch.device) -> Data:

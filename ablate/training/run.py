@@ -19,6 +19,7 @@ from ..study.splits import steps_per_epoch
 from .build import build, load
 from .checkpoint import State, capture, restore, state_bytes, weights_digest
 from .find import find_lr
+from .finite import divergence, finite_tensors, spoilt_tensor
 from .loop import Epoch, Ingredients, begin_epoch, evaluate, step_schedule, train_epoch
 from .machine import Machine, environment, pick_device
 from .replay import with_replay
@@ -88,7 +89,8 @@ class Recorder(Protocol):
 def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Recorder, limits: Limits) -> Record:
     """Train one run and return its result: the last epoch's metrics, parameters, seconds.
 
-    Raises DivergedError where the training loss is not finite at an epoch's end, StoppedError when asked to stop.
+    Raises DivergedError where a loss or the weights are not finite after an epoch, StoppedError when asked to stop.
+    Where the study goes on then, a metric that is no number is nan, and `diverged` says why.
     """
     device = pick_device(machine.device)
     torch.backends.cudnn.deterministic = True
@@ -97,34 +99,40 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
     # The number of threads changes the order of sums, and so the bits: a run keeps the one it began with.
     threads = state["threads"] if state else machine.threads
     torch.set_num_threads(threads)
+    # So does the layout of its weights, which kernels are chosen by.
+    usual = state.get("usual_layout", "") if state else machine.usual_layout
+    layout = torch.contiguous_format if usual else torch.channels_last
     data = load(spec, registry, machine.data_dir, device)
-    found, before = _find(spec, registry, data, recorder)
+    found, before = _find(spec, registry, data, recorder, layout)
     if found and found.lr is not None:
         spec = replace(spec, recipe=with_lr(spec.recipe, found.lr))
 
     def made() -> Ingredients:
-        run = build(spec, registry, data)
+        run = build(spec, registry, data, layout)
         return with_replay(run, spec, replays_dir()) if may_replay(spec, registry, device, limits) else run
 
+    kept = {"threads": threads, "usual_layout": usual}
     run = made()
-    trainer = _Trainer(run, recorder, threads, limits)
+    trainer = _Trainer(run, recorder, kept, limits)
     if state:
         try:
             trainer.restore(state)
         except (KeyError, RuntimeError, TypeError, ValueError) as error:  # a library was upgraded, say
             recorder.unusable(f"it does not fit ({type(error).__name__})")
             run = made()
-            trainer = _Trainer(run, recorder, threads, limits)
+            trainer = _Trainer(run, recorder, kept, limits)
     # It runs the model, which a model may refuse: before the training and not after it.
     dead, parameters = dead_weights(run.model, spec.identity["dataset"]["shape"])
     graphs = {"cuda_graphs": run.replay is not None} if device.type == "cuda" else {}
-    recorder.started({**environment(device, threads), **graphs}, trainer.records)
+    told = {"usual_layout": usual} if usual else {}
+    recorder.started({**environment(device, threads), **graphs, **told}, trainer.records)
     prepared = before + time.perf_counter() - began
     records = trainer.train(spec.recipe.epochs)
     evaluated = len(run.data.test or ()) + len(run.data.validation or ())
     return {
         **{name: value for name, value in records[-1].items() if "/" in name},
         **({"found_lr": found.lr} if found else {}),
+        **({"diverged": trainer.diverged} if trainer.diverged else {}),
         "epochs": spec.recipe.epochs,
         "parameters": parameters,
         "dead_weights": dead,
@@ -149,7 +157,9 @@ def may_replay(spec: RunSpec, registry: Registry, device: torch.device, limits: 
     return limits.cuda_graphs == "all" or all(file.parent == shipped("plugins").resolve() for file in files)
 
 
-def _find(spec: RunSpec, registry: Registry, data: Data, recorder: Recorder) -> tuple[Found | None, float]:
+def _find(
+    spec: RunSpec, registry: Registry, data: Data, recorder: Recorder, layout: torch.memory_format
+) -> tuple[Found | None, float]:
     """Return the learning rate that a run finds, where it does, and the seconds that this took in a life before."""
     finder = Finder.of(spec.recipe)
     if finder is None:
@@ -162,24 +172,31 @@ def _find(spec: RunSpec, registry: Registry, data: Data, recorder: Recorder) -> 
         if recorder.stopping():
             raise StoppedError("stopped; the same command begins this run again")
 
-    found = find_lr(build(spec, registry, data), finder, spec.seed, on_step)
+    found = find_lr(build(spec, registry, data, layout), finder, spec.seed, on_step)
     recorder.find(found)
     return found, 0.0
 
 
 class _Trainer:
-    """Trains a run epoch by epoch, keeping its state as it goes."""
+    """Trains a run epoch by epoch, keeping its state as it goes.
 
-    def __init__(self, run: Ingredients, recorder: Recorder, threads: int, limits: Limits) -> None:
-        self._run, self._recorder, self._threads, self._limits = run, recorder, threads, limits
+    diverged: what is not finite after the last epoch, "" where all is.
+    """
+
+    def __init__(self, run: Ingredients, recorder: Recorder, machine: State, limits: Limits) -> None:
+        self._run, self._recorder, self._machine, self._limits = run, recorder, machine, limits
         self._number, self._epoch = 1, None  # type: int, Epoch | None
         self.records: list[Record] = []
         self._told = self._kept = time.perf_counter()
         self._least = min(KEEP_SECONDS, limits.checkpoint_seconds)
+        self._finite = finite_tensors(run.model)
+        self.diverged = ""
 
     def restore(self, state: State) -> None:
         """Go back to a kept state."""
         self._number, self._epoch, self.records = restore(self._run, state)
+        if self.records:
+            self.diverged = divergence(self.records[-1], spoilt_tensor(self._run, self._finite))
 
     def train(self, epochs: int) -> list[Record]:
         """Train what is left of the run, and return the records of all its epochs."""
@@ -187,12 +204,10 @@ class _Trainer:
             record = self._one()
             self.records.append(record)
             self._recorder.epoch(record)
-            if not math.isfinite(record["train/loss"]) and not self._limits.go_on:
+            if self.diverged and not self._limits.go_on:
                 step = self._epoch.broke() if self._epoch else 0
-                raise DivergedError(
-                    f"diverged: the training loss is {record['train/loss']} in epoch {self._number}, from step {step} "
-                    f"(learning rate {record['lr']:g} at its end)"
-                )
+                since = f", from step {step}" if step else ""
+                raise DivergedError(f"diverged: {self.diverged}{since} (learning rate {record['lr']:g} at its end)")
             self._number, self._epoch = self._number + 1, None
             last = self._number > epochs
             if self._limits.keep_checkpoints if last else time.perf_counter() - self._kept >= self._least:
@@ -221,6 +236,10 @@ class _Trainer:
         for name, split in (("validation", run.data.validation), ("test", run.data.test)):
             if split is not None:
                 record[f"{name}/loss"], record[f"{name}/accuracy"] = evaluate(run, split, self._stop_if_asked)
+        spoilt = spoilt_tensor(run, self._finite)
+        if spoilt:
+            record |= {name: math.nan for name in record if name.endswith("/accuracy")}
+        self.diverged = divergence(record, spoilt)
         if run.steps == "epoch":
             # One that watches a loss gets validation's, never test's.
             step_schedule(run, record["validation/loss"] if "validation/loss" in record else record["train/loss"])
@@ -237,5 +256,5 @@ class _Trainer:
 
     def _keep(self) -> None:
         state = capture(self._run, self._number, self._epoch, self.records)
-        self._recorder.keep({**state, "threads": self._threads})
+        self._recorder.keep({**state, **self._machine})
         self._kept = time.perf_counter()

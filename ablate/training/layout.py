@@ -1,0 +1,59 @@
+"""The memory layout of a network: channels last, which CPUs convolve faster, but for layers that it is wrong for.
+
+oneDNN's gradient of a 1x1 convolution of stride 2 or more by its weight, on fewer channels than a register holds
+(8 with AVX2, 16 with AVX-512), is wrong in that layout, or crashes, or hangs, by the number of threads and the size.
+Such layers run in torch's usual layout. Source: https://github.com/uxlfoundation/oneDNN/issues/6035 and
+`benchmarks/layouts.py`, whose table is in docs/decisions/010-layout.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NARROW = 16
+"""Channels into a group of a convolution that are fewer than a register of any CPU holds: the same on all of them."""
+
+
+def lay_out(model: nn.Module, device: torch.device, layout: torch.memory_format) -> None:
+    """Put a model's weights into a layout; of channels last are left out, on CPUs, the layers that it is wrong for."""
+    model.to(memory_format=layout)
+    if layout != torch.channels_last or device.type != "cpu":
+        return
+    for conv in narrow_strided(model):
+        weight = conv._parameters.get("weight")  # noqa: SLF001  # not where it is computed from others
+        if weight is not None:
+            weight.data = as_usual(weight.data)
+        conv.register_forward_pre_hook(_enter)
+        conv.register_forward_hook(_leave)
+
+
+def narrow_strided(model: nn.Module) -> Iterator[nn.Conv2d]:
+    """Yield the 1x1 convolutions that see every second pixel or fewer, on few channels."""
+    for module in model.modules():
+        if (
+            isinstance(module, nn.Conv2d)
+            and tuple(module.kernel_size) == (1, 1)
+            and max(module.stride) > 1
+            and module.in_channels // module.groups < NARROW
+        ):
+            yield module
+
+
+def as_usual(tensor: Tensor) -> Tensor:
+    """Return a tensor in the usual layout, also where one of its sides is 1, which `contiguous` takes for either."""
+    return tensor.flatten(1).view(tensor.shape)
+
+
+def _enter(_: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    images, *rest = given
+    return as_usual(images), *rest
+
+
+def _leave(_: nn.Module, __: tuple[Any, ...], made: Tensor) -> Tensor:
+    return made.contiguous(memory_format=torch.channels_last) if made.dim() == 4 else made

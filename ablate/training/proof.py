@@ -1,0 +1,79 @@
+"""A model's first gradients in channels-last layout, held against those in the usual one: kernels can be wrong."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from .build import build
+from .loop import descend
+from .trace import model_untouched
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..components.registry import Registry
+    from ..study.spec import RunSpec
+    from .data import Data
+    from .loop import Ingredients
+
+USUAL = torch.contiguous_format
+PROVEN_ON = 16
+"""Images at most."""
+ROUNDING = 0.01
+"""How far two layouts may be apart, as a share of a gradient's length. What was seen wrong is off by half and more."""
+AS_EXACT = 10
+"""Of a network that makes much of any rounding, channels last may be as many times as far from float64 as usual."""
+
+
+def layout_doubt(spec: RunSpec, registry: Registry, data: Data) -> str:
+    """Return why a run's model cannot be trained in channels-last layout on this CPU, "" where it can.
+
+    data: images of its test split are what both are tried on. Takes the time of a few small steps.
+    """
+    last, usual = (build(spec, registry, data, layout=layout) for layout in (torch.channels_last, USUAL))
+    ours, wanted, again = (_gradients(run) for run in (last, usual, usual))
+    if _apart(again, wanted):
+        return ""  # the model draws by itself, and cannot be compared
+    if _apart(ours, wanted) <= ROUNDING:
+        return ""
+    try:
+        exact = _gradients(_in_float64(usual))
+        limit = max(ROUNDING, AS_EXACT * _apart(wanted, exact))
+        fits = _apart(ours, exact) <= limit
+    except RuntimeError:  # a model that is written for float32
+        fits = False
+    return "" if fits else "its first gradients in channels-last layout are wrong on this machine"
+
+
+def _in_float64(run: Ingredients) -> Ingredients:
+    run.model.double()
+    return replace(run, data=replace(run.data, mean=run.data.mean.double(), std=run.data.std.double()))
+
+
+def _gradients(run: Ingredients) -> list[Tensor]:
+    """Return the gradients of a first step on images as they are, in full precision, and leave the model as it was."""
+    split = run.data.test or run.data.train
+    rows = torch.arange(min(PROVEN_ON, run.batch_size, len(split)), device=split.place)
+    images, labels = split.take(rows)
+    with model_untouched(run):
+        torch.manual_seed(0)
+        run.model.train()
+        run.optimizer.zero_grad(set_to_none=True)
+        descend(replace(run, precision="fp32"), images.to(run.data.mean.dtype) / 255, labels)
+        return [p.grad.double() for p in run.model.parameters() if p.grad is not None]
+
+
+def _apart(found: list[Tensor], wanted: list[Tensor]) -> float:
+    """Return how far gradients are apart at most, each as a share of its own length, inf where one is no number.
+
+    What is zero but for rounding has no scale of its own: it counts as a thousandth of the longest.
+    """
+    if len(found) != len(wanted):
+        return math.inf
+    least = 1e-3 * max((float(w.norm()) for w in wanted), default=0.0)
+    shares = [float((f - w).norm()) / (max(float(w.norm()), least) or 1.0) for f, w in zip(found, wanted, strict=True)]
+    return max((math.inf if math.isnan(share) else share for share in shares), default=0.0)
