@@ -25,24 +25,35 @@ def prepare() -> None:
 def forgiving(stream: object) -> io.TextIOWrapper:
     """Return what writes to standard error, and where that is not possible any more drops what is written."""
     encoding = stream.encoding if isinstance(stream, io.TextIOWrapper) else "utf-8"
-    return io.TextIOWrapper(
-        io.BufferedWriter(_Forgiving(2, "w", closefd=False)), encoding, "ablate", line_buffering=True
-    )
+    return _Forgiving(io.BufferedWriter(io.FileIO(2, "w", closefd=False)), encoding, "ablate", line_buffering=True)
 
 
 def drop_output() -> None:
     """Send what is still to be written to standard output nowhere: Python would complain of it again at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    _send_nowhere(1)
 
 
-class _Forgiving(io.FileIO):
-    def write(self, data: object) -> int:
+class _Forgiving(io.TextIOWrapper):
+    def write(self, text: str) -> int:
         """Write, or lose what cannot be written."""
-        view = memoryview(data)  # type: ignore[arg-type]  # a buffer
         try:
-            return super().write(view)
+            return super().write(text)
         except OSError:
-            return view.nbytes
+            _send_nowhere(2)
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, or lose what cannot be written."""
+        try:
+            super().flush()
+        except OSError:
+            _send_nowhere(2)
+
+
+def _send_nowhere(number: int) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)
 
 
 def _open_closed() -> None:
