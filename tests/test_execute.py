@@ -155,6 +155,28 @@ def test_a_failure_keeps_the_plugins_own_traceback(study: Path, write: Write) ->
     assert "breaks.py" in (Store(Path("store")).run(failed.spec.key).failure() or {})["traceback"]
 
 
+UNKEPT = """
+import torch
+from ablate import scheduler
+
+@scheduler("unkept", steps="epoch")
+def unkept(optimizer, horizon):
+    made = torch.optim.lr_scheduler.ConstantLR(optimizer)
+    made.shape = lambda epoch: 1.0
+    return made
+"""
+
+
+def test_a_state_that_cannot_be_kept_ends_no_run_and_is_told_once(study: Path, write: Write) -> None:
+    write("plugins/unkept.py", UNKEPT)
+    todo = [replace(job, limits=EACH_STEP) for job in jobs(study, "baseline.scheduler.use=unkept")[:1]]
+    events = run(Inline(), todo)
+    (damaged,) = [event for event in events if isinstance(event, Damaged)]
+    assert damaged.what.startswith("its state cannot be kept (")
+    assert damaged.what.endswith("the run goes on, and begins anew where it is interrupted")
+    assert ends(events) == {"baseline": "done"}
+
+
 @pytest.mark.parametrize("executor", [Inline(), LocalProcesses(1)], ids=["inline", "processes"])
 def test_a_rehearsal_names_each_variant_that_cannot_be_trained(executor: Executor, study: Path, write: Write) -> None:
     write("plugins/breaks.py", BREAKS)
