@@ -39,7 +39,9 @@ def prepared(study: Path) -> Prepared:
 
 
 def storage(prepared: Prepared) -> BaseStorage:
-    return open_storage(Store(prepared.options.store))
+    store = Store(prepared.options.store)
+    store.make_writable()
+    return open_storage(store)
 
 
 def search(prepared: Prepared, opened: BaseStorage, **changes: Any) -> Search:
