@@ -169,6 +169,62 @@ def test_code_of_the_users_own_elsewhere_counts_and_is_sent_as_well(write: Write
     assert discover().get("model", "mine").source != before
 
 
+LATE = """
+import sys
+from ablate import model
+
+@model("mine")
+def net(shape, classes, *, width: int = 1):
+    sys.path.append(FOLDER)
+    from elsewhere import SIZE
+    return SIZE
+"""
+
+
+@pytest.mark.parametrize(
+    "line", ["from elsewhere import SIZE", "import importlib as i\n    SIZE = i.import_module('elsewhere').SIZE"]
+)
+def test_code_that_a_plugin_makes_importable_only_when_it_is_used_is_refused_in_a_run(write: Write, line: str) -> None:
+    module = write("src/elsewhere.py", "SIZE = 1")
+    late = LATE.replace("FOLDER", repr(str(module.parent))).replace("from elsewhere import SIZE", line)
+    write("plugins/net.py", late)
+    registry = discover()
+    with pytest.raises(
+        ImportError, match=r"src/elsewhere\.py was not read when the command started: .*import elsewhere"
+    ):
+        built(opened(registry.sealed([("model", "mine")])))
+
+
+def test_a_module_of_the_users_own_that_a_library_imports_for_its_package_is_refused_in_a_run(write: Write) -> None:
+    library = write("site/site-packages/some_library.py", "import importlib\nget = importlib.import_module")
+    package = write("src/elsewhere/__init__.py", "import some_library\ndef get(n): return some_library.get(n)")
+    write("src/elsewhere/sizes.py", "SIZE = 1")
+    sys.path += [str(library.parent), str(package.parent.parent)]
+    made = "import elsewhere\nSIZE = property(lambda _: elsewhere.get('elsewhere.sizes').SIZE)"
+    write("plugins/net.py", NET.replace("from _size import SIZE", made).replace("return SIZE", "return SIZE.fget(0)"))
+    registry = discover()
+    with pytest.raises(ImportError, match=r"sizes\.py was not read .*write 'import elsewhere\.sizes'"):
+        built(opened(registry.sealed([("model", "mine")])))
+
+
+def test_a_package_of_the_users_own_that_imports_its_modules_by_name_counts_whole(write: Write) -> None:
+    get = "from importlib import import_module\ndef get(name): return import_module('.' + name, __package__)"
+    package = write("src/elsewhere/__init__.py", get)
+    module = write("src/elsewhere/deep/sizes.py", "SIZE = 1")
+    write("src/elsewhere/deep/__init__.py", "")
+    sys.path.append(str(package.parent.parent))
+    write(
+        "plugins/net.py",
+        NET.replace("from _size import SIZE", "import elsewhere\nSIZE = elsewhere.get('deep.sizes').SIZE"),
+    )
+    registry = discover()
+    code = registry.sealed([("model", "mine")])
+    module.write_text("SIZE = 22")
+    assert built(opened(code)) == 1
+    assert built(discover()) == 22
+    assert discover().get("model", "mine").source != registry.get("model", "mine").source
+
+
 def test_an_installed_package_goes_before_a_file_beside_the_plugin(write: Write) -> None:
     write("plugins/net.py", NET.replace("from _size import SIZE", "import yaml_of_mine\nSIZE = yaml_of_mine.X"))
     write("plugins/yaml_of_mine.py", "X = 1")

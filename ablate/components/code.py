@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import inspect
 import os
 import sys
 import sysconfig
@@ -252,24 +253,43 @@ class _Finder(MetaPathFinder):
         """Raise ImportError for a file that is there and that no plugin was seen to import."""
         unread = Code().module_file(module) if self.code.sealed else None
         if unread is not None:
-            raise ImportError(
-                f"{shown(unread)} was not read when the command started: no import names it; "
-                f"write 'import {name}' in the plugin that uses it",
-                name=name,
-            )
+            raise _unread(name, unread)
 
     def _spec(self, name: str, file: Path) -> ModuleSpec | None:
         places = [str(file.parent)] if file.name == "__init__.py" else None
         if not _is_source(file):
             return importlib.util.spec_from_file_location(name, file)
-        # What an installed library looks for on its own may be anywhere, and is not the plugin's.
-        text = self.code.files[file] if file in self.code.files else self._read(file)
+        text = self.code.files[file] if file in self.code.files else self._read(name, file)
         return importlib.util.spec_from_file_location(
             name, file, loader=_Loader(name, file, text), submodule_search_locations=places
         )
 
-    def _read(self, file: Path) -> bytes:
-        return file.read_bytes() if self.code.sealed else self.code.read(file)
+    def _read(self, name: str, file: Path) -> bytes:
+        if not self.code.sealed:
+            return self.code.read(file)
+        # What an installed library looks for on its own may be anywhere, and is not the plugin's.
+        packages = (folder / "__init__.py" for folder in file.parents)
+        if _importer() in map(str, self.code.files) or any(package in self.code.files for package in packages):
+            raise _unread(name, file)
+        return file.read_bytes()
+
+
+def _unread(name: str, file: Path) -> ImportError:
+    """Return what an import of a file raises that no key covers."""
+    return ImportError(
+        f"{shown(file)} was not read when the command started: no import names it that could be followed then; "
+        f"write 'import {name}' in the plugin that uses it, below what puts its folder on the path, "
+        "both at the top of the file",
+        name=name,
+    )
+
+
+def _importer() -> str:
+    """Return the file whose code imports at the moment."""
+    frame = inspect.currentframe()
+    while frame and (frame.f_code.co_filename == __file__ or "importlib" in frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame.f_code.co_filename if frame else ""
 
 
 FINDER = _Finder()
