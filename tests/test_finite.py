@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from ablate.cli import app
@@ -21,6 +22,7 @@ from ablate.study.plan import run_specs
 from ablate.study.settle import parts, settle
 from ablate.study.spec import Limits
 from ablate.study.toml import Changes, read_study
+from ablate.training.finite import finite_tensors
 from ablate.training.machine import Machine
 
 Write = Callable[[str, str], Path]
@@ -147,3 +149,11 @@ def test_an_absent_accuracy_is_told_in_every_table(study: Path, write: Write) ->
     assert f"| broken | 0, 1 | done | {why} |" in report
     runs = json.loads(CliRunner().invoke(app, ["run", str(study), "--json"]).stdout)["runs"]
     assert [run["test/accuracy"] is None for run in runs] == [run["variant"] == "broken" for run in runs]
+
+
+def test_weights_that_take_their_shape_from_the_images_are_looked_at() -> None:
+    """They are made in inference mode, where a model is first tried."""
+    model = torch.nn.LazyLinear(3)
+    with torch.inference_mode():
+        model(torch.ones(2, 4))
+    assert finite_tensors(model) == {"weight", "bias"}

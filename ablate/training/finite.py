@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .loop import Ingredients
 
 
+@torch.no_grad()
 def finite_tensors(model: nn.Module) -> frozenset[str]:
     """Return the names of a model's weights and buffers that are finite throughout; a mask may not be."""
     return frozenset(name for name, tensor in _named(model) if bool(torch.isfinite(tensor).all()))
@@ -30,6 +31,7 @@ def divergence(record: Mapping[str, Any], spoilt: str) -> str:
     return f"the model's {spoilt} is not finite after epoch {record['epoch']}" if spoilt else ""
 
 
+@torch.no_grad()
 def spoilt_tensor(run: Ingredients, were_finite: frozenset[str]) -> str:
     """Name a weight or buffer of the network that is evaluated which is not finite and was; "" where all are.
 
