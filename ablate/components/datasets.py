@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..errors import listing
-from .contracts import DataFacts, Source, Split
+from .contracts import SPLITS, DataFacts, Source, Split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-SPLITS = ("train", "validation", "test")
 
 
 def wrong_source(source: object) -> str:

@@ -6,7 +6,7 @@ import heapq
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..components.contracts import LeftOut
+from ..components.contracts import SPLITS, LeftOut
 from ..errors import counted, printable
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # Fixed for all studies: the split must not move with the seed, or seeds would differ in their test too.
 SPLIT_SEED = 20_090_408
 MOST_PLACES = 12
-_ORDER = ("train", "validation", "test")
 
 
 def cut_labels(labels: Mapping[str, Indices], splits: Splits) -> dict[str, tuple[str, Indices]]:
@@ -80,7 +79,7 @@ class Cut:
     @classmethod
     def of(cls, facts: DataFacts, splits: Splits) -> Cut:
         """Return what a dataset holds that is cut to these counted sizes."""
-        sizes = {name: size for name in _ORDER if (size := abs(int(getattr(splits, name) or 0)))}
+        sizes = {name: size for name in SPLITS if (size := abs(int(getattr(splits, name) or 0)))}
         present, without = {}, {}
         for name, (taken, sure) in (_counted if _has_labels(facts) else _estimated)(facts, splits).items():
             present[name] = sum(count > 0 for count in taken)
@@ -150,7 +149,7 @@ def _counted(facts: DataFacts, splits: Splits) -> dict[str, tuple[list[int], lis
     found = {
         n: np.bincount(facts.labels[of][rows[n][1]], minlength=facts.classes).tolist() for n, (of, _) in rows.items()
     }
-    return {name: (found[name], [i for i, n in enumerate(found[name]) if n == 0]) for name in _ORDER if name in found}
+    return {name: (found[name], [i for i, n in enumerate(found[name]) if n == 0]) for name in SPLITS if name in found}
 
 
 def _estimated(facts: DataFacts, splits: Splits) -> dict[str, tuple[list[int], list[int]]]:
@@ -174,7 +173,7 @@ def _estimated(facts: DataFacts, splits: Splits) -> dict[str, tuple[list[int], l
                 # Another of the images that were due with the last one may be the one that was taken.
                 by_chance |= any(n < c and (n + 0.5) / c == last for n, c in zip(taken, there, strict=True))
                 rest = [count - gone for count, gone in zip(rest, taken, strict=True)]
-    return {name: found[name] for name in _ORDER if name in found}
+    return {name: found[name] for name in SPLITS if name in found}
 
 
 def _first(counts: Sequence[int], size: int) -> tuple[list[int], float]:
