@@ -59,6 +59,12 @@ def written_beside(path: Path, *parts: bytes | memoryview) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def put_in_place(path: Path, *parts: bytes | memoryview) -> None:
+    """Write a file in one step: a reader meets the one before or this one, whole. Raises OSError."""
+    with written_beside(path, *parts) as temporary:
+        temporary.replace(path)
+
+
 def make_folder(path: Path) -> None:
     """Make a folder where there is none. Raises OSError, with LINK where a link stands there."""
     refuse_link(path)

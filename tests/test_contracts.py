@@ -41,8 +41,8 @@ DRAW = "torch.rand(batch, generator=generator)"
         ("return images * random.random()", "draws from the process's own generator (python)"),
         ("return images * np.random.rand()", "draws from the process's own generator (numpy)"),
         ("torch.manual_seed(batch); return images", "draws from the process's own generator (torch), or seeds it"),
-        ("return images[:, :, 1:]", r"returns float32 (4, 1, 7, 8) on cpu, not float32 (4, 1, 8, 8) on cpu as given"),
-        ("return images.double()", "returns float64 (4, 1, 8, 8) on cpu, not float32 (4, 1, 8, 8) on cpu as given"),
+        ("return images[:, :, 1:]", r"returns float32 (32, 1, 7, 8) on cpu, not float32 (32, 1, 8, 8) on cpu as given"),
+        ("return images.double()", "returns float64 (32, 1, 8, 8) on cpu, not float32 (32, 1, 8, 8) on cpu as given"),
         ("return (images, images)", "returns tuple, not float32"),
         ("return None", "returns NoneType, not float32"),
         (
@@ -55,21 +55,21 @@ DRAW = "torch.rand(batch, generator=generator)"
         ),
         (
             "return Mixed(images, torch.arange(batch) + 1, torch.ones(batch))",
-            "mixes with partners from 1 to 4; in a batch of 4 they are from 0 to 3",
+            "mixes with partners from 1 to 32; in a batch of 32 they are from 0 to 31",
         ),
         (
             "return Mixed(images, torch.arange(batch) - 1, torch.ones(batch))",
-            "mixes with partners from -1 to 2; in a batch of 4 they are from 0 to 3",
+            "mixes with partners from -1 to 30; in a batch of 32 they are from 0 to 31",
         ),
         (
             "return Mixed(images, torch.arange(batch).float(), torch.ones(batch))",
-            "mixes 4 images with a partner that is float32 (4,) on cpu, not int64 (4,) on cpu",
+            "mixes 32 images with a partner that is float32 (32,) on cpu, not int64 (32,) on cpu",
         ),
         (
             "return Mixed(images, torch.arange(batch), torch.ones(1))",
-            "mixes 4 images with a share that is float32 (1,) on cpu, not float32 (4,) on cpu",
+            "mixes 32 images with a share that is float32 (1,) on cpu, not float32 (32,) on cpu",
         ),
-        ("return Mixed(images, torch.arange(batch), 0.5)", "mixes 4 images with a share that is float, not float32"),
+        ("return Mixed(images, torch.arange(batch), 0.5)", "mixes 32 images with a share that is float, not float32"),
     ],
 )
 def test_an_augmentation_that_breaks_its_contract_is_refused_with_its_place(

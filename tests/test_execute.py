@@ -635,7 +635,7 @@ def opens():
 
     def transform(images, generator):
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
-        for _ in range(100 if len(images) > 4 else 0):
+        for _ in range(100 if len(images) > 8 else 0):
             os.open("/dev/null", os.O_RDONLY)
         return images
 

@@ -206,7 +206,7 @@ def hungry(*, folder: str, room: int = 1, seconds: float = 0.3):
     mine = Path(folder) / str(os.getpid())
 
     def transform(images, generator):
-        if images.shape[0] > 4:  # no tryout
+        if images.shape[0] > 8:  # a batch to train on, not one that it is tried on
             mine.touch()
             time.sleep(seconds)
             others = [int(f.name) for f in Path(folder).iterdir() if Path("/proc", f.name).exists()]

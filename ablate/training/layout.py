@@ -16,8 +16,14 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+USUAL = torch.contiguous_format
 NARROW = 16
 """Channels into a group of a convolution that are fewer than a register of any CPU holds: the same on all of them."""
+
+
+def layout_for(usual: str) -> torch.memory_format:
+    """Return the layout of a model: torch's usual one where there is a reason for it, `usual`, else channels last."""
+    return USUAL if usual else torch.channels_last
 
 
 def lay_out(model: nn.Module, device: torch.device, layout: torch.memory_format) -> None:

@@ -147,6 +147,11 @@ def parts_of(images: int, accumulate: int) -> int:
     return max(1, min(accumulate, images // 2))
 
 
+def at_once(batch_size: int, accumulate: int) -> int:
+    """Return how many images a training step takes through the model at once at most."""
+    return -(-batch_size // parts_of(batch_size, accumulate))
+
+
 def descend(run: Ingredients, images: Tensor, wanted: Tensor, share: float = 1.0) -> Tensor:
     """Add to the weights' gradients those of augmented images (B, C, H, W) in [0, 1], and return their mean loss.
 
@@ -181,8 +186,7 @@ def evaluation_batch(batch_size: int, accumulate: int, pixels: int) -> int:
     So it takes no more memory either: a training step keeps what all layers give, and evaluation what a few do.
     From the recipe alone, since the same images in other batches give other last bits. pixels: of one image.
     """
-    at_once = -(-batch_size // parts_of(batch_size, accumulate))
-    return min(MOST_EVALUATED, max(at_once, FEW_PIXELS // pixels, 1))
+    return min(MOST_EVALUATED, max(at_once(batch_size, accumulate), FEW_PIXELS // pixels, 1))
 
 
 @torch.inference_mode()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from .build import build
-from .loop import descend
+from .layout import USUAL
+from .loop import at_once, descend
 from .trace import model_untouched
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from .data import Data
     from .loop import Ingredients
 
-USUAL = torch.contiguous_format
 PROVEN_ON = 16
-"""Images at most."""
+"""Images at most, and no more than a training step takes at once."""
 ROUNDING = 0.01
 """How far two layouts may be apart, as a share of a gradient's length. What was seen wrong is off by half and more."""
 AS_EXACT = 10
@@ -35,11 +35,11 @@ def layout_doubt(spec: RunSpec, registry: Registry, data: Data) -> str:
     data: images of its test split are what both are tried on. Takes the time of a few small steps.
     """
     last, usual = (build(spec, registry, data, layout=layout) for layout in (torch.channels_last, USUAL))
-    ours, wanted, again = (_gradients(run) for run in (last, usual, usual))
-    if _apart(again, wanted):
-        return ""  # the model draws by itself, and cannot be compared
+    ours, wanted = _gradients(last), _gradients(usual)
     if _apart(ours, wanted) <= ROUNDING:
         return ""
+    if _apart(_gradients(usual), wanted):
+        return ""  # the model draws by itself, and cannot be compared
     try:
         exact = _gradients(_in_float64(usual))
         limit = max(ROUNDING, AS_EXACT * _apart(wanted, exact))
@@ -57,7 +57,8 @@ def _in_float64(run: Ingredients) -> Ingredients:
 def _gradients(run: Ingredients) -> list[Tensor]:
     """Return the gradients of a first step on images as they are, in full precision, and leave the model as it was."""
     split = run.data.test or run.data.train
-    rows = torch.arange(min(PROVEN_ON, run.batch_size, len(split)), device=split.place)
+    count = min(PROVEN_ON, at_once(run.batch_size, run.accumulate), len(split))
+    rows = torch.arange(count, device=split.place)
     images, labels = split.take(rows)
     with model_untouched(run):
         torch.manual_seed(0)

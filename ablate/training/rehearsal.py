@@ -10,10 +10,10 @@ import torch
 
 from ..study.plan import key_of
 from ..study.splits import steps_per_epoch
-from .build import build, entries_of
+from .build import build, entries_of, try_augmentations
 from .checkpoint import state_bytes
-from .contracts import check_transform
 from .data import Data, Images
+from .layout import layout_for
 from .loop import Ingredients, begin_epoch, evaluate, evaluation_batch, step_schedule, train_epoch
 from .machine import Machine, pick_device
 from .proof import layout_doubt
@@ -55,10 +55,9 @@ def rehearse(spec: RunSpec, registry: Registry, machine: Machine, proven: dict[s
     dataset, recipe = spec.identity["dataset"], spec.recipe
     data = _made_up(spec, device)
     usual = machine.usual_layout or _unfit(spec, registry, data, machine, {} if proven is None else proven)
-    layout = torch.contiguous_format if usual else torch.channels_last
 
     def made() -> Ingredients:
-        return replace(build(spec, registry, data, layout), batch_size=min(REHEARSED, recipe.batch_size))
+        return replace(build(spec, registry, data, layout_for(usual)), batch_size=min(REHEARSED, recipe.batch_size))
 
     def step(run: Ingredients, number: int) -> list[float]:
         loss = train_epoch(run, begin_epoch(run))
@@ -67,16 +66,14 @@ def rehearse(spec: RunSpec, registry: Registry, machine: Machine, proven: dict[s
             step_schedule(run, loss)
         return told
 
+    try_augmentations(spec, registry, _images(TRIED_IMAGES, dataset, device).images, TRIES)
     run = made()
-    entries, several = entries_of(spec, registry), _images(TRIED_IMAGES, dataset, device)
-    for entry, choice in zip(entries[3:], recipe.augmentation, strict=True):
-        check_transform(entry, choice.settings, several.images, TRIES)
     step(run, 1)
     evaluate(replace(run, batch_size=recipe.batch_size), data.test or data.train)
     dead_weights(run.model, dataset["shape"])
     taken = steps_per_epoch(len(data.train), run.batch_size)
     steps = recipe.epochs * steps_per_epoch(int(recipe.splits.train or len(data.train)), recipe.batch_size)
-    doubt = check_resuming(run, entries, made, step) if steps >= 2 * taken else ""
+    doubt = check_resuming(run, entries_of(spec, registry), made, step) if steps >= 2 * taken else ""
     return Rehearsal(state_bytes(run), doubt, usual)
 
 
@@ -85,7 +82,7 @@ def _unfit(spec: RunSpec, registry: Registry, data: Data, machine: Machine, prov
     if data.mean.device.type != "cpu":
         return ""
     torch.set_num_threads(machine.threads)  # which decide what a kernel does
-    parts = {name: spec.identity[name] for name in ("model", "batch_size", "live_taps")}
+    parts = {name: spec.identity[name] for name in ("model", "batch_size", "accumulate", "live_taps")}
     model = key_of({**parts, "images": [spec.identity["dataset"][name] for name in ("shape", "classes")]})
     if model not in proven:
         proven[model] = layout_doubt(spec, registry, data)

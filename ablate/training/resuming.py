@@ -16,15 +16,14 @@ import torch
 from ..errors import RunError, listing
 from .checkpoint import capture, packed, restore, restore_random, unpacked
 from .contracts import named
-from .reach import PLAIN, held
+from .held import PLAIN, held, tensor_bytes
 
 if TYPE_CHECKING:
-    import io
     from collections.abc import Callable, Iterator, Sequence
 
     from ..components.registry import Entry
+    from .held import Found
     from .loop import Ingredients
-    from .reach import Found
 
 REMEDY = {
     "model": "make it a buffer, or keep it with get_extra_state() and set_extra_state(state)",
@@ -122,12 +121,6 @@ def _next(run: Ingredients, kept: Mapping[str, Any], step: Callable[[Ingredients
     return {"told": told, **capture(run, 1, None, [])}
 
 
-def _file(state: dict[str, Any]) -> io.BytesIO:
-    written = packed(state)
-    written.seek(0)
-    return written
-
-
 def _same(one: Any, two: Any) -> bool:
     """Tell whether two states are the same, bit for bit."""
     if isinstance(one, (torch.Tensor, np.ndarray)):
@@ -142,10 +135,7 @@ def _same(one: Any, two: Any) -> bool:
 
 
 def _bytes(values: torch.Tensor | np.ndarray[Any, Any]) -> bytes:
-    if isinstance(values, np.ndarray):
-        return values.tobytes()
-    flat = values.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+    return values.tobytes() if isinstance(values, np.ndarray) else tensor_bytes(values)
 
 
 def _kept(run: Ingredients, entries: Sequence[Entry]) -> Mapping[str, Any]:
@@ -155,7 +145,7 @@ def _kept(run: Ingredients, entries: Sequence[Entry]) -> Mapping[str, Any]:
     """
     state = capture(run, 1, None, [])
     try:
-        kept: Mapping[str, Any] = unpacked(_file(state))
+        kept: Mapping[str, Any] = unpacked(packed(state))
     except Exception as error:
         _check_plain(entries, state)
         raise RunError(f"the run's state cannot be kept: {type(error).__name__}: {error}") from error
@@ -190,7 +180,7 @@ def _odd(part: object, path: str) -> Iterator[tuple[str, str]]:
 
 def _survives(part: object) -> bool:
     try:
-        unpacked(_file({"part": part}))
+        unpacked(packed({"part": part}))
     except Exception:  # noqa: BLE001  # pickling runs code of a user's
         return False
     return True

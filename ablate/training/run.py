@@ -16,10 +16,11 @@ from ..paths import replays_dir, shipped
 from ..study.settle import parts
 from ..study.spec import Finder, with_lr
 from ..study.splits import steps_per_epoch
-from .build import build, load
+from .build import build, check_augmentations, load
 from .checkpoint import State, capture, restore, state_bytes, weights_digest
 from .find import find_lr
 from .finite import divergence, finite_tensors, spoilt_tensor
+from .layout import layout_for
 from .loop import Epoch, Ingredients, begin_epoch, evaluate, step_schedule, train_epoch
 from .machine import Machine, environment, pick_device
 from .replay import with_replay
@@ -38,8 +39,6 @@ RECORDING_SINCE = Version("2.15")
 """The version of torch that recording was written for; in earlier ones one that fails can spoil what comes after."""
 REPEATED = ("model", "augmentation", "optimizer")
 """Kinds of components whose steps are taken for trial, or whose tensors a recording holds."""
-REHEARSED = 4
-"""Images that a rehearsal trains on."""
 KEEP_SECONDS = 1.0
 """Epochs that take less than this share a checkpoint: writing one after each would take longer than it could save."""
 Record = dict[str, Any]
@@ -101,8 +100,9 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
     torch.set_num_threads(threads)
     # So does the layout of its weights, which kernels are chosen by.
     usual = state.get("usual_layout", "") if state else machine.usual_layout
-    layout = torch.contiguous_format if usual else torch.channels_last
+    layout = layout_for(usual)
     data = load(spec, registry, machine.data_dir, device)
+    check_augmentations(spec, registry, data)
     found, before = _find(spec, registry, data, recorder, layout)
     if found and found.lr is not None:
         spec = replace(spec, recipe=with_lr(spec.recipe, found.lr))

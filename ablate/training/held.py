@@ -51,8 +51,7 @@ def _leaf(part: object) -> Found | None:
     if isinstance(part, PLAIN):
         return kind, repr(part)
     if isinstance(part, Tensor):
-        with torch.no_grad():
-            return kind, (str(part.dtype), tuple(part.shape), _digest(part.detach().cpu().reshape(-1).contiguous()))
+        return kind, (str(part.dtype), tuple(part.shape), hashlib.sha256(tensor_bytes(part)).hexdigest())
     if isinstance(part, np.ndarray):
         return kind, (str(part.dtype), part.shape, hashlib.sha256(part.tobytes()).hexdigest())
     if isinstance(part, (np.generic, itertools.count)):
@@ -68,8 +67,10 @@ def _leaf(part: object) -> Found | None:
     return None
 
 
-def _digest(values: Tensor) -> str:
-    return hashlib.sha256(values.view(torch.uint8).numpy().tobytes()).hexdigest() if values.numel() else ""
+def tensor_bytes(values: Tensor) -> bytes:
+    """Return a tensor's values in their order, whatever its type, its device and its layout in memory."""
+    flat = values.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
 
 
 def _inside(part: object) -> Iterator[tuple[str, object]]:
