@@ -178,6 +178,21 @@ def test_a_schedule_that_fits_its_run_is_not_doubtful(registry: Registry, use: s
     assert told(walked(registry, use, **settings), use) == []
 
 
+@pytest.mark.parametrize("epochs", [2, 3, 5])
+@pytest.mark.parametrize("use", ["cosine", "warmup-cosine", "one-cycle", "torch:LinearLR"])
+def test_a_schedule_as_long_as_a_short_run_is_not_doubtful(registry: Registry, use: str, epochs: int) -> None:
+    own = {"start_factor": 1.0, "end_factor": 0.01, "total_iters": epochs}
+    settings: dict[str, Any] = own if use == "torch:LinearLR" else {}
+    found = told(walked(registry, use, horizon=Horizon(epochs, 10), **settings), use, epochs)
+    assert [finding.code for finding in found if finding.code != "no-effect"] == []
+
+
+def test_in_one_epoch_a_schedule_of_epochs_changes_nothing_and_no_length_would_help(registry: Registry) -> None:
+    (found,) = told(walked(registry, "cosine", horizon=Horizon(1, 10)), "cosine", 1)
+    assert found.code == "rate-constant"
+    assert "a schedule that steps after each batch" in found.remedy
+
+
 def test_the_phases_of_the_shipped_study_rise_again(registry: Registry) -> None:
     phases = read_study(shipped("studies") / "cifar100_phases.toml").done()
     turns = {

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..study.spec import Choice
     from ..study.toml import Reading
 
-WALKS_VERSION = 1
+WALKS_VERSION = 2
 """Raised whenever the code of walks changes what they find."""
 
 

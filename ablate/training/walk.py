@@ -146,7 +146,7 @@ def _shape(rates: Sequence[float], per_epoch: int) -> dict[str, Any]:
     peak = max(rates)
     found: dict[str, Any] = {}
     working = next((n for n in range(len(rates), 0, -1) if rates[n - 1] > SAME * peak), 0)
-    if working < len(rates):
+    if len(rates) - working > (per_epoch > 1):  # a schedule of batches may well end at 0: its last one costs nothing
         found["idle"] = working / per_epoch
     top, low = rates[0], 0
     for place, rate in enumerate(rates):
@@ -189,7 +189,7 @@ def _beyond(walker: Walker, groups: Sequence[tuple[float, ...]], per_epoch: int)
         end = moved
     found: dict[str, Any] = {"flat": changed is None or changed >= units}
     found |= {} if changed is None else {"first": changed / per_epoch}
-    return {**found, "end": end / per_epoch, "floor": low} if end is not None and end >= units else found
+    return {**found, "end": end / per_epoch, "floor": low} if end is not None and end > units else found
 
 
 def _taken(course: Course) -> Iterator[str]:
