@@ -380,6 +380,15 @@ def test_these_commands_import_no_torch(study: Path, command: list[str], capsys:
     assert in_process(code).split()[-1] == "False"
 
 
+def test_status_loads_nothing_that_reads_plugins(folder: Path) -> None:
+    code = (
+        "import sys\nfrom ablate.cli import app\ntry:\n    app(['status'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'ablate.components.discover', 'ablate.study.settle', 'ablate.training'}\n"
+        "print('\\n', sorted(heavy & set(sys.modules)))"
+    )
+    assert in_process(code).splitlines()[-1].strip() == "[]"
+
+
 def test_help_imports_neither_pandas_nor_pydantic(folder: Path) -> None:
     code = (
         "import sys\nfrom ablate.cli import app\ntry:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"

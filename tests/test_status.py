@@ -1,4 +1,4 @@
-"""`ablate status`: results of a study, one run from near; and commands as they are told to be typed."""
+"""`ablate status`: results of a study, one run in detail; and commands that can be typed as they are shown."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def broken():
     """Fails in training."""
 
     def transform(images, generator):
-        if len(images) > 4:
+        if len(images) == 16:  # as many as a batch of the study has, and no rehearsal
             raise RuntimeError("no \\x1b[31m luck")
         return images
 
@@ -68,6 +68,7 @@ def test_status_of_a_study_shows_what_run_ended_with(study: Path, capsys: pytest
     table = capsys.readouterr().out
     told = ablate("status", "tiny")
     assert told.stdout.endswith(table)
+    assert told.stdout.count("  test accuracy %  ") == 2
     runs = json.loads(ablate("status", "tiny", "--json").stdout)["runs"]
     for run in runs:
         result = Store(Path("ablate-store")).run(run["key"]).result()
@@ -91,7 +92,9 @@ def test_one_run_is_shown_by_its_variant_or_its_key(failed: str) -> None:
     both = ablate("status", "tiny", "baseline").stdout
     assert both.count("baseline, seed ") == 2
     assert "  epoch   1  loss " in both
-    (first, *_) = json.loads(ablate("status", "tiny", "baseline", "--json").stdout)
+    found = json.loads(ablate("status", "tiny", "baseline", "--json").stdout)
+    assert {**found, "runs": []} == {**json.loads(ablate("status", "tiny", "--json").stdout), "runs": []}
+    (first, *_) = found["runs"]
     one = ablate("status", "tiny", first["key"][:6]).stdout
     assert one.count("baseline, seed ") == 1
     assert f"  files   ablate-store/runs/{first['key']}" in one

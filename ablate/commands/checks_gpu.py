@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from ..console import text
 from .checks import Check, checks_apart, devices_check, guarded, torch_check
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def gpu_checks() -> Iterator[Check]:
         yield found
         if found.state == "problem":
             return
+    text.note("trying recorded steps and runs side by side: about two minutes")
     trials = {f"steps {precision}": partial(recording_check, precision) for precision in PRECISIONS}
     for name, trial in trials.items():  # each apart: what one leaves behind on the GPU is not for the next
         yield from checks_apart({name: trial}, SECONDS, LEAVE)

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 from ..console import text
 from ..errors import InputError, listing
-from ..paths import data_dir, shipped, shown, typed
+from ..paths import same_store, shipped, shown, typed
 from ..store.files import read_document
 from ..store.sources import changed
 from ..store.store import Store
 from ..store.studies import find_study, list_studies
 from ..study.toml import read_study
-from .prepare import Options, same_store
 
 if TYPE_CHECKING:
     from ..store.studies import StudyRecord
     from ..study.toml import Changes
+    from .prepare import Options
 
 
 def study_run_last(store: Store, command: str, pilot: bool | None = False) -> tuple[Store, StudyRecord]:
@@ -72,14 +72,19 @@ def typed_changes(changes: Changes) -> tuple[str, ...]:
     return (*(f"--set {shlex.quote(setting)}" for setting in changes.settings), *listed)
 
 
-def note_changed(record: StudyRecord) -> None:
+def note_changed(home: Store, record: StudyRecord) -> None:
     """Say which files of a study's components have changed since it was run; whether runs are new, a plan tells."""
     files = changed(record.sources)
     if files:
         text.note(
             f"{record.name}: {listing(shown(file) for file in files)} changed since it was run; "
-            f"which runs are new: ablate plan {typed(record.path)}"
+            f"which runs are new: ablate plan {typed(record.path)}{same_store(whole(home, record))}"
         )
+
+
+def whole(home: Store, record: StudyRecord) -> Path:
+    """Return the folder of the store that a study's record is in, or that the pilot's store is in."""
+    return home.root.parent if record.changes.pilot else home.root
 
 
 def study_to_run_again(store: Store, command: str, pilot: bool | None = False) -> StudyRecord:
@@ -110,5 +115,4 @@ def _named(store: Store, record: StudyRecord, command: str) -> str:
     """Return the command that names the study, its changes with it."""
     changes = "".join(f" --set {shlex.quote(setting)}" for setting in record.changes.settings)
     changes = changes if command == "ablate tune" else ""
-    place = same_store(Options(record.path, store.root, data_dir()))
-    return f"{command} {typed(record.path)}{changes}{place}"
+    return f"{command} {typed(record.path)}{changes}{same_store(store.root)}"

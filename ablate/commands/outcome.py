@@ -25,8 +25,14 @@ def results_table(study: Study, done: Mapping[str, Sequence[Mapping[Any, Any]]])
         took = duration(sum(seconds) / len(seconds)) if seconds else "–"
         shown_as = value(found.mean, scale, 2), interval(found.low, found.high, scale, 2).replace(NBSP, " ")
         rows.append([variant, str(len(results)), *shown_as, took])
-    name = NAMES[study.metric] + (f" {scale.unit}" if scale.unit else "")
-    return text.table([study.label, "runs", name, "95 % interval", "time each"], rows, right=(1, 2, 3, 4))
+    head = [study.label, "runs", heading(study.metric), "95 % interval", "time each"]
+    return text.table(head, rows, right=(1, 2, 3, 4))
+
+
+def heading(metric: str) -> str:
+    """Return what a column of a metric is called, with its unit."""
+    unit = scale_of(metric).unit
+    return NAMES[metric] + (f" {unit}" if unit else "")
 
 
 def number(result: Mapping[Any, Any], name: str) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..console import text
 from ..errors import InputError, did_you_mean, listing, printable
 from ..paths import shown
+from ..store.frame import device_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,10 +31,10 @@ def chosen(rows: Sequence[Mapping[str, Any]], named: str) -> list[Mapping[str, A
     )
 
 
-def describe(home: Store, rows: Sequence[Mapping[str, Any]], as_json: bool) -> int:
-    """Show runs one by one, and return the exit code."""
+def describe(home: Store, study: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], as_json: bool) -> int:
+    """Show runs one by one, and return the exit code. study: what the JSON says of it."""
     if as_json:
-        text.say_json([{**row, **_document(home, row)} for row in rows])
+        text.say_json({**study, "runs": [{**row, **_document(home, row)} for row in rows]})
         return 0
     for number, row in enumerate(rows):
         if number:
@@ -69,8 +70,7 @@ def _say(home: Store, row: Mapping[str, Any]) -> None:
 def _say_machine(run: RunFolder) -> None:
     environment = (run.spec() or {}).get("environment")
     if isinstance(environment, Mapping):
-        device = f"{environment.get('device')} ({environment.get('device_name')}), {environment.get('threads')} threads"
-        text.say(printable(f"  device  {device}"))
+        text.say(printable(f"  device  {device_text(environment)}"))
 
 
 def _epoch(record: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 oneDNN's gradient of a 1x1 convolution of stride 2 or more by its weight, on fewer channels than a register holds
 (8 with AVX2, 16 with AVX-512), is wrong in that layout, or crashes, or hangs, by the number of threads and the size.
 Such layers run in torch's usual layout. Source: https://github.com/uxlfoundation/oneDNN/issues/6035 and
-`benchmarks/layouts.py`, whose table is in docs/decisions/010-layout.md.
+`benchmarks/layouts.py`, whose table is in docs/decisions/011-memory-layout.md.
 """
 
 from __future__ import annotations
