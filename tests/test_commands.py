@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 from ablate.cli import app
 from ablate.commands.prepare import Options
 from ablate.commands.run import RunOptions, run_study
+from ablate.errors import InputError
 from ablate.execute.inline import Inline
 from ablate.paths import known_file
 from ablate.store.store import RunFolder, Store
@@ -243,8 +244,9 @@ def test_what_cannot_be_trained_stops_before_the_first_run(
         study.read_text().replace('add = { augmentation = [{ use = "flip" }] }', 'set = { model = { use = "odd" } }')
     )
     with pytest.raises(
-        Exception,
-        match=r"1 variant cannot be trained; nothing was started\n  flipped: model 'odd' \(plugins/odd.py:4\) returns NoneType",
+        InputError,
+        match=r"1 variant cannot be trained; nothing was started\n"
+        r"  flipped: model 'odd' \(plugins/odd.py:4\) returns NoneType",
     ):
         run_inline(study, capsys)
     assert {r["state"] for r in plan(study)} == {"new"}
