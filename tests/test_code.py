@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ablate.components.code import FINDER, Code
+from ablate.components.code import Code
 from ablate.components.discover import discover, opened, shipped
+from ablate.components.finder import FINDER
 from ablate.errors import ComponentError
 
 if TYPE_CHECKING:
