@@ -11,7 +11,7 @@ import pytest
 
 from ablate.components.contracts import LeftOut, Split, facts_of
 from ablate.study.check import findings
-from ablate.study.cut import Cut, told
+from ablate.study.cut import Cut, described_data
 from ablate.study.spec import Splits
 from ablate.study.splits import count_splits
 from ablate.study.toml import parse_study
@@ -161,6 +161,6 @@ def test_a_split_of_a_handful_is_doubtful() -> None:
 
 
 def test_data_is_told_once_for_all_variants_that_share_it() -> None:
-    (data,) = told(study(Splits(validation=0.7))).items()
+    (data,) = described_data(study(Splits(validation=0.7))).items()
     assert data[0].startswith("d: train 17 images of 4 of 5 classes, validation 39")
     assert data[1] == ["baseline", "more"]

@@ -124,8 +124,8 @@ class Cut:
         return printable("; ".join([*lines[:MOST_PLACES], *more]))
 
 
-def told(study: Study) -> dict[str, list[str]]:
-    """Return what there is to say of the data that a study's variants train on, each with these variants."""
+def described_data(study: Study) -> dict[str, list[str]]:
+    """Return a line on each dataset, as it is cut, that a study's variants train on, with these variants."""
     found: dict[str, list[str]] = {}
     for variant in study.variants:
         if variant.data:

@@ -78,7 +78,7 @@ def list_images(root: Path) -> Listing:
             )
         files = {split: found.split(place, classes) for split, place in places.items()}
     if found.unseen:
-        raise told_at_once(f"image-folder: {_text(root)}", "cannot be read", found.unseen)
+        raise files_error(f"image-folder: {_text(root)}", "cannot be read", found.unseen)
     for label, name in enumerate(classes):
         if all(file.label != label for file in files["train"]):
             place = places["train"] / name
@@ -92,7 +92,7 @@ def list_images(root: Path) -> Listing:
     return Listing(names, files, tuple(found.left_out()), found.digest.hexdigest())
 
 
-def told_at_once(head: str, what: str, files: Mapping[str, str]) -> DataError:
+def files_error(head: str, what: str, files: Mapping[str, str]) -> DataError:
     """Return the error that names all files that something is wrong with. files: what it is, by file."""
     lines = [f"{_text(name)}: {printable(why)}" for name, why in list(files.items())[:MOST_TOLD]]
     more = [f"… and {len(files) - MOST_TOLD:,} more"] * (len(files) > MOST_TOLD)
