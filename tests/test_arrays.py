@@ -120,7 +120,7 @@ def test_a_dataset_that_is_replaced_while_it_is_loaded_is_refused(folder: Path) 
 def test_facts_that_tell_of_other_numbers_of_images_are_refused(folder: Path, wrong: dict[str, int]) -> None:
     made = Counted()
     made.facts = replace(made.facts, **wrong)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match=r"dataset 'made': its facts tell of .* images, and it loads 9 train, 2 test"):
+    with pytest.raises(DataError, match=r"dataset 'made': its facts say .* images, and it loads 9 train, 2 test"):
         shared_arrays(made.source, IDENTITY, folder)
 
 

@@ -519,7 +519,7 @@ def test_where_nobody_can_be_asked_nothing_is_removed(made: Made) -> None:
     before = tree(made.store.root)
     done = ablate("store", "clean")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "--yes removes without asking; --dry-run tells what would be removed" in done.stderr
+    assert "--yes removes without asking; --dry-run says what would be removed" in done.stderr
     assert tree(made.store.root) == before
 
 
@@ -615,7 +615,7 @@ def test_unused_runs_are_not_told_while_a_studys_record_does_not_read(made: Made
     (made.store.studies_folder / "tiny.json").write_text("{")
     done = ablate("store", "clean", "--yes", "--unused")
     assert done.exit_code == 1
-    assert "which runs are unused cannot be told" in done.stderr
+    assert "which runs are unused is not known" in done.stderr
     assert made.finished.state() == "stored"
 
 

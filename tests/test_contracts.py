@@ -243,11 +243,11 @@ def mine(folder):
         (FACTS.format('"x", ImageShape(8, 8, 3), 2, 10, 10'), "images of shape (8, 8, 3) would have 8 channels"),
         (
             FACTS.format('"x", ImageShape(1, 8, 8), 2.0, 10, 10'),
-            "tells classes = 2.0 in its facts, which is no number of",
+            "gives classes = 2.0 in its facts, which is not a number of",
         ),
         (FACTS.format('"", ImageShape(1, 8, 8), 2, 10, 10'), "has the fingerprint ''; it has to be a text that names"),
-        (FACTS.format('"x", (8, 8), 2, 10, 10'), "tells the shape (8, 8) in its facts, not (channels, height, width)"),
-        (LOAD.format("return Source(lambda: None, dict)"), "tells its facts as NoneType, not as DataFacts"),
+        (FACTS.format('"x", (8, 8), 2, 10, 10'), "gives the shape (8, 8) in its facts, not (channels, height, width)"),
+        (LOAD.format("return Source(lambda: None, dict)"), "gives its facts as NoneType, not as DataFacts"),
     ],
 )
 def test_a_dataset_that_breaks_its_contract_is_refused_while_planning(

@@ -91,7 +91,7 @@ def test_counts_that_do_not_add_up_are_not_used() -> None:
     wrong = replace(facts, counts={"train": (1, 2), "test": RARE["test"]})
     assert Cut.of(wrong, Splits(50, 6, 16)).present == {}
     assert Cut.of(replace(facts, counts={}), Splits(50, 6, 16)).images == (
-        "train 50 images of 5 classes, validation 6 images of 5 classes, test 16 images of 5 classes"
+        "train 50, validation 6, test 16 images of 5 classes"
     )
 
 

@@ -116,8 +116,8 @@ def test_a_caption_tells_runs_without_finite_values_from_those_that_are_not_done
     data = figures.accuracy_data(made)
     assert [curve.epochs[-1] for curve in data.curves] == [3, 1]
     for told in (
-        "Not drawn, for want of a run that is done: second.",
-        "Not drawn, for want of epochs with finite values: third.",
+        "Not drawn, without a run that is done: second.",
+        "Not drawn, without epochs of finite values: third.",
         "Ends early, where a seed has no finite value any more: fourth.",
     ):
         assert told in data.caption

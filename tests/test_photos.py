@@ -28,7 +28,7 @@ dataset = { use = "image-folder", root = "photos", size = 8, CUT }
 model = { use = "simple-cnn", width = 4, hidden = 8 }
 optimizer = { use = "adam", lr = 1e-3 }
 """
-ONCE = "image-folder: train 13 images of 2 classes, test 4 images of 2 classes; left out: dark: 2 .heic, 1 hidden"
+ONCE = "image-folder: train 13, test 4 images of 2 classes; left out: dark: 2 .heic, 1 hidden"
 
 
 def ablate(*arguments: str | Path) -> Result:
@@ -142,5 +142,5 @@ def test_a_run_tells_of_some_cuts_and_says_how_many_more_there_are(
     path.write_text(path.read_text() + "".join(variants))
     announce_data(prepare(options(path)).settled.study)
     told = capsys.readouterr().err.splitlines()
-    assert [line.split(" images")[0] for line in told[:4]] == [f"  image-folder: train {n}" for n in (13, 12, 11, 10)]
-    assert told[4:] == ["  … and 2 other cuts of the data, which 'ablate plan' tells"]
+    assert [line.split(", test")[0] for line in told[:4]] == [f"  image-folder: train {n}" for n in (13, 12, 11, 10)]
+    assert told[4:] == ["  … and 2 other cuts of the data: see 'ablate plan'"]

@@ -82,15 +82,15 @@ def wrong_shape(shape: Sequence[int]) -> str:
 def wrong_facts(facts: object) -> str:
     """Say what is wrong with what a source's `facts` returned."""
     if not isinstance(facts, DataFacts):
-        return f"tells its facts as {type(facts).__name__}, not as DataFacts"
+        return f"gives its facts as {type(facts).__name__}, not as DataFacts"
     if not isinstance(facts.fingerprint, str) or not facts.fingerprint:
         return f"has the fingerprint {facts.fingerprint!r}; it has to be a text that names the exact pixels and labels"
     numbers = {"classes": facts.classes, "train": facts.train, "validation": facts.validation, "test": facts.test}
     for name, value in numbers.items():
         if not isinstance(value, int) or value < (name in ("classes", "train")):
             what = "classes" if name == "classes" else "images"
-            return f"tells {name} = {value!r} in its facts, which is no number of {what}"
+            return f"gives {name} = {value!r} in its facts, which is not a number of {what}"
     shape = facts.shape
     if len(shape) != 3 or not all(isinstance(side, int) and side > 0 for side in shape):
-        return f"tells the shape {tuple(shape)} in its facts, not (channels, height, width)"
+        return f"gives the shape {tuple(shape)} in its facts, not (channels, height, width)"
     return wrong_shape(shape)

@@ -96,7 +96,7 @@ def _no_spread(study: Study, found: Mapping[str, _Runs]) -> Iterator[Finding]:
             listing(names),
             f"the {numbers.NAMES[study.metric]} is the same with every seed, so that its interval has no width and "
             "does not say how sure it is",
-            "look for a network that tells one class alone, too few images, or a seed that changes nothing",
+            "look for a network that always gives the same class, too few images, or a seed that changes nothing",
         )
 
 

@@ -106,6 +106,9 @@ class Cut:
     @property
     def images(self) -> str:
         """Say how many images each split has, and of how many classes."""
+        if all(self.present.get(name, self.classes) == self.classes for name in self.sizes):
+            sizes = ", ".join(f"{name} {size:,}" for name, size in self.sizes.items())
+            return f"{sizes} images of {self.classes:,} classes"
         parts = []
         for name, size in self.sizes.items():
             classes = self.present.get(name, self.classes)
