@@ -17,6 +17,7 @@ from ablate.commands.run import RunOptions, run_study
 from ablate.execute.inline import Inline
 from ablate.store.sources import changed
 from ablate.store.store import Store
+from ablate.study.plan import RESULTS_VERSION
 from ablate.study.toml import Changes
 
 Write = Callable[[str, str], Path]
@@ -187,6 +188,22 @@ def test_an_edit_of_a_component_is_told_where_nothing_is_imported(study: Path, w
     plugin.write_text(text.replace("30", "31"))
     assert made(study, "baseline.epochs=1") == 0
     assert said not in ablate("status").stderr
+
+
+@pytest.mark.parametrize("before", [1, None])
+def test_results_of_a_version_that_computed_them_differently_are_told_as_such(study: Path, before: int | None) -> None:
+    assert made(study, "baseline.epochs=1", "study.seeds=1") == 0
+    said = (
+        "tiny: it was run with a version of ablate that computes results differently; which runs are new: ablate plan"
+    )
+    commands = ["status"], ["status", "tiny"], ["report", "tiny", "--format", "md"]
+    assert not any(said in ablate(*command).stderr for command in commands)
+    file = Path("ablate-store/studies/tiny.json")
+    document = json.loads(file.read_text())
+    engine = document.pop("engine")
+    file.write_text(json.dumps({**document, **({"engine": before} if before else {})}))
+    assert engine == RESULTS_VERSION
+    assert all(said in ablate(*command).stderr for command in commands)
 
 
 def test_a_store_that_names_a_pipe_as_a_component_keeps_nobody_waiting(folder: Path) -> None:

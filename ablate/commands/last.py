@@ -18,6 +18,7 @@ from ..store.files import read_document
 from ..store.sources import changed
 from ..store.store import Store
 from ..store.studies import find_study, list_studies
+from ..study.plan import RESULTS_VERSION
 from ..study.toml import read_study
 
 if TYPE_CHECKING:
@@ -73,11 +74,14 @@ def typed_changes(changes: Changes) -> tuple[str, ...]:
 
 
 def note_changed(home: Store, record: StudyRecord) -> None:
-    """Say which files of a study's components have changed since it was run; whether runs are new, a plan tells."""
+    """Say what has changed since a study was run, ablate or its components; a plan tells which runs are new."""
     files = changed(record.sources)
-    if files:
+    what = f"{listing(shown(file) for file in files)} changed since it was run" if files else ""
+    if record.engine != RESULTS_VERSION:
+        what = "it was run with a version of ablate that computes results differently"
+    if what:
         text.note(
-            f"{record.name}: {listing(shown(file) for file in files)} changed since it was run; "
+            f"{record.name}: {what}; "
             f"which runs are new: ablate plan {typed(record.path)}{same_store(whole(home, record))}"
         )
 
