@@ -875,3 +875,13 @@ def test_sigterm_to_every_process_of_a_command_keeps_the_state(study: Path) -> N
 
 def test_a_process_ended_by_a_signal_without_a_name_is_told() -> None:
     assert died(-40) == "the run's process was ended by signal 40"
+
+
+def test_a_pool_of_processes_that_a_component_has_left_ends() -> None:
+    code = (
+        "import multiprocessing\nfrom ablate.execute.processes import _settle_in\n"
+        "ours, theirs = multiprocessing.Pipe()\n_settle_in(theirs)\n"
+        "with multiprocessing.get_context('fork').Pool(1) as pool:\n    found = pool.map(abs, [-1])\n"
+        "raise SystemExit(found != [1])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
