@@ -21,6 +21,8 @@ from ablate.tune.storage import open_storage
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from optuna.storages import BaseStorage
+
 
 @dataclass
 class Served:
@@ -38,6 +40,13 @@ class Served:
     def studies(self) -> list[str]:
         ((storage, _, _),) = self.calls
         return [study.study_name for study in storage.get_all_studies()]
+
+
+def opened(folder: Path) -> BaseStorage:
+    """The trials of a store, which is made first, as a command does."""
+    store = Store(folder)
+    store.make_writable()
+    return open_storage(store)
 
 
 @pytest.fixture
@@ -83,7 +92,7 @@ def test_a_database_without_trials_is_said_with_the_next_step(folder: Path, serv
 
 
 def test_it_serves_the_stores_trials_on_this_machine_only(folder: Path, served: Served) -> None:
-    a_trial(open_storage(Store(folder / "kept")), "mine")
+    a_trial(opened(folder / "kept"), "mine")
     code, said = ablate("--store", "kept")
     assert (code, served.studies, served.calls[0][1:]) == (0, ["mine"], ("127.0.0.1", 8080))
     assert "http://127.0.0.1:8080/" in said
@@ -92,7 +101,7 @@ def test_it_serves_the_stores_trials_on_this_machine_only(folder: Path, served: 
 
 
 def test_it_serves_a_database_where_it_is_told_to(folder: Path, served: Served) -> None:
-    a_trial(open_storage(Store(folder / "kept")), "mine")
+    a_trial(opened(folder / "kept"), "mine")
     a_trial("sqlite:///trials.db", "in the database")
     code, said = ablate("--store", "kept", "--storage", "sqlite:///trials.db", "--port", "9", "--host", "::1")
     assert (code, served.studies, served.calls[0][1:]) == (0, ["in the database"], ("::1", 9))
@@ -100,7 +109,7 @@ def test_it_serves_a_database_where_it_is_told_to(folder: Path, served: Served) 
 
 
 def test_a_port_that_is_taken_is_a_short_error(folder: Path, served: Served) -> None:
-    a_trial(open_storage(Store(folder / "kept")), "mine")
+    a_trial(opened(folder / "kept"), "mine")
     served.error = OSError(errno.EADDRINUSE, "Address already in use")
     code, said = ablate("--store", "kept")
     assert code == 1

@@ -746,14 +746,14 @@ def test_a_result_that_may_not_be_read_now_is_not_made_again(study: Path, monkey
     run(Inline(), [job])
     file = Store(job.store).run(job.spec.key).path / "result.json"
     before = file.read_bytes()
-    opened = Path.open
+    opened = os.open
 
-    def refused(self: Path, *args: Any, **kwargs: Any) -> Any:
-        if self == file:
-            raise PermissionError(13, "Permission denied", str(self))
-        return opened(self, *args, **kwargs)
+    def refused(path: Any, *args: Any, **kwargs: Any) -> int:
+        if path == file:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *args, **kwargs)
 
-    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr(os, "open", refused)
     with pytest.raises(StoreError, match="Permission denied"):
         run(Inline(), [job])
     monkeypatch.undo()

@@ -296,7 +296,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(study: Path) -> None:
     Path("taken").write_text("a file")
     found = ablate("lr-find", study, "--steps", "20", "--out", "taken")
     assert found.exit_code == 2
-    assert "cannot write taken/lr-find.svg" in found.stderr
+    assert "cannot write to taken: taken is no folder" in found.stderr
 
 
 def test_problems_of_the_study_are_told_without_torch(study: Path) -> None:

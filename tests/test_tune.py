@@ -471,7 +471,7 @@ def test_the_study_run_last_is_tuned(study: Path) -> None:
     found = ablate("tune", "--trials", "2", "--only", "baseline", "--jobs", "1")
     assert found.exit_code == 0, found.output
     assert found.stdout.splitlines()[0].split() == [
-        "Variant", "trials", "pruned", "failed", "default", "best", "with",
+        "Variant", "trials", "repeats", "pruned", "failed", "default", "best", "with",
     ]  # fmt: skip
     assert "next: ablate run studies/tiny.toml --tuned" in found.stderr
     assert "[2/2] done     baseline, trial 1:" in found.stderr
