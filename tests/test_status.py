@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -121,7 +122,25 @@ def test_commands_to_type_are_quoted(study: Path, capsys: pytest.CaptureFixture[
     err = capsys.readouterr().err
     assert next_command(err) == ["report", "--store", "my store"]
     (doubt,) = (line for line in err.splitlines() if "what to do about it" in line)
-    assert next_command(doubt) == ["plan", "studies/my study's.toml", "--store", "my store"]
+    named = ["studies/my study's.toml", "--set", "study.seeds=1", "--store", "my store"]
+    assert next_command(doubt) == ["plan", *named]
+
+
+def test_commands_to_type_are_for_the_study_as_it_was_changed(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changes = Changes(("baseline.optimizer.lr=0.02",), (3,), pilot=True)
+    options = Options(study, Path("ablate-store").resolve(), Path("data").resolve(), changes, ("baseline",), "cpu")
+    assert run_study(options, RunOptions(jobs=1), Inline()) == 0
+    changed = ["--set", "baseline.optimizer.lr=0.02", "--seeds", "3,", "--only", "baseline"]
+    assert next_command(capsys.readouterr().err) == ["run", "studies/tiny.toml", *changed]
+
+
+def test_a_thread_is_one_and_names_that_are_accepted_are_apart(study: Path) -> None:
+    study.write_text(study.read_text().replace('"flipped"', '"a, b"'))
+    assert made(study) == 0
+    devices = [line for line in ablate("status", "tiny", "a, b").stdout.splitlines() if "  device" in line]
+    assert len(devices) == 2
+    assert all(re.search(r", (1 thread|([2-9]|\d\d+) threads)$", device) for device in devices)
+    assert "'a, b'" in ablate("status", "tiny", "no-such").stderr
 
 
 @pytest.mark.parametrize("command", ["run", "tune"])

@@ -73,6 +73,13 @@ def typed_changes(changes: Changes) -> tuple[str, ...]:
     return (*(f"--set {shlex.quote(setting)}" for setting in changes.settings), *listed)
 
 
+def typed_again(command: str, options: Options, *flags: str) -> str:
+    """Return another command for the same study with the same changes, as it would be typed."""
+    only = (f"--only {shlex.quote(name)}" for name in options.only if not name.endswith(" (tuned)"))
+    words = (f"ablate {command} {typed(options.study)}", *flags, *typed_changes(options.changes), *only)
+    return " ".join(words) + same_store(options.store)
+
+
 def note_changed(home: Store, record: StudyRecord) -> None:
     """Say what has changed since a study was run, ablate or its components; a plan tells which runs are new."""
     files = changed(record.sources)

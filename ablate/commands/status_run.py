@@ -27,7 +27,7 @@ def chosen(rows: Sequence[Mapping[str, Any]], named: str) -> list[Mapping[str, A
     variants = list(dict.fromkeys(str(row["variant"]) for row in rows))
     raise InputError(
         f"{named}: no variant of this study, and no run's key begins so{did_you_mean(named, variants)}\n"
-        f"  accepts {listing(variants, 20)}, or the beginning of a key"
+        f"  accepts {listing(map(repr, variants), 20)}, or the beginning of a key"
     )
 
 
