@@ -76,6 +76,27 @@ def needs_a_loss(optimizer, horizon):
     return Needs(optimizer, lambda epoch: 1.0)
 
 
+@scheduler("looks-now-and-then", steps="batch")
+def looks_now_and_then(optimizer, horizon, *, at: str = "gradient"):
+    class Looks(LRScheduler):
+        def get_lr(self):
+            rates = [group["lr"] for group in self.optimizer.param_groups]
+            if self.last_epoch < 10 or self.last_epoch % 10:
+                return rates
+            first = self.optimizer.param_groups[0]["params"][0]
+            if at == "gradient":
+                far = first.grad.norm()
+            elif at == "gradient, if any":
+                far = 0.0 if first.grad is None else first.grad.norm()
+            elif at == "momentum":
+                far = self.optimizer.state[first]["momentum_buffer"].norm()
+            else:
+                far = first.norm()
+            return [rate / (1 + float(far)) for rate in rates]
+
+    return Looks(optimizer)
+
+
 @optimizer("odd")
 def odd(params, *, lr: float = 0.1):
     raise RuntimeError("knows real networks only")
@@ -407,3 +428,11 @@ def test_a_range_test_says_where_its_rate_belongs(taken: Path) -> None:
 def test_a_rate_that_is_found_and_not_used_is_doubtful(taken: Path) -> None:
     taken.write_text(taken.read_text().replace("lr = 1e-2 }", "lr = { find = true } }"))
     assert "optimizer.lr has no effect, though it is looked for: torch:CyclicLR puts" in ablate("plan", taken).stdout
+
+
+@pytest.mark.parametrize("at", ["gradient", "gradient, if any", "momentum", "weight"])
+def test_a_schedule_that_looks_at_the_training_now_and_then_is_not_walked(registry: Registry, at: str) -> None:
+    own, schedule = registry.get("optimizer", "sgd"), registry.get("scheduler", "looks-now-and-then")
+    settings = own.check(SGD.settings).settings, schedule.check({"at": at}).settings
+    assert walk(Course(own, schedule, *settings, RUN)) is None
+    assert walk(Course(own, schedule, *settings, Horizon(1, 5))) is None  # it looks after the run's end alone

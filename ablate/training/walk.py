@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import warnings
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,8 @@ class Walker:
             self._read = itemgetter("lr", *moving)
             self._scheduler = course.scheduler.build(self._optimizer, course.horizon, settings=course.schedule)
             watches = isinstance(self._scheduler, ReduceLROnPlateau) or not hasattr(self._scheduler, "step")
+            if isinstance(self._optimizer.state, defaultdict):
+                self._optimizer.state.default_factory = _untrained
         except Exception as error:
             raise NoWalkError from error
         if watches or course.units > MOST_STEPS:
@@ -92,8 +95,12 @@ class Walker:
         return tuple([float(group["lr"]) for group in self._optimizer.param_groups])
 
     def step(self) -> None:
-        """Step the schedule."""
-        self._scheduler.step()
+        """Step the schedule. Raises NoWalkError where it looks at what only training gives."""
+        _MadeUp.closed = True
+        try:
+            self._scheduler.step()
+        finally:
+            _MadeUp.closed = False
 
 
 def walk(course: Course) -> Walk | None:
@@ -119,6 +126,8 @@ def _walk(course: Course) -> Walk:
         groups.append(walker.rates)
         try:
             walker.step()
+        except NoWalkError:
+            raise
         except Exception as error:
             if unit == 0:  # it may need what only training gives it
                 raise NoWalkError from error
@@ -182,6 +191,8 @@ def _beyond(walker: Walker, groups: Sequence[tuple[float, ...]], per_epoch: int)
         before = rate
         try:
             walker.step()
+        except NoWalkError:
+            raise
         except Exception:  # noqa: BLE001  # there it ends
             end = unit
             break
@@ -224,4 +235,27 @@ def _halved(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _parameters() -> list[torch.nn.Parameter]:
     """Return parameters of the kinds that networks have: of a convolution, a matrix and a vector."""
-    return [torch.nn.Parameter(torch.zeros(shape)) for shape in ((2, 2, 3, 3), (2, 2), (2,))]
+    return [_MadeUp(torch.zeros(shape)) for shape in ((2, 2, 3, 3), (2, 2), (2,))]
+
+
+class _MadeUp(torch.nn.Parameter):
+    """A parameter whose values and gradient tell nothing of training: a schedule that looks at them is not walked.
+
+    closed: while a schedule steps.
+    """
+
+    closed = False
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if cls.closed:
+            raise NoWalkError
+        with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001  # as torch's own parameters have it
+            return func(*args, **(kwargs or {}))
+
+
+def _untrained() -> dict[str, Any]:
+    """Stand in for what an optimizer keeps of a parameter once it has stepped."""
+    raise NoWalkError
