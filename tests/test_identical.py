@@ -58,6 +58,13 @@ def test_the_seeds_are_named_where_only_some_end_with_the_same_weights() -> None
     assert "their runs with seed 0, 2 end with the same weights" in told["same-weights"][1]
 
 
+def test_the_same_weights_with_other_values_had_an_effect() -> None:
+    """As those of an average of the weights, which is evaluated in their place."""
+    assert found({"ema 0.9": [("a", 0.1), ("b", 0.2)], "ema 0.5": [("a", 0.15), ("b", 0.3)]}) == {}
+    told = found({"ema 0.9": [("a", 0.1), ("b", math.nan)], "ema 0.5": [("a", 0.15), ("b", math.nan)]})
+    assert "their runs with seed 1 end with the same weights" in told["same-weights"][1]
+
+
 def test_one_run_that_two_variants_share_says_nothing_of_them() -> None:
     assert found({"base": [("a", 0.1)], "longer": [("a", 0.1)]}, keys=False) == {}
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..study.spec import Study
 
+EVALUATED = ("validation/loss", "validation/accuracy", "test/loss", "test/accuracy")
 _Runs = dict[int, "Mapping[str, Any]"]
 """The runs of one variant that are done, by seed."""
 
@@ -35,12 +36,16 @@ def runs_of(runs: pd.DataFrame, variant: str) -> _Runs:
 
 
 def same_weights(one: _Runs, other: _Runs) -> tuple[int, ...]:
-    """Return the seeds at which two variants ended with the same weights, though not in one and the same run."""
-    return tuple(
-        seed
-        for seed in sorted(one.keys() & other.keys())
-        if _digest(one[seed]) and _digest(one[seed]) == _digest(other[seed]) and one[seed]["key"] != other[seed]["key"]
-    )
+    """Return the seeds at which two variants ended with the same weights and values, though not in the same run."""
+    return tuple(seed for seed in sorted(one.keys() & other.keys()) if _ended_alike(one[seed], other[seed]))
+
+
+def _ended_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    if not _digest(one) or _digest(one) != _digest(other) or one["key"] == other["key"]:
+        return False
+    # Their values too: an average of the weights is evaluated in their place, and what a model does may differ then.
+    pairs = [(float(one[name]), float(other[name])) for name in EVALUATED if name in one and name in other]
+    return all(math.isclose(*pair, rel_tol=1e-5) or all(map(math.isnan, pair)) for pair in pairs)
 
 
 def _digest(run: Mapping[str, Any]) -> str:
