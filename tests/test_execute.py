@@ -183,7 +183,7 @@ def test_a_rehearsal_names_each_variant_that_cannot_be_trained(executor: Executo
     todo = jobs(study, 'flipped.augmentation=[{ use = "breaks", how = "shape" }]')[:2]
     failed = executor.rehearse(todo).failed
     assert list(failed) == ["flipped"]
-    assert "augmentation 'breaks' (plugins/breaks.py:10) returns float32 (4, 1, 4, 8)" in failed["flipped"]
+    assert "augmentation 'breaks' (plugins/breaks.py:10) returns float32 (32, 1, 4, 8)" in failed["flipped"]
     assert not list(Path("store/runs").iterdir())
 
 
