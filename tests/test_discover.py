@@ -204,6 +204,38 @@ def test_an_installed_package_is_found(here: Path) -> None:
     assert discover().get("model", "mine").place == "site/tiny_found/nets.py:3"
 
 
+@pytest.mark.parametrize("star", [False, True])
+def test_the_packages_around_an_installed_plugin_count_and_run(here: Path, star: bool) -> None:
+    site, top = here / "site", f"tiny_around_{star}".lower()
+    write(site / top / "__init__.py", "from ._version import VERSION\n")
+    write(site / top / "_version.py", "VERSION = 1\n")
+    write(site / top / "unused.py", "")
+    inner = write(site / top / "nets/__init__.py", "from math import pi\n" if not star else "from math import *\n")
+    write(site / top / "nets/mine.py", model("mine"))
+    install(site, f"{top}.nets.mine")
+    code = (
+        "from ablate.components.discover import discover, opened\n"
+        "registry = discover()\nprint(registry.get('model', 'mine').source)\n"
+        "sealed, before = registry.sealed({('model', 'mine')}), set(__import__('sys').modules)\n"
+        f"[__import__('sys').modules.pop(name) for name in before if name.startswith('{top}')]\n"
+        "opened(sealed).get('model', 'mine')"
+    )
+
+    def digest() -> str:
+        environment = {**os.environ, "PYTHONPATH": str(site)}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    first = digest()
+    write(site / top / "unused.py", "HERE = 1\n")
+    assert digest() == first
+    write(site / top / "_version.py", "VERSION = 2.5\n")
+    second = digest()
+    write(inner, "from math import tau\n")
+    assert len({first, second, digest()}) == 3
+
+
 def test_an_entry_point_that_names_no_module_is_told(here: Path) -> None:
     write(here / "site/tiny_function.py", model("mine"))
     install(here / "site", "tiny_function:net")
