@@ -53,6 +53,13 @@ def test_every_finding_says_why_and_what_to_do() -> None:
         assert finding.remedy
 
 
+def test_bf16_without_live_taps_is_doubtful() -> None:
+    taps = '[[variant]]\nname = "a"\nset = { precision = "bf16", live_taps = %s }'
+    assert places("dead-taps-in-bf16", study(taps % "false")) == ["a"]
+    assert places("dead-taps-in-bf16", study(taps % "true")) == []
+    assert places("dead-taps-in-bf16", study(taps.replace("bf16", "fp32") % "false")) == []
+
+
 # Seeds
 
 
