@@ -269,6 +269,15 @@ def test_a_checkpoint_of_another_run_is_none(folder: Path) -> None:
         read_checkpoint(folder / "c.pt", "other")
 
 
+def test_the_checkpoint_of_another_version_is_not_gone_on_from(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = folder / "checkpoint.pt"
+    with monkeypatch.context() as older:
+        older.setattr("ablate.training.checkpoint.FORMAT", 2)
+        write_checkpoint(file, "key", {"threads": 1})
+    with pytest.raises(NoCheckpointError, match="another version of ablate wrote it"):
+        read_checkpoint(file, "key")
+
+
 class Hostile:
     def __reduce__(self) -> tuple[Any, ...]:
         return (Path.touch, (Path("hacked"),))
