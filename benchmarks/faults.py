@@ -29,7 +29,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ablate.store.files import read_document
+from ablate.store.documents import read_document
 from ablate.store.store import RunFolder, Store
 
 MARK = "ABLATE_FAULTS"

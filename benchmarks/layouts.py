@@ -1,7 +1,7 @@
 """Which convolutions get other gradients in channels-last layout than in the usual one, on this machine's CPU.
 
 Every convolution of timm's and torchvision's classification models at small image sizes, each once: its outputs and
-its gradients by input, weight and bias in channels-last layout, with `live_taps` and without, against the usual
+its gradients by input, weight and bias in channels-last layout, with `crop_kernels` and without, against the usual
 layout. In float32, and in bfloat16 against its own usual layout; with 1 thread and 2; in batches of 3 and 32; with
 the instructions that this processor has, and with AVX2 alone (as ONEDNN_MAX_CPU_ISA has it, without bfloat16).
 
@@ -115,7 +115,7 @@ def compute(mode: str, pipe: Connection) -> None:
     os.environ["ONEDNN_MAX_CPU_ISA"] = instructions  # read when a process first computes
     import torch
 
-    from ablate.training.taps import use_live_taps
+    from ablate.training.kernel_crop import use_live_taps
 
     torch.set_num_threads(int(threads))
 
@@ -196,7 +196,7 @@ def scan(found: Path, told: Path) -> None:
     """Compute each convolution that was not yet, one of each kind first, and write what it gave."""
     import torch  # noqa: F401  # once for all processes
 
-    import ablate.training.taps  # noqa: F401
+    import ablate.training.kernel_crop  # noqa: F401
 
     convs = [json.loads(line)["conv"] for line in found.read_text(encoding="utf-8").splitlines()]
     done = {json.dumps(json.loads(line)["conv"]) for line in told.open(encoding="utf-8")} if told.exists() else set()

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import peers
 
+from ablate.host import cores
 from ablate.paths import shipped
 from ablate.store.store import Store
-from ablate.training.machine import cores
 
 MARK = "ABLATE_PACKING"
 

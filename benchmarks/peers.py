@@ -21,7 +21,7 @@ from torch import nn
 from ablate.components.discover import discover
 from ablate.paths import data_dir
 from ablate.study.plan import run_specs
-from ablate.study.settle import settle
+from ablate.study.resolve import resolve_study
 from ablate.study.toml import Changes, read_study
 from ablate.training.build import build, load
 from ablate.training.machine import pick_device
@@ -72,7 +72,7 @@ def ingredients(device: str, **settings: Any) -> Ingredients:
         study.write_text(STUDY)
         reading = read_study(study, Changes(tuple(f"baseline.{k}={v}" for k, v in settings.items())))
         registry = discover(study)
-        (spec,) = run_specs(settle(reading, registry, data_dir(), {}), (0,))
+        (spec,) = run_specs(resolve_study(reading, registry, data_dir(), {}), (0,))
     return build(spec, registry, load(spec, registry, data_dir(), pick_device(device)))
 
 

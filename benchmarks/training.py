@@ -32,7 +32,7 @@ from ablate.execute.server import SETTINGS
 from ablate.training.augment import in_floats
 from ablate.training.loop import autocast, begin_epoch, exact, normalised, train_epoch
 from ablate.training.replay import cuda_graph, record
-from ablate.training.trace import model_untouched
+from ablate.training.undo import model_untouched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,7 +172,7 @@ def ours(
 def _ours(name: str, steps: int, device: torch.device, precision: str, live: bool) -> Ingredients:
     return peers.ingredients(
         device.type, **{"dataset.train": steps * BATCH, "model.use": peers.MODELS[name]},
-        precision=precision, live_taps=str(live).lower(),
+        precision=precision, crop_kernels=str(live).lower(),
     )  # fmt: skip
 
 

@@ -22,10 +22,10 @@ from ablate.commands.prepare import Options, Prepared, prepare
 from ablate.commands.run import RunOptions, jobs_of
 from ablate.execute.inline import Inline
 from ablate.execute.jobs import never
+from ablate.host import cores
 from ablate.paths import data_dir
 from ablate.store.store import Store
 from ablate.study.spec import Choice
-from ablate.training.machine import cores
 from ablate.tune.drive import Driver, Goal
 from ablate.tune.search import Search
 from ablate.tune.space import Task, tasks
@@ -43,7 +43,7 @@ seeds = 1
 [baseline]
 epochs = 8
 batch_size = 64
-live_taps = false
+crop_kernels = false
 dataset = { use = "digits", validation = 300 }
 model = { use = "simple-cnn", width = 8, hidden = 16 }
 optimizer = { use = "sgd", lr = 1e-3 }
@@ -91,9 +91,9 @@ class Bench:
 
     def repeat(self, seed: int) -> Outcome:
         """Tune with one seed of the sampler, then look once at the test split."""
-        settled, home = self.prepared.settled, self.prepared.home
+        resolved, home = self.prepared.resolved, self.prepared.home
         tuning = replace(
-            settled.study.tuning,
+            resolved.study.tuning,
             trials=self.trials,
             sampler=Choice(self.sampler, {"seed": seed}),
             pruner=Choice(self.pruner),
@@ -128,7 +128,7 @@ class Bench:
     def tested(self, trial: TrialRecord) -> float:
         """Return the test accuracy of a trial's settings: the same run, with a test split to look at."""
         whole = replace(self.task, recipe=self.task.variant.recipe)
-        spec = whole.spec(self.prepared.settled, {} if trial.default else trial.settings)
+        spec = whole.spec(self.prepared.resolved, {} if trial.default else trial.settings)
         folder = self.prepared.home.run(spec.key)
         if folder.result() is None:
             Inline().run(jobs_of(self.prepared, [spec], ONE_THREAD), lambda event: None)  # noqa: ARG005
@@ -136,7 +136,7 @@ class Bench:
 
     def spec(self, settings: Mapping[str, object]) -> RunSpec:
         """Return the run of a trial."""
-        return self.task.spec(self.prepared.settled, settings)
+        return self.task.spec(self.prepared.resolved, settings)
 
 
 def bench(folder: Path, sampler: str, pruner: str, trials: int) -> Bench:
@@ -146,7 +146,7 @@ def bench(folder: Path, sampler: str, pruner: str, trials: int) -> Bench:
     store = Store(folder / f"{sampler}-{pruner}")
     store.make_writable()
     prepared = prepare(Options(study, store.root, data_dir(None), device="cpu"))
-    (task,) = tasks(prepared.reading, prepared.settled, prepared.registry, ())
+    (task,) = tasks(prepared.reading, prepared.resolved, prepared.registry, ())
     return Bench(prepared, task, sampler, pruner, trials)
 
 

@@ -142,7 +142,7 @@ def tried(study: Path, write: Write) -> Callable[..., Rehearsal]:
     """Rehearse the baseline with the component `mine` in it, whose code begins in line 8 of a plugin."""
     from ablate.components.discover import discover
     from ablate.study.plan import run_specs
-    from ablate.study.settle import settle
+    from ablate.study.resolve import resolve_study
     from ablate.study.toml import Changes, read_study
     from ablate.training.machine import Machine
     from ablate.training.rehearsal import rehearse
@@ -153,7 +153,7 @@ def tried(study: Path, write: Write) -> Callable[..., Rehearsal]:
         chosen = f"[{{ {mine} }}]" if kind == "augmentation" else f"{{ {mine} }}"
         reading = read_study(study, Changes((f"baseline.{kind}={chosen}",)))
         registry = discover(study)
-        spec = run_specs(settle(reading, registry, Path("data"), {}), reading.study.seeds)[0]
+        spec = run_specs(resolve_study(reading, registry, Path("data"), {}), reading.study.seeds)[0]
         return rehearse(spec, registry, Machine(Path("data"), "cpu", 1))
 
     return rehearsed

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from ablate.components.contracts import DataFacts, ImageShape, Source, Split, facts_of
+from ablate.data.arrays import kept_arrays, kept_facts, shared_arrays
 from ablate.errors import DataError
-from ablate.training.arrays import kept_arrays, kept_facts, shared_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ import pytest
 
 from ablate.components.code import Code
 from ablate.components.discover import discover, opened, shipped
-from ablate.components.finder import FINDER
+from ablate.components.importer import FINDER
 from ablate.errors import ComponentError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def test_no_compilation_is_left_beside_plugins(write: Write) -> None:
 
 def test_a_run_has_the_code_as_it_was_planned(write: Write) -> None:
     plugin, helper = write("plugins/net.py", NET), write("plugins/_size.py", "SIZE = 1")
-    code = discover().sealed([("model", "mine")])
+    code = discover().snapshot([("model", "mine")])
     write("plugins/_size.py", "SIZE = 2")
     assert built(opened(code)) == 1
     helper.unlink()
@@ -91,7 +91,7 @@ def test_a_run_has_only_the_plugins_that_it_names(write: Write) -> None:
     write("plugins/net.py", NET)
     write("plugins/_size.py", "SIZE = 1")
     write("plugins/unused.py", "import sys\nsys.unused_was_imported = True")
-    code = discover().sealed([("model", "mine"), ("optimizer", "adam")])
+    code = discover().snapshot([("model", "mine"), ("optimizer", "adam")])
     del sys.unused_was_imported  # type: ignore[attr-defined]
     for name in [name for name in sys.modules if name.startswith("ablate_plugin_")]:
         del sys.modules[name]
@@ -104,7 +104,7 @@ def test_a_run_has_only_the_plugins_that_it_names(write: Write) -> None:
 def test_a_copy_of_a_plugin_saved_meanwhile_changes_nothing_for_a_run(write: Write) -> None:
     plugin = write("plugins/net.py", NET)
     write("plugins/_size.py", "SIZE = 1")
-    code = discover().sealed([("model", "mine")])
+    code = discover().snapshot([("model", "mine")])
     write("plugins/net_copy.py", plugin.read_text())
     assert built(opened(code)) == 1
     with pytest.raises(ComponentError, match="is taken by"):
@@ -130,7 +130,7 @@ def net(shape, classes, *, width: int = 1):
     sys.path.append(str(library.parent))
     registry = discover()
     with pytest.raises(ImportError, match=r"plugins/_size\.py was not read when the command started: .*import _size"):
-        built(opened(registry.sealed([("model", "mine")])))
+        built(opened(registry.snapshot([("model", "mine")])))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_helpers_in_folders_beside_a_plugin_are_found_in_a_run_too(write: Write,
     registry = discover()
     assert built(registry) == 1
     before = registry.get("model", "mine").source
-    code = registry.sealed([("model", "mine")])
+    code = registry.snapshot([("model", "mine")])
     helper.write_text("SIZE = 22")
     assert built(opened(code)) == 1
     assert built(discover()) == 22
@@ -163,7 +163,7 @@ def test_code_of_the_users_own_elsewhere_counts_and_is_sent_as_well(write: Write
     write("plugins/net.py", head + NET.replace("from _size", "from elsewhere"))
     registry = discover()
     before = registry.get("model", "mine").source
-    code = registry.sealed([("model", "mine")])
+    code = registry.snapshot([("model", "mine")])
     module.write_text("SIZE = 22")
     assert built(opened(code)) == 1
     assert built(discover()) == 22
@@ -193,7 +193,7 @@ def test_code_that_a_plugin_makes_importable_only_when_it_is_used_is_refused_in_
     with pytest.raises(
         ImportError, match=r"src/elsewhere\.py was not read when the command started: .*import elsewhere"
     ):
-        built(opened(registry.sealed([("model", "mine")])))
+        built(opened(registry.snapshot([("model", "mine")])))
 
 
 def test_a_module_of_the_users_own_that_a_library_imports_for_its_package_is_refused_in_a_run(write: Write) -> None:
@@ -205,7 +205,7 @@ def test_a_module_of_the_users_own_that_a_library_imports_for_its_package_is_ref
     write("plugins/net.py", NET.replace("from _size import SIZE", made).replace("return SIZE", "return SIZE.fget(0)"))
     registry = discover()
     with pytest.raises(ImportError, match=r"sizes\.py was not read .*write 'import elsewhere\.sizes'"):
-        built(opened(registry.sealed([("model", "mine")])))
+        built(opened(registry.snapshot([("model", "mine")])))
 
 
 def test_a_package_of_the_users_own_that_imports_its_modules_by_name_counts_whole(write: Write) -> None:
@@ -219,7 +219,7 @@ def test_a_package_of_the_users_own_that_imports_its_modules_by_name_counts_whol
         NET.replace("from _size import SIZE", "import elsewhere\nSIZE = elsewhere.get('deep.sizes').SIZE"),
     )
     registry = discover()
-    code = registry.sealed([("model", "mine")])
+    code = registry.snapshot([("model", "mine")])
     module.write_text("SIZE = 22")
     assert built(opened(code)) == 1
     assert built(discover()) == 22

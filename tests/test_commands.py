@@ -384,7 +384,7 @@ def test_these_commands_import_no_torch(study: Path, command: list[str], capsys:
 def test_status_loads_nothing_that_reads_plugins(folder: Path) -> None:
     code = (
         "import sys\nfrom ablate.cli import app\ntry:\n    app(['status'])\nexcept SystemExit:\n    pass\n"
-        "heavy = {'ablate.components.discover', 'ablate.study.settle', 'ablate.training'}\n"
+        "heavy = {'ablate.components.discover', 'ablate.study.resolve', 'ablate.training'}\n"
         "print('\\n', sorted(heavy & set(sys.modules)))"
     )
     assert in_process(code).splitlines()[-1].strip() == "[]"

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from ablate.checks.study import findings
 from ablate.components.contracts import LeftOut, Split, facts_of
-from ablate.study.check import findings
+from ablate.data.images import cut_rows
 from ablate.study.cut import Cut, described_data
 from ablate.study.spec import Splits
 from ablate.study.splits import count_splits
 from ablate.study.toml import parse_study
-from ablate.training.data import cut_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ablate.study.check import Finding
+    from ablate.checks.study import Finding
     from ablate.study.spec import Study
 
 RARE = {"train": (40, 10, 3, 2, 1), "test": (8, 4, 2, 1, 1)}

@@ -26,9 +26,9 @@ from scipy.io import savemat
 from ablate import DataFacts, ImageShape, Source, paths
 from ablate.components.contracts import facts_of
 from ablate.components.registry import Entry, marked
+from ablate.data import imagedecode
+from ablate.data.download import Remote
 from ablate.errors import DataError
-from ablate.training import imagedecode
-from ablate.training.download import Remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -398,7 +398,7 @@ def test_the_same_pixels_elsewhere_have_the_same_fingerprint(tree: Path) -> None
 
 def test_several_processes_decode_once(tree: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from ablate.training.imagefolder import image_folder\n"
+        "import sys; from pathlib import Path; from ablate.data.imagefolder import image_folder\n"
         "print(image_folder(Path(sys.argv[1]), Path(sys.argv[2]), 8).facts().fingerprint)"
     )
     command = [sys.executable, "-c", code, str(tree), str(tree.parent / "data")]

@@ -216,9 +216,9 @@ def test_the_packages_around_an_installed_plugin_count_and_run(here: Path, star:
     code = (
         "from ablate.components.discover import discover, opened\n"
         "registry = discover()\nprint(registry.get('model', 'mine').source)\n"
-        "sealed, before = registry.sealed({('model', 'mine')}), set(__import__('sys').modules)\n"
+        "snapshot, before = registry.snapshot({('model', 'mine')}), set(__import__('sys').modules)\n"
         f"[__import__('sys').modules.pop(name) for name in before if name.startswith('{top}')]\n"
-        "opened(sealed).get('model', 'mine')"
+        "opened(snapshot).get('model', 'mine')"
     )
 
     def digest() -> str:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from ablate.checks.study import findings
 from ablate.components.discover import discover
 from ablate.errors import StudyError
-from ablate.study.check import findings
-from ablate.study.settle import settle
+from ablate.study.resolve import resolve_study
 from ablate.study.tables import BaselineTable, FindTable, StudyTable, TuneTable, VariantTable
 from ablate.study.toml import parse_study, read_study
 
@@ -44,7 +44,7 @@ def test_every_key_of_a_study_is_documented() -> None:
 
 def test_every_finding_is_documented() -> None:
     text = (ROOT / "docs" / "study-file.md").read_text()
-    code = (ROOT / "ablate" / "study" / "check.py").read_text()
+    code = (ROOT / "ablate" / "checks" / "study.py").read_text()
     codes = re.findall(r'Finding\(\s*"([a-z-]+)"', code)
     assert len(codes) >= 5
     assert all(f"`{one}`" in text for one in codes)
@@ -74,7 +74,7 @@ def test_the_readmes_error_is_what_the_tool_says(tmp_path: Path, monkeypatch: py
     text = text.replace("set = { epochs = 30 }", 'set = { epochs = 30, optimizer = { use = "sdg", lr = 0.05 } }')
     reading = parse_study(text, study)
     with pytest.raises(StudyError) as told:
-        settle(reading, discover(study), tmp_path, {})
+        resolve_study(reading, discover(study), tmp_path, {})
     lines = re.compile(r"\.py:\d+")  # where in a plugin a component stands moves with every edit
     assert lines.sub(".py:N", f"error: {told.value}".strip()) == lines.sub(".py:N", shown.strip())
 

@@ -16,11 +16,12 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from typer.testing import CliRunner
 
+from ablate import host
 from ablate.cli import app
-from ablate.commands import checks, checks_gpu, checks_machine, doctor
-from ablate.commands.checks import Check
+from ablate.commands import doctor, doctor_gpu, doctor_install, doctor_machine
+from ablate.commands.doctor_install import Check
+from ablate.host import granted_bytes, granted_cores
 from ablate.training import machine
-from ablate.training.granted import granted_bytes, granted_cores
 
 Write = Callable[[str, str], Path]
 ROOT = Path(__file__).parent.parent
@@ -38,7 +39,7 @@ def asked(call: str, site: Path) -> Check:
     """Return what one check finds in a fresh process that has a folder of imports before all others."""
     code = (
         "import dataclasses, json\nfrom pathlib import Path\n"
-        f"from ablate.commands import checks, checks_machine\nprint(json.dumps(dataclasses.asdict({call})))"
+        f"from ablate.commands import doctor_install, doctor_machine\nprint(json.dumps(dataclasses.asdict({call})))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)])}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
@@ -56,12 +57,12 @@ def states(found: Iterator[Check]) -> dict[str, str]:
 def test_the_supported_versions_of_python_are_those_of_the_package() -> None:
     wanted = SpecifierSet(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"])
     for minor in range(20):
-        assert (checks.python_check((3, minor, 1)).state == "ok") is (f"3.{minor}.1" in wanted)
+        assert (doctor_install.python_check((3, minor, 1)).state == "ok") is (f"3.{minor}.1" in wanted)
 
 
 def test_another_package_called_ablate_is_a_problem(tmp_path: Path) -> None:
     install(tmp_path, "ablate", "0.3.1")
-    found = asked("checks.ablate_check()", tmp_path)
+    found = asked("doctor_install.ablate_check()", tmp_path)
     assert found.state == "problem"
     assert f"ablate 0.3.1 in {tmp_path}" in found.found
     assert found.remedy.startswith("pip uninstall ablate, then pip install ")
@@ -71,19 +72,19 @@ def test_another_package_called_ablate_is_a_problem(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["ablate/__init__.py", "ablate.py"])
 def test_a_second_copy_among_the_imports_is_a_problem(write: Write, folder: Path, name: str) -> None:
     copy = write(f"elsewhere/{name}", "")
-    found = checks.ablate_check([*sys.path, str(folder / "elsewhere")])
+    found = doctor_install.ablate_check([*sys.path, str(folder / "elsewhere")])
     assert found.state == "problem"
     assert str(copy.parent if copy.stem == "__init__" else copy) in found.found
 
 
 def test_a_folder_called_ablate_that_is_no_package_is_none_of_our_business(write: Write, folder: Path) -> None:
     write("ablate/notes.txt", "")
-    assert checks.ablate_check([*sys.path, str(folder)]).state == "ok"
+    assert doctor_install.ablate_check([*sys.path, str(folder)]).state == "ok"
 
 
 def test_a_dependency_out_of_range_is_a_problem(tmp_path: Path) -> None:
     install(tmp_path, "filelock", "1.0")
-    found = asked("checks.dependencies_check()", tmp_path)
+    found = asked("doctor_install.dependencies_check()", tmp_path)
     assert (found.state, found.found) == ("problem", "filelock>=3.16: 1.0")
     assert found.remedy == "pip install 'filelock>=3.16'"
 
@@ -91,14 +92,14 @@ def test_a_dependency_out_of_range_is_a_problem(tmp_path: Path) -> None:
 def test_an_absent_dependency_is_a_problem_and_one_for_elsewhere_is_not(tmp_path: Path) -> None:
     wanted = ["no-such-library>=2,<3", "nor-this; sys_platform == 'none'", "nor-that; extra == 'more'"]
     install(tmp_path, "ablate-studies", "0.1.0", "filelock", *wanted)
-    found = asked("checks.dependencies_check()", tmp_path)
+    found = asked("doctor_install.dependencies_check()", tmp_path)
     assert found.found == "no-such-library<3,>=2: not installed"
 
 
 def test_all_pre_releases_and_builds_in_range_fit(tmp_path: Path) -> None:
     install(tmp_path, "ablate-studies", "0.1.0", "torch>=2.6")
     install(tmp_path, "torch", "2.7.0.dev20250101+cu128")
-    assert asked("checks.dependencies_check()", tmp_path).state == "ok"
+    assert asked("doctor_install.dependencies_check()", tmp_path).state == "ok"
 
 
 # Libraries: fakes of them, imported as the real ones are
@@ -135,7 +136,7 @@ def fake(write: Write, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
         }
         for name, source in {**fine, **sources}.items():
             write(f"site/{name}.py", source)
-        return list(checks.library_checks(seconds))
+        return list(doctor_install.library_checks(seconds))
 
     return put
 
@@ -246,20 +247,20 @@ def test_runs_are_never_started_for_more_cores_than_are_granted(
     monkeypatch: pytest.MonkeyPatch, granted: float | None, most: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(machine, "granted_cores", lambda: granted)
-    assert machine.cores() == most
+    monkeypatch.setattr(host, "granted_cores", lambda: granted)
+    assert host.cores() == most
     assert machine.default_jobs("cpu", 100) == min(most, machine.MOST_JOBS)
 
 
 def test_the_cores_are_told_with_what_a_container_grants() -> None:
-    assert checks_machine.cores_check(8, None).found == "8, no limit set by a container"
-    assert checks_machine.cores_check(2, 2.5).found == "2, the container grants 2.5"
+    assert doctor_machine.cores_check(8, None).found == "8, no limit set by a container"
+    assert doctor_machine.cores_check(2, 2.5).found == "2, the container grants 2.5"
 
 
 def test_little_memory_is_a_warning_also_where_only_the_container_has_little() -> None:
-    assert checks_machine.memory_check(16 * 10**9, None).state == "ok"
-    assert checks_machine.memory_check(10**9, None).state == "warning"
-    found = checks_machine.memory_check(16 * 10**9, 10**9)
+    assert doctor_machine.memory_check(16 * 10**9, None).state == "ok"
+    assert doctor_machine.memory_check(10**9, None).state == "warning"
+    found = doctor_machine.memory_check(16 * 10**9, 10**9)
     assert (found.state, found.found) == ("warning", "16.0 GB, of which the container grants 1.0 GB")
 
 
@@ -269,19 +270,19 @@ def test_little_memory_is_a_warning_also_where_only_the_container_has_little() -
 )
 @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])
 def test_threads_beyond_the_cores_are_a_warning(name: str, value: str, state: str) -> None:
-    assert checks_machine.threads_check({name: value}, 2).state == state
+    assert doctor_machine.threads_check({name: value}, 2).state == state
 
 
 @pytest.mark.parametrize(("soft", "state"), [(None, "ok"), (1024, "ok"), (255, "warning")])
 def test_few_open_files_are_a_warning(soft: int | None, state: str) -> None:
-    assert checks_machine.open_files_check(soft).state == state
+    assert doctor_machine.open_files_check(soft).state == state
 
 
 @pytest.mark.parametrize(
     ("encoding", "state"), [("utf-8", "ok"), ("UTF8", "ok"), ("ascii", "warning"), (None, "warning")]
 )
 def test_output_that_is_not_utf8_is_a_warning(encoding: str | None, state: str) -> None:
-    assert checks_machine.output_check(encoding).state == state
+    assert doctor_machine.output_check(encoding).state == state
 
 
 # The store
@@ -289,13 +290,13 @@ def test_output_that_is_not_utf8_is_a_warning(encoding: str | None, state: str) 
 
 def test_a_good_store_is_tried_and_left_as_it_was(folder: Path) -> None:
     (folder / "store" / "runs").mkdir(parents=True)
-    found = states(checks_machine.store_checks(folder / "store"))
+    found = states(doctor_machine.store_checks(folder / "store"))
     assert {found["store"], found["hard links"], found["file locks"]} == {"ok"}
     assert sorted(folder.rglob("*")) == [folder / "store", folder / "store" / "runs"]
 
 
 def test_a_store_that_is_not_there_is_not_made(folder: Path) -> None:
-    found = next(checks_machine.store_checks(folder / "deep" / "store"))
+    found = next(doctor_machine.store_checks(folder / "deep" / "store"))
     assert found.found.endswith("not there yet, can be made")
     assert list(folder.iterdir()) == []
 
@@ -304,21 +305,21 @@ def test_a_store_that_is_not_there_is_not_made(folder: Path) -> None:
 def test_a_file_in_place_of_a_folder_is_a_problem(write: Write, folder: Path, place: str) -> None:
     write("file", "")
     write("store/runs", "")
-    (found,) = checks_machine.store_checks(folder / place)
+    (found,) = doctor_machine.store_checks(folder / place)
     assert found.state == "problem"
     assert "--store DIR or ABLATE_STORE" in found.remedy
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="has no folder in which nobody can write")
 def test_a_store_that_cannot_be_written_is_a_problem() -> None:
-    (found,) = checks_machine.store_checks(Path("/proc/self/store"))
+    (found,) = doctor_machine.store_checks(Path("/proc/self/store"))
     assert (found.name, found.state) == ("store", "problem")
     assert found.found.startswith("/proc/self: cannot be written: ")
 
 
 @pytest.mark.parametrize(("free", "state"), [(3e9, "ok"), (1e9, "warning"), (1e8, "problem")])
 def test_a_store_without_room_is_told(free: float, state: str) -> None:
-    assert checks_machine.space_check(free).state == state
+    assert doctor_machine.space_check(free).state == state
 
 
 @pytest.mark.parametrize(
@@ -339,7 +340,7 @@ class FileLock:
     {lock}
 """
     write("site/filelock.py", source)
-    found = asked("checks_machine._locks_check(Path('lock'))", folder / "site")
+    found = asked("doctor_machine._locks_check(Path('lock'))", folder / "site")
     assert found.state == "problem"
     assert text in found.found
 
@@ -358,7 +359,7 @@ class FileLock:
     def __exit__(self, *error): os.unlink(self.path)
 """
     write("site/filelock.py", source)
-    found = asked("checks_machine._locks_check(Path('lock'))", folder / "site")
+    found = asked("doctor_machine._locks_check(Path('lock'))", folder / "site")
     assert (found.state, found.found) == ("problem", "stay when their owner is killed")
 
 
@@ -368,19 +369,19 @@ class FileLock:
 def test_the_datasets_in_the_data_folder_are_told(write: Write, folder: Path) -> None:
     for name in ("train", "test", "meta"):
         write(f"data/cifar-100-python/{name}", "")
-    *_, found = checks_machine.data_checks(folder / "data")
+    *_, found = doctor_machine.data_checks(folder / "data")
     assert found.state in ("ok", "warning")  # a warning on a full disk
     assert found.found.startswith("cifar100 here; fetched when a study names it: cifar10, mnist, fashion-mnist, svhn")
 
 
 def test_a_file_in_place_of_the_data_folder_is_a_problem(write: Write) -> None:
-    (found,) = checks_machine.data_checks(write("data", ""))
+    (found,) = doctor_machine.data_checks(write("data", ""))
     assert found.state == "problem"
     assert "--data-dir" in found.remedy
 
 
 def test_a_data_folder_that_is_not_there_is_not_made(folder: Path) -> None:
-    first, datasets = checks_machine.data_checks(folder / "data")
+    first, datasets = doctor_machine.data_checks(folder / "data")
     assert first.found.endswith("not there yet, made by the first download")
     assert datasets.found.startswith("none here")
     assert list(folder.iterdir()) == []
@@ -388,7 +389,7 @@ def test_a_data_folder_that_is_not_there_is_not_made(folder: Path) -> None:
 
 def test_a_plugin_that_does_not_import_is_a_problem(write: Write, folder: Path) -> None:
     write("plugins/broken.py", "import no_such_module\n")
-    *_, found = checks_machine.data_checks(folder / "data")
+    *_, found = doctor_machine.data_checks(folder / "data")
     assert found.state == "problem"
     assert found.found.startswith("plugins/broken.py:1: this plugin does not import")
     assert found.remedy == "mend the file, or move it out of the plugins folder"
@@ -402,7 +403,7 @@ def test_a_check_that_crashes_is_a_problem_and_no_traceback() -> None:
         yield Check("store", "ok", "fine")
         raise ZeroDivisionError("odd\nmore")
 
-    first, second = checks.guarded("store", crash, "try another")
+    first, second = doctor_install.guarded("store", crash, "try another")
     assert first.state == "ok"
     assert second == Check("store", "problem", "could not be checked: ZeroDivisionError: odd", "try another")
 
@@ -504,7 +505,7 @@ def fine() -> Check:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no signals")
 def test_a_trial_that_takes_its_process_down_is_told_with_what_helps() -> None:
-    found = list(checks.checks_apart({"fine": fine, "crash": crashes}, 60.0, "leave it"))
+    found = list(doctor_install.checks_apart({"fine": fine, "crash": crashes}, 60.0, "leave it"))
     assert found == [fine(), Check("crash", "problem", "crashed: SIGABRT", "leave it")]
 
 
@@ -534,15 +535,15 @@ def ended(*weights: str, accuracy: float = 0.5) -> list[dict[str, object]]:
 def test_runs_side_by_side_are_held_against_the_same_in_turn(
     two: list[dict[str, object]], again: list[dict[str, object]], state: str, text: str
 ) -> None:
-    found = checks_gpu.compared(ended("a", "b"), two, again)
+    found = doctor_gpu.compared(ended("a", "b"), two, again)
     assert found.state == state
     assert text in found.found
 
 
 def test_small_runs_are_made_side_by_side_and_timed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = checks_gpu._STUDY.replace("epochs = 20", "epochs = 1").replace("width = 16, hidden = 64", "width = 4")
-    monkeypatch.setattr(checks_gpu, "_STUDY", small)
-    found = checks_gpu.side_by_side_check("cpu")
+    small = doctor_gpu._STUDY.replace("epochs = 20", "epochs = 1").replace("width = 16, hidden = 64", "width = 4")
+    monkeypatch.setattr(doctor_gpu, "_STUDY", small)
+    found = doctor_gpu.side_by_side_check("cpu")
     assert (found.name, found.state) == ("side by side", "ok"), found
     assert found.found.startswith("4 runs end with the same weights, bit by bit\ntwo at a time take ")
     assert found.remedy
@@ -551,8 +552,8 @@ def test_small_runs_are_made_side_by_side_and_timed(folder: Path, monkeypatch: p
 def test_a_run_that_fails_on_the_gpu_is_a_problem_with_its_reason(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = checks_gpu._STUDY.replace("lr = 1e-3", "lr = 1e30").replace("seeds = 4", "seeds = 1")
-    monkeypatch.setattr(checks_gpu, "_STUDY", broken)
-    (found,) = checks.guarded("side by side", lambda: [checks_gpu.side_by_side_check("cpu")], "leave it")
+    broken = doctor_gpu._STUDY.replace("lr = 1e-3", "lr = 1e30").replace("seeds = 4", "seeds = 1")
+    monkeypatch.setattr(doctor_gpu, "_STUDY", broken)
+    (found,) = doctor_install.guarded("side by side", lambda: [doctor_gpu.side_by_side_check("cpu")], "leave it")
     assert (found.state, found.remedy) == ("problem", "leave it")
     assert "diverged" in found.found

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ablate.data.download import Patience, Remote, fetch, obtain, unpack
 from ablate.errors import DataError
-from ablate.training.download import Patience, Remote, fetch, obtain, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -263,7 +263,7 @@ def test_a_host_that_refuses_connections_is_named(tmp_path: Path) -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
-from ablate.training.download import Remote, fetch
+from ablate.data.download import Remote, fetch
 url, md5, folder = sys.argv[1:]
 fetch(Remote("file.bin", md5, (url,), 2_000_000), Path(folder))
 """

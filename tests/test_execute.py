@@ -28,7 +28,7 @@ from ablate.execute.jobs import (
     Failed,
     Finished,
     Job,
-    Lost,
+    ProcessDied,
     Started,
     Stopped,
     UnderWay,
@@ -37,7 +37,7 @@ from ablate.execute.local import LocalProcesses
 from ablate.execute.processes import died
 from ablate.store.store import Store
 from ablate.study.plan import run_specs
-from ablate.study.settle import parts, settle
+from ablate.study.resolve import parts, resolve_study
 from ablate.study.spec import Limits
 from ablate.study.toml import Changes, read_study
 from ablate.training.checkpoint import read_checkpoint, write_checkpoint
@@ -80,8 +80,8 @@ def breaks(*, how: str = "raise", after: int = 2):
 def jobs(study: Path, *settings: str) -> list[Job]:
     reading = read_study(study, Changes(settings))
     registry = discover(study)
-    specs = run_specs(settle(reading, registry, Path("data"), {}), reading.study.seeds)
-    code = registry.sealed({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
+    specs = run_specs(resolve_study(reading, registry, Path("data"), {}), reading.study.seeds)
+    code = registry.snapshot({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
     Store(Path("store").resolve()).make_writable()
     return [Job(spec, Path("store").resolve(), Machine(Path("data"), "cpu", 1), code) for spec in specs]
 
@@ -447,7 +447,7 @@ def test_a_lost_run_is_tried_again_from_its_checkpoint(study: Path, write: Write
     write("plugins/sleeps.py", SLEEPS)
     (job,) = jobs(study, 'flipped.augmentation=[{ use = "moody" }]')[1:2]
     events = run(LocalProcesses(1), [replace(job, limits=EACH_STEP)])
-    (lost,) = [e for e in events if isinstance(e, Lost)]
+    (lost,) = [e for e in events if isinstance(e, ProcessDied)]
     assert "exit code 9" in lost.reason
     assert lost.tries_left == 2
     assert isinstance(events[-1], Finished)

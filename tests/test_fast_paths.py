@@ -14,7 +14,7 @@ from ablate import Mixed
 from ablate.components.discover import discover
 from ablate.errors import RunError
 from ablate.study.plan import run_specs
-from ablate.study.settle import settle
+from ablate.study.resolve import resolve_study
 from ablate.study.toml import Changes, read_study
 from ablate.training.build import build, load, use_precision
 from ablate.training.loop import Ingredients, autocast, begin_epoch, evaluate, train_epoch
@@ -35,7 +35,7 @@ OPTIMIZER = 'baseline.optimizer={ use = "sgd", lr = 0.01, momentum = 0.9 }'
 def built(study: Path, *settings: str) -> Ingredients:
     reading = read_study(study, Changes(settings))
     registry = discover(study)
-    spec = run_specs(settle(reading, registry, Path("data"), {}), (0,))[0]
+    spec = run_specs(resolve_study(reading, registry, Path("data"), {}), (0,))[0]
     return build(spec, registry, load(spec, registry, Path("data"), torch.device("cpu")))
 
 
@@ -63,9 +63,9 @@ def plain(run: Ingredients) -> tuple[float, list[Tensor]]:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_fast_loop_gives_what_a_plain_one_gives(study: Path, model: str) -> None:
-    wanted, weights = plain(double(built(study, model, OPTIMIZER, "baseline.live_taps=false")))
+    wanted, weights = plain(double(built(study, model, OPTIMIZER, "baseline.crop_kernels=false")))
     for live in ("true", "false"):
-        run = double(built(study, model, OPTIMIZER, f"baseline.live_taps={live}"))
+        run = double(built(study, model, OPTIMIZER, f"baseline.crop_kernels={live}"))
         assert train_epoch(run, begin_epoch(run)) == pytest.approx(wanted, rel=1e-6)
         for found, other in zip(run.model.parameters(), weights, strict=True):
             torch.testing.assert_close(found.detach(), other, rtol=1e-5, atol=1e-7)

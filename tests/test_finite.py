@@ -19,7 +19,7 @@ from ablate.execute.jobs import EpochDone, Event, Failed, Finished, Job
 from ablate.store.frame import read_frames
 from ablate.store.store import Store
 from ablate.study.plan import run_specs
-from ablate.study.settle import parts, settle
+from ablate.study.resolve import parts, resolve_study
 from ablate.study.spec import Limits
 from ablate.study.toml import Changes, read_study
 from ablate.training.finite import finite_tensors
@@ -70,8 +70,8 @@ HOW = {
 def jobs(study: Path, *settings: str) -> list[Job]:
     reading = read_study(study, Changes(settings))
     registry = discover(study)
-    specs = run_specs(settle(reading, registry, Path("data"), {}), reading.study.seeds)
-    code = registry.sealed({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
+    specs = run_specs(resolve_study(reading, registry, Path("data"), {}), reading.study.seeds)
+    code = registry.snapshot({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
     home = Store(Path("store").resolve())
     home.make_writable()
     return [Job(spec, home.root, Machine(Path("data"), "cpu", 1), code) for spec in specs]

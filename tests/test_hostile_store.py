@@ -20,10 +20,10 @@ from ablate.commands.run import record
 from ablate.commands.status import show_status
 from ablate.commands.tune import best_settings
 from ablate.errors import AblateError
-from ablate.store.care import check_store
 from ablate.store.clean import Cleaner
-from ablate.store.files import commit_document, read_document
+from ablate.store.documents import commit_document, read_document
 from ablate.store.frame import read_frames
+from ablate.store.integrity import check_store
 from ablate.store.store import Store
 from ablate.study.plan import key_of
 from ablate.tune.records import TrialRecord, VariantTuning, load_tunings, save_tunings

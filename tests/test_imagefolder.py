@@ -13,11 +13,11 @@ from PIL import Image, features
 
 from ablate import paths
 from ablate.components.contracts import LeftOut
+from ablate.data import imagedecode, imagefiles
+from ablate.data.arrays import kept_arrays
+from ablate.data.imagefiles import list_images
+from ablate.data.imagefolder import image_folder
 from ablate.errors import DataError
-from ablate.training import imagedecode, imagefiles
-from ablate.training.arrays import kept_arrays
-from ablate.training.imagefiles import list_images
-from ablate.training.imagefolder import image_folder
 
 if TYPE_CHECKING:
     from ablate import Source
@@ -344,7 +344,7 @@ def test_photos_that_change_while_they_are_decoded_are_not_kept(pets: Path, monk
 def test_arrays_of_a_read_only_data_folder_are_used_where_they_are(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(pets).prepare()
     (place,) = (p for p in (pets.parent / "data" / "image-folder").iterdir() if p.is_dir())
-    monkeypatch.setattr("ablate.training.imagefolder.can_be_written", lambda folder: "data" not in folder.parts)
+    monkeypatch.setattr("ablate.data.imagefolder.can_be_written", lambda folder: "data" not in folder.parts)
     assert made(pets).pending() == ""
     assert kept_arrays(place) is not None
     photo(pets / "train" / "cat" / "new.png", 9)

@@ -7,8 +7,27 @@ from pathlib import Path
 
 import ablate
 
-LOW = ["errors", "paths", "streams", "files", "components", "study", "training", "store", "execute", "tune", "stats"]
-ORDER = [*LOW, "report", "console", "commands", "cli", "__main__"]
+ORDER = [
+    "errors",
+    "paths",
+    "stdio",
+    "files",
+    "host",
+    "components",
+    "study",
+    "data",
+    "training",
+    "store",
+    "execute",
+    "tune",
+    "stats",
+    "checks",
+    "report",
+    "console",
+    "commands",
+    "cli",
+    "__main__",
+]
 PACKAGE = Path(ablate.__file__).parent
 
 

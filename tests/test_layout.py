@@ -22,7 +22,7 @@ from ablate.execute.local import LocalProcesses
 from ablate.execute.rehearsals import CRASHED
 from ablate.store.store import Store
 from ablate.study.plan import run_specs
-from ablate.study.settle import parts, settle
+from ablate.study.resolve import parts, resolve_study
 from ablate.study.toml import Changes, read_study
 from ablate.training.layout import as_usual, lay_out, narrow_strided
 from ablate.training.machine import Machine
@@ -170,8 +170,8 @@ def jobs(study: Path, write: Write, settings: str) -> list[Job]:
     write("plugins/wrong.py", WRONG)
     reading = read_study(study, Changes((f'baseline.model={{ use = "wrong", {settings} }}',)))
     registry = discover(study)
-    specs = run_specs(settle(reading, registry, Path("data"), {}), reading.study.seeds)
-    code = registry.sealed({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
+    specs = run_specs(resolve_study(reading, registry, Path("data"), {}), reading.study.seeds)
+    code = registry.snapshot({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
     home = Store(Path("store").resolve())
     home.make_writable()
     return [Job(spec, home.root, Machine(Path("data"), "cpu", 1), code) for spec in specs]

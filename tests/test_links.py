@@ -12,8 +12,8 @@ from ablate.commands.prepare import Options, prepare
 from ablate.commands.run import RunOptions, record, run_study
 from ablate.errors import StoreError
 from ablate.execute.inline import Inline
-from ablate.store.care import RUN_FILES, check_store
 from ablate.store.clean import Cleaner
+from ablate.store.integrity import RUN_FILES, check_store
 from ablate.store.store import RunFolder, Store
 from ablate.training.checkpoint import NoCheckpointError, read_checkpoint, write_checkpoint
 from ablate.tune.records import save_tunings

@@ -20,14 +20,14 @@ from ablate.commands.run import RunOptions, run_study
 from ablate.execute.inline import Inline
 from ablate.report.content import report
 from ablate.report.lr_find import draw_find, find_data
-from ablate.store.care import check_store
 from ablate.store.frame import Cost
+from ablate.store.integrity import check_store
 from ablate.store.store import Store
 from ablate.store.studies import find_study
 from ablate.study.plan import cost_key
-from ablate.study.spec import Choice, Finder, Recipe, Study, Variant, differences, text_of
+from ablate.study.spec import Choice, RangeTest, Recipe, Study, Variant, differences, text_of
 from ablate.study.toml import Changes
-from ablate.training.rates import Curve, Found, smooth, suggest, sweep
+from ablate.training.learning_rates import RangeCurve, RangeTestResult, smooth, suggest, sweep
 
 Write = Callable[[str, str], Path]
 TABLE = "{ find = true, high = 1.0, steps = 60 }"
@@ -190,7 +190,7 @@ def test_a_rate_to_be_found_is_written_briefly(table: dict[str, Any], text: str)
     "odd", [{"find": False}, {"find": True, "low": "x"}, {"find": True, "rule": 3}, {"find": 1}, 0.1]
 )
 def test_what_is_no_range_test_is_read_as_none(odd: object) -> None:
-    assert Finder.read(odd) is None
+    assert RangeTest.read(odd) is None
 
 
 def test_a_plan_says_that_a_rate_is_now_found(study: Path) -> None:
@@ -312,10 +312,10 @@ def test_problems_of_the_study_are_told_without_torch(study: Path) -> None:
 # Figures and reports
 
 
-def made(turn: float, seed: int = 0, seconds: float = 2.0, steps: int = 100) -> Found:
+def made(turn: float, seed: int = 0, seconds: float = 2.0, steps: int = 100) -> RangeTestResult:
     lrs = sweep(1e-6, 1.0, steps)
     losses = [2.0 if lr < turn / 10 else 1.0 + abs(i - 60) / 60 if lr < turn * 10 else 4.0 for i, lr in enumerate(lrs)]
-    return suggest(Curve(tuple(lrs), tuple(losses), tuple(smooth(losses)), seconds, steps), "valley", seed)
+    return suggest(RangeCurve(tuple(lrs), tuple(losses), tuple(smooth(losses)), seconds, steps), "valley", seed)
 
 
 def two_variants() -> Study:
@@ -350,7 +350,7 @@ def test_the_caption_names_the_seeds_and_what_it_cost() -> None:
 
 
 def test_without_a_finite_loss_there_is_a_reason_instead_of_a_figure() -> None:
-    data = find_data(two_variants(), (("a", suggest(Curve((), (), (), 0.1, 8), "valley", 0)),))
+    data = find_data(two_variants(), (("a", suggest(RangeCurve((), (), (), 0.1, 8), "valley", 0)),))
     assert data.lines == ()
     assert data.absent.startswith("No loss of a range test was finite")
 

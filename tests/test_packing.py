@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 from ablate.cli import app
 from ablate.commands.run import RunOptions, local, placed
 from ablate.components.discover import discover
-from ablate.execute.gpu import GONE, Reading, gauge
-from ablate.execute.jobs import Busy, Crowded, Event, Failed, Fewer, Finished, Job, Lost, Started
+from ablate.execute.gpu import GONE, GpuUse, gauge
+from ablate.execute.jobs import Busy, Crowded, Event, Failed, Fewer, Finished, Job, ProcessDied, Started
 from ablate.execute.local import LocalProcesses
 from ablate.execute.packing import Packing
 from ablate.store.store import RunFolder, Store
 from ablate.study.plan import run_specs
-from ablate.study.settle import parts, settle
+from ablate.study.resolve import parts, resolve_study
 from ablate.study.toml import Changes, read_study
 from ablate.training.machine import MOST_ON_A_GPU, Machine, default_jobs
 
@@ -34,8 +34,8 @@ GB = 2**30
 def jobs(study: Path, *settings: str) -> list[Job]:
     reading = read_study(study, Changes(settings))
     registry = discover(study)
-    specs = run_specs(settle(reading, registry, Path("data"), {}), reading.study.seeds)
-    code = registry.sealed({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
+    specs = run_specs(resolve_study(reading, registry, Path("data"), {}), reading.study.seeds)
+    code = registry.snapshot({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
     Store(Path("store").resolve()).make_writable()
     return [Job(spec, Path("store").resolve(), Machine(Path("data"), "cpu", 1), code) for spec in specs]
 
@@ -75,10 +75,10 @@ class Gpu:
     def clock(self) -> float:
         return self.now
 
-    def read(self) -> Reading:
+    def read(self) -> GpuUse:
         at_work = sum(self.now - began >= self.starting for began in self.runs.values())
         used = self.others + self.each * len(self.runs)
-        return Reading(min(self.limit, self.share * at_work), int(used), int(self.total - used))
+        return GpuUse(min(self.limit, self.share * at_work), int(used), int(self.total - used))
 
 
 def levels(gpu: Gpu, most: int = 8, seconds: float = 400.0, lasting: Sequence[float] = (1e9,)) -> list[int]:
@@ -144,7 +144,7 @@ def test_a_number_that_was_given_holds() -> None:
 
 
 def test_one_run_begins_whatever_the_gpu_says() -> None:
-    full = Packing(4, lambda: Reading(1.0, 80 * GB, 0))
+    full = Packing(4, lambda: GpuUse(1.0, 80 * GB, 0))
     assert full.room(0)
     assert not full.room(1)
 
@@ -238,7 +238,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"ablate.execute.packing.{name}", 0.0)
 
 
-@pytest.mark.parametrize("read", [None, lambda: Reading(0.0, 0, 80 * GB)], ids=["given", "packed"])
+@pytest.mark.parametrize("read", [None, lambda: GpuUse(0.0, 0, 80 * GB)], ids=["given", "packed"])
 def test_a_run_that_lacks_memory_beside_others_is_made_alone(
     hungry: Callable[[int], list[Job]], read: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +262,7 @@ def test_a_run_that_lacks_memory_alone_has_failed_and_the_others_stay_side_by_si
     reasons = [e.reason for e in events if isinstance(e, Failed)]
     assert len(reasons) == 4
     assert all("out of memory" in reason for reason in reasons)
-    assert not [e for e in events if isinstance(e, (Fewer, Lost))]
+    assert not [e for e in events if isinstance(e, (Fewer, ProcessDied))]
     # One of each variant is tried alone; of the others it is known then.
     assert 1 <= sum(isinstance(e, Crowded) for e in events) <= 4
 
@@ -287,9 +287,9 @@ def test_a_run_that_waits_to_be_made_alone_has_not_failed(hungry: Callable[[int]
 def test_a_gpu_with_time_gets_more_runs_at_a_time(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once(monkeypatch)
     todo = jobs(study, "study.seeds=6")
-    assert most_at_once(run(LocalProcesses(3, lambda: Reading(0.5, GB, 79 * GB)), todo)) == 3
+    assert most_at_once(run(LocalProcesses(3, lambda: GpuUse(0.5, GB, 79 * GB)), todo)) == 3
     todo = jobs(study, "study.seeds=6", "baseline.epochs=3")
-    assert most_at_once(run(LocalProcesses(3, lambda: Reading(0.99, GB, 79 * GB)), todo)) == 1
+    assert most_at_once(run(LocalProcesses(3, lambda: GpuUse(0.99, GB, 79 * GB)), todo)) == 1
 
 
 def test_where_the_gpu_cannot_be_read_there_is_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,7 +360,7 @@ def test_a_gpu_that_no_longer_answers_gets_no_more_runs(monkeypatch: pytest.Monk
     monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", memory)
     read = gauge("0a1b")
     assert read is not None
-    assert read() == Reading(0.4, GB, 79 * GB)
+    assert read() == GpuUse(0.4, GB, 79 * GB)
     assert read() == GONE
     packing = Packing(4, lambda: GONE)
     assert packing.room(0)

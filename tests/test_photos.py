@@ -93,7 +93,7 @@ def test_a_relative_root_starts_at_the_study_file_and_is_not_in_the_key(
     monkeypatch.chdir(moved)
     again = prepare(options(Path("photos.toml")))
     assert again.specs[0].key == first.key
-    assert again.settled.study.variants[0].recipe.dataset.settings["root"] == "photos"
+    assert again.resolved.study.variants[0].recipe.dataset.settings["root"] == "photos"
 
 
 def test_a_project_in_a_folder_whose_name_is_no_utf8_is_planned(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_a_run_tells_of_some_cuts_and_says_how_many_more_there_are(
     data = 'dataset = { use = "image-folder", root = "photos", size = 8, test = N }'
     variants = [f'[[variant]]\nname = "N"\nset = {{ {data} }}\n'.replace("N", str(n)) for n in range(5, 10)]
     path.write_text(path.read_text() + "".join(variants))
-    announce_data(prepare(options(path)).settled.study)
+    announce_data(prepare(options(path)).resolved.study)
     told = capsys.readouterr().err.splitlines()
     assert [line.split(", test")[0] for line in told[:4]] == [f"  image-folder: train {n}" for n in (13, 12, 11, 10)]
     assert told[4:] == ["  … and 2 other cuts of the data: see 'ablate plan'"]

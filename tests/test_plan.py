@@ -15,7 +15,7 @@ import pytest
 
 from ablate.components.discover import discover
 from ablate.study.plan import State, cost_key, explain, plan_runs, run_specs
-from ablate.study.settle import Settled, settle
+from ablate.study.resolve import ResolvedStudy, resolve_study
 from ablate.study.toml import Changes, parse_study
 
 if TYPE_CHECKING:
@@ -97,12 +97,12 @@ def registry(folder: Path) -> Registry:
     return discover(folder / "s.toml")
 
 
-def settled(text: str = STUDY, *settings: str) -> Settled:
-    return settle(parse_study(text, Path("s.toml"), Changes(settings)), registry(Path.cwd()), Path("data"), {})
+def resolved(text: str = STUDY, *settings: str) -> ResolvedStudy:
+    return resolve_study(parse_study(text, Path("s.toml"), Changes(settings)), registry(Path.cwd()), Path("data"), {})
 
 
 def specs(text: str = STUDY, *settings: str) -> list[RunSpec]:
-    found = settled(text, *settings)
+    found = resolved(text, *settings)
     return run_specs(found, found.study.seeds)
 
 
@@ -186,9 +186,9 @@ def test_keys_are_those_of_every_process(here: Path) -> None:
         from pathlib import Path
         from ablate.components.discover import discover
         from ablate.study.plan import run_specs
-        from ablate.study.settle import settle
+        from ablate.study.resolve import resolve_study
         from ablate.study.toml import read_study
-        found = settle(read_study(Path("s.toml")), discover(), Path("elsewhere"), {})
+        found = resolve_study(read_study(Path("s.toml")), discover(), Path("elsewhere"), {})
         print([spec.key for spec in run_specs(found, found.study.seeds)])
     """)
     for seed in ("1", "4242"):
@@ -216,7 +216,7 @@ def test_an_identity_is_a_plain_document() -> None:
 def why(text: str, *settings: str, index: int = 0) -> str:
     """Say why the run of an edited study is new, after that of the study as it was."""
     before, now = specs()[index], specs(text, *settings)[index]
-    return explain(now, before.identity, settled(text).places)
+    return explain(now, before.identity, resolved(text).places)
 
 
 def test_a_run_that_nothing_stands_for_was_not_run_yet() -> None:
@@ -259,7 +259,7 @@ def test_changed_augmentations_are_told(augmentation: str, reason: str) -> None:
 def test_an_edit_of_a_plugin_is_told_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = specs()[0]
     monkeypatch.chdir(write(tmp_path, "\n" + PLUGIN.replace("SCALE = 3", "SCALE = 4")))
-    found = settled()
+    found = resolved()
     now = run_specs(found, [0])[0]
     assert (
         explain(now, before.identity, found.places) == f"source of model net changed (plugins/mine.py:{NET_LINE + 1})"

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from ablate.components.discover import discover
 from ablate.console import progress
-from ablate.console.progress import Lines, Live, Pace
-from ablate.execute.jobs import Crowded, EpochDone, Failed, Fewer, Finished, Lost, Started, UnderWay
+from ablate.console.progress import Pace, RunLines, RunTable
+from ablate.execute.jobs import Crowded, EpochDone, Failed, Fewer, Finished, ProcessDied, Started, UnderWay
 from ablate.report.numbers import duration
 from ablate.study.plan import run_specs
-from ablate.study.settle import settle
+from ablate.study.resolve import resolve_study
 from ablate.study.toml import Changes, read_study
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ EPOCH = {"epoch": 1, "train/loss": 0.0, "images_per_second": 1.0}
 
 
 def specs_of(study: Path) -> list[RunSpec]:
-    settled = settle(read_study(study, Changes()), discover(study), study.parent / "data", {})
-    return run_specs(settled, (0, 1))
+    resolved = resolve_study(read_study(study, Changes()), discover(study), study.parent / "data", {})
+    return run_specs(resolved, (0, 1))
 
 
 class Clock:
@@ -76,7 +76,7 @@ def test_epochs_of_an_earlier_command_say_nothing_of_the_pace(study: Path, monke
     assert pace.left() is None
     pace.take(UnderWay(first, 2, 0.5))
     assert pace.left() == 100.0  # a quarter of the run in 100 s, and another quarter to go: the half before counts not
-    pace.take(Lost(first, "killed", 2))
+    pace.take(ProcessDied(first, "killed", 2))
     assert pace.left() is None
 
 
@@ -95,16 +95,16 @@ def test_what_is_expected_counts_where_it_is_known(study: Path) -> None:
 
 def test_lines_and_the_live_table_tell_it_too(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = specs_of(study)[:2]
-    Lines([first, second], lambda _: 60.0).tell(Finished(first, RESULT))
+    RunLines([first, second], lambda _: 60.0).tell(Finished(first, RESULT))
     assert capsys.readouterr().err.rstrip().endswith(f", about {duration(60)} left")
-    live = Live([first, second], lambda _: 60.0)
+    live = RunTable([first, second], lambda _: 60.0)
     live.tell(Finished(first, RESULT))
     assert f"about {duration(60)} left" in str(live._table().title)
 
 
 def test_a_run_that_lacked_room_is_told_as_such(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = specs_of(study)[:2]
-    tell = Lines([first, second], lambda _: None).tell
+    tell = RunLines([first, second], lambda _: None).tell
     tell(Crowded(first))
     tell(Fewer(first, 2))
     tell(Failed(second, "out of memory: a model"))

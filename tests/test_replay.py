@@ -17,12 +17,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from ablate import Mixed
-from ablate.commands import checks_gpu
-from ablate.commands.checks_gpu import LEAVE, recording_check
+from ablate.commands import doctor_gpu as checks_gpu
+from ablate.commands.doctor_gpu import LEAVE, recording_check
 from ablate.components.discover import discover
 from ablate.errors import StudyError
 from ablate.study.plan import run_specs
-from ablate.study.settle import settle
+from ablate.study.resolve import resolve_study
 from ablate.study.spec import Limits
 from ablate.study.toml import Changes, read_study
 from ablate.training import replay
@@ -47,7 +47,7 @@ LONG = ("baseline.epochs=400",)  # enough for it to be worth a try
 def built(study: Path, *settings: str, device: str = "cpu") -> tuple[Ingredients, RunSpec]:
     reading = read_study(study, Changes((*LONG, *settings)))
     registry = discover(study)
-    spec = run_specs(settle(reading, registry, study.parent / "data", {}), (0,))[0]
+    spec = run_specs(resolve_study(reading, registry, study.parent / "data", {}), (0,))[0]
     return build(spec, registry, load(spec, registry, study.parent / "data", torch.device(device))), spec
 
 

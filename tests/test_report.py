@@ -20,10 +20,10 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
+from ablate.checks.study import Finding
 from ablate.errors import AblateError, InputError, counted
 from ablate.report.content import Records, Report, report
 from ablate.report.render import render
-from ablate.study.check import Finding
 from ablate.study.spec import Choice, Recipe, Study, Variant
 
 METRICS = ("train/loss", "validation/loss", "validation/accuracy", "test/loss", "test/accuracy")

@@ -12,7 +12,7 @@ import torch
 
 from ablate.components.discover import discover
 from ablate.study.plan import run_specs
-from ablate.study.settle import settle
+from ablate.study.resolve import resolve_study
 from ablate.study.spec import Limits
 from ablate.study.toml import Changes, read_study
 from ablate.training.checkpoint import NoCheckpointError, State, read_checkpoint, write_checkpoint
@@ -23,7 +23,7 @@ from ablate.training.sealed import seal
 if TYPE_CHECKING:
     from ablate.components.registry import Registry
     from ablate.study.spec import RunSpec
-    from ablate.training.rates import Found
+    from ablate.training.learning_rates import RangeTestResult
 
 TIMES = ("seconds", "images_per_second", "evaluation_seconds")
 
@@ -121,7 +121,7 @@ class Disk:
     def __init__(self, file: Path, dies_after: int | None = None) -> None:
         self.file, self.left = file, dies_after
         self.records: list[dict[str, Any]] = []
-        self.range_test: Found | None = None
+        self.range_test: RangeTestResult | None = None
 
     def resume(self) -> State | None:
         try:
@@ -132,10 +132,10 @@ class Disk:
     def unusable(self, why: str) -> None:
         raise AssertionError(why)
 
-    def found(self) -> Found | None:
+    def found(self) -> RangeTestResult | None:
         return self.range_test
 
-    def find(self, found: Found) -> None:
+    def find(self, found: RangeTestResult) -> None:
         self.range_test = found
 
     def started(self, environment: Any, records: Any) -> None:
@@ -161,7 +161,7 @@ class Disk:
 def planned(study: Path, *settings: str) -> tuple[RunSpec, Registry]:
     reading = read_study(study, Changes(settings))
     registry = discover(study)
-    return run_specs(settle(reading, registry, Path("data"), {}), (0,))[0], registry
+    return run_specs(resolve_study(reading, registry, Path("data"), {}), (0,))[0], registry
 
 
 def bits(disk: Disk, result: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
@@ -181,7 +181,7 @@ SHIPPED = [
     "baseline.accumulate=3",
     "baseline.clip_norm=0.1",
     "baseline.label_smoothing=0.1",
-    "baseline.live_taps=false",
+    "baseline.crop_kernels=false",
     "baseline.model.use=simple-cnn",
     'baseline.model={ use = "enhanced-cnn", width = 4, dropout = 0.5 }',
     "baseline.model.use=timm:test_resnet",

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ablate.errors import RunError
-from ablate.training.held import held
+from ablate.training.python_state import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable

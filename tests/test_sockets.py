@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from ablate.commands.checks_machine import sockets_check
+from ablate.commands.doctor_machine import sockets_check
 from ablate.errors import AblateError
 from ablate.execute import sockets
 

@@ -12,12 +12,13 @@ import pytest
 
 from ablate.commands.last import study_run_last
 from ablate.errors import InputError, StoreError
-from ablate.store import index, owner
-from ablate.store.files import commit_document, plain, read_committed, read_document, write_document
+from ablate.store import owner
+from ablate.store import result_cache as index
+from ablate.store.documents import commit_document, plain, read_committed, read_document, write_document
 from ablate.store.frame import EPOCH_COLUMNS, RUN_COLUMNS, costs, read_frames
 from ablate.store.store import Store
 from ablate.store.studies import (
-    Row,
+    RecordedRun,
     StudyRecord,
     find_study,
     list_studies,
@@ -268,7 +269,7 @@ def test_names_of_studies_never_share_a_file(store: Store, study: Path, name: st
 def test_keys_follow_what_a_variant_is_and_not_what_it_is_called(store: Store, study: Path) -> None:
     written = read_study(study).study
     digest = written_digest(written.variants[1].recipe)
-    found = record(study, rows=(Row("old name", digest, 0, "k1"), Row("old name", digest, 0, "k2")))
+    found = record(study, rows=(RecordedRun("old name", digest, 0, "k1"), RecordedRun("old name", digest, 0, "k2")))
     assert found.keys(written) == {("flipped", 0): "k2"}
     assert found.last_key("old name", 0) == "k2"
 
@@ -282,7 +283,7 @@ def test_a_record_reads_the_file_as_it_is_now_and_its_own_text_when_that_is_gone
 
 
 def test_saving_again_keeps_the_older_rows_and_no_row_twice(store: Store, study: Path) -> None:
-    rows = (Row("x", "d", 0, "k"),)
+    rows = (RecordedRun("x", "d", 0, "k"),)
     save(store, record(study, rows=rows), study)
     file = next(store.studies_folder.iterdir())
     document = json.loads(file.read_text())

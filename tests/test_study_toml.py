@@ -558,7 +558,7 @@ def test_a_problem_is_laid_out_with_its_line_place_and_what_is_accepted() -> Non
           line 3   baseline: epochs  'epochs' is missing
           line 4   baseline: epoch   unknown key 'epoch'; did you mean 'epochs'?
                                      accepts model_label, enhancements, reported, note, name, epochs, batch_size, \
-dataset, model, optimizer, scheduler, augmentation, label_smoothing, clip_norm, accumulate, ema, precision, live_taps
+dataset, model, optimizer, scheduler, augmentation, label_smoothing, clip_norm, accumulate, ema, precision, crop_kernels
           line 10  variant           is not a list of tables; write [[variant]]""")
 
 

@@ -14,11 +14,11 @@ from ablate.cli import app
 from ablate.commands.prepare import Options, prepare
 from ablate.commands.run import record
 from ablate.console import progress, text, tuning
+from ablate.data.progress import Progress
+from ablate.data.progress import say as tell
 from ablate.errors import for_terminal
 from ablate.execute.jobs import Failed, Started
 from ablate.store.store import Store
-from ablate.training.progress import Progress
-from ablate.training.progress import say as tell
 
 EVIL = "a\x1b]0;b\x07\x9b31m\x7f\u202egnp\u2066\rc\udcff[/red][link=x]\u2028d"
 """A window's title, a colour, an order to write backwards, a line over this one, half a character, rich's markup."""
@@ -53,23 +53,23 @@ def test_json_is_safe_and_holds_what_it_was_given(capsys: pytest.CaptureFixture[
     assert json.loads(out) == {**attacks, "evil": EVIL, "tag": "\U000e0001"}
 
 
-@pytest.mark.parametrize("kind", [progress.Live, tuning.Live])
+@pytest.mark.parametrize("kind", [progress.RunTable, tuning.TuningTable])
 def test_live_tables_are_safe(kind: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     spec: Any = SimpleNamespace(variant=EVIL, seed=0, key="k", recipe=SimpleNamespace(epochs=2))
     monkeypatch.setenv("NO_COLOR", "1")
-    live: Any = kind([spec], lambda _: None) if kind is progress.Live else kind([])
+    live: Any = kind([spec], lambda _: None) if kind is progress.RunTable else kind([])
     with live as shown:
-        event = shown if kind is progress.Live else live.event
+        event = shown if kind is progress.RunTable else live.event
         event(Started(spec, 0))
         live._console.print(live._table())
         event(Failed(spec, EVIL))
-        if kind is tuning.Live:
+        if kind is tuning.TuningTable:
             live.write(EVIL)
     assert is_safe(capsys.readouterr().err)
 
 
 def test_a_bar_is_safe(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ablate.training.progress._QUIET_SECONDS", -1)
+    monkeypatch.setattr("ablate.data.progress._QUIET_SECONDS", -1)
     with Progress(EVIL, 10, str) as bar:
         bar.to(1)
         bar.note(EVIL)

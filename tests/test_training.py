@@ -11,26 +11,27 @@ from torch.nn.functional import cross_entropy
 
 from ablate.components.contracts import ImageShape, Split
 from ablate.components.discover import discover
+from ablate.data.images import Images, cut_data, cut_rows, wrong_data
 from ablate.errors import DivergedError, InputError
+from ablate.host import cores
 from ablate.paths import shipped
 from ablate.study.plan import run_specs
-from ablate.study.settle import settle
+from ablate.study.resolve import resolve_study
 from ablate.study.spec import Limits, RunSpec, Splits
 from ablate.study.splits import steps_per_epoch
 from ablate.study.toml import Changes, read_study
-from ablate.training.data import Images, cut_data, cut_rows, wrong_data
 from ablate.training.loop import evaluate, evaluation_batch
-from ablate.training.machine import Machine, cores, default_jobs, pick_device
+from ablate.training.machine import Machine, default_jobs, pick_device
 from ablate.training.rehearsal import rehearse
 from ablate.training.run import train_run
-from ablate.training.streams import stream_seed
+from ablate.training.seeds import stream_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ablate.components.registry import Registry
     from ablate.training.checkpoint import State
-    from ablate.training.rates import Found
+    from ablate.training.learning_rates import RangeTestResult
 
     Write = Callable[[str, str], Path]
 
@@ -41,7 +42,7 @@ class Notes:
     def __init__(self) -> None:
         self.environment: dict[str, Any] = {}
         self.records: list[dict[str, Any]] = []
-        self.range_test: Found | None = None
+        self.range_test: RangeTestResult | None = None
 
     def resume(self) -> State | None:
         return None
@@ -55,10 +56,10 @@ class Notes:
     def unusable(self, why: str) -> None:
         raise AssertionError(why)
 
-    def found(self) -> Found | None:
+    def found(self) -> RangeTestResult | None:
         return self.range_test
 
-    def find(self, found: Found) -> None:
+    def find(self, found: RangeTestResult) -> None:
         self.range_test = found
 
     def started(self, environment: Any, records: Any) -> None:
@@ -74,7 +75,7 @@ class Notes:
 def planned(study: Path, *settings: str) -> tuple[list[RunSpec], Registry]:
     reading = read_study(study, Changes(settings))
     registry = discover(study)
-    return run_specs(settle(reading, registry, Path("data"), {}), reading.study.seeds), registry
+    return run_specs(resolve_study(reading, registry, Path("data"), {}), reading.study.seeds), registry
 
 
 def trained(study: Path, *settings: str, index: int = 0) -> tuple[dict[str, Any], Notes]:

@@ -25,7 +25,7 @@ from ablate.store.store import Store
 from ablate.study.spec import Choice
 from ablate.study.toml import Changes, read_study
 from ablate.tune.records import VariantTuning, load_tunings
-from ablate.tune.samplers import Grid, distribution, make_pruner, make_sampler
+from ablate.tune.samplers import GridSampler, distribution, make_pruner, make_sampler
 from ablate.tune.space import tasks
 from ablate.tune.storage import journal, open_storage
 
@@ -110,7 +110,7 @@ def test_a_trial_trains_its_share_of_the_epochs(study: Path) -> None:
 def test_the_default_range_is_the_optimizers_own(study: Path) -> None:
     def space(setting: str) -> dict[str, Any]:
         prepared = prepare(options(study, settings=(setting,)))
-        (first, _) = tasks(prepared.reading, prepared.settled, prepared.registry, ())
+        (first, _) = tasks(prepared.reading, prepared.resolved, prepared.registry, ())
         return dict(first.space)
 
     adam, sgd = space("baseline.optimizer.lr=0.1"), space('baseline.optimizer={ use = "sgd", lr = 0.1 }')
@@ -611,7 +611,7 @@ def test_a_trial_asked_for_beyond_the_total_waits_for_a_larger_one(study: Path) 
 
 
 def _opened(prepared: Prepared) -> Search:
-    todo = tasks(prepared.reading, prepared.settled, prepared.registry, prepared.options.only)
+    todo = tasks(prepared.reading, prepared.resolved, prepared.registry, prepared.options.only)
     return open_searches(prepared, todo, TuneOptions())[0]
 
 
@@ -620,7 +620,7 @@ def test_a_distribution_is_whole_numbers_where_all_of_it_is() -> None:
     assert isinstance(distribution(Range(1.0, 8)), optuna.distributions.FloatDistribution)
     assert distribution(Range(16, 128, log=True)).log  # type: ignore[attr-defined]
     assert isinstance(distribution(Values((True, False))), optuna.distributions.CategoricalDistribution)
-    assert len(Grid({"a": distribution(Range(0.1, 0.3, step=0.1)), "b": distribution(Values(("x", "y")))})) == 6
+    assert len(GridSampler({"a": distribution(Range(0.1, 0.3, step=0.1)), "b": distribution(Values(("x", "y")))})) == 6
 
 
 def test_the_tuning_table_is_part_of_no_key(study: Path) -> None:
@@ -671,10 +671,10 @@ def test_no_trial_sees_an_image_that_final_runs_are_tested_on(write: Write, stud
     )
     study.write_text(text)
     prepared = prepare(options(study))
-    (task, _) = tasks(prepared.reading, prepared.settled, prepared.registry, ())
+    (task, _) = tasks(prepared.reading, prepared.resolved, prepared.registry, ())
     device = __import__("torch").device("cpu")
-    trial = load(task.spec(prepared.settled, {}), prepared.registry, Path("data"), device)
-    final = load(run_specs(prepared.settled, (0,))[0], prepared.registry, Path("data"), device)
+    trial = load(task.spec(prepared.resolved, {}), prepared.registry, Path("data"), device)
+    final = load(run_specs(prepared.resolved, (0,))[0], prepared.registry, Path("data"), device)
 
     def numbers(images: Any) -> set[int]:
         rows = images.rows if images.rows is not None else slice(None)

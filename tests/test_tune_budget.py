@@ -66,8 +66,8 @@ def scheduled(study: Path, scheduler: str, epochs: int = 12, tune: str = TUNE) -
 def trial(study: Path, **settings: Any) -> tuple[dict[str, Any], list[str]]:
     """Return the schedule's settings in a trial of the baseline, and what is said of it before the first one."""
     prepared = prepare(options(study))
-    todo: list[Task] = tasks(prepared.reading, prepared.settled, prepared.registry, ["baseline"])
-    spec = todo[0].spec(prepared.settled, settings)
+    todo: list[Task] = tasks(prepared.reading, prepared.resolved, prepared.registry, ["baseline"])
+    spec = todo[0].spec(prepared.resolved, settings)
     return dict(spec.identity["scheduler"]["settings"]), check_effects(prepared, todo)
 
 

@@ -15,7 +15,7 @@ import pytest
 from ablate.commands.prepare import Options, Prepared, prepare
 from ablate.commands.run import RunOptions
 from ablate.commands.tune import TuneOptions, _driver, tune_study
-from ablate.console.tuning import Lines
+from ablate.console.tuning import TuningLines
 from ablate.errors import InputError
 from ablate.execute.inline import Inline
 from ablate.store.owner import DEAD_SECONDS, this_process
@@ -46,13 +46,13 @@ def storage(prepared: Prepared) -> BaseStorage:
 
 def search(prepared: Prepared, opened: BaseStorage, **changes: Any) -> Search:
     """The trials of the study's baseline, as one driver sees them."""
-    task = tasks(prepared.reading, prepared.settled, prepared.registry, ("baseline",))[0]
-    tuning = replace(prepared.settled.study.tuning, **changes)
-    return Search(opened, "tiny", task, tuning, ("validation/accuracy",), task.spec(prepared.settled, {}))
+    task = tasks(prepared.reading, prepared.resolved, prepared.registry, ("baseline",))[0]
+    tuning = replace(prepared.resolved.study.tuning, **changes)
+    return Search(opened, "tiny", task, tuning, ("validation/accuracy",), task.spec(prepared.resolved, {}))
 
 
 def driver(prepared: Prepared, one: Search, total: int) -> Driver:
-    made: Driver = _driver(prepared, [one], total, RunOptions(jobs=1), Lines([]))
+    made: Driver = _driver(prepared, [one], total, RunOptions(jobs=1), TuningLines([]))
     return made
 
 

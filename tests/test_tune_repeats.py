@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from ablate.cli import app
 from ablate.components.contracts import Range, Space, Values
-from ablate.console.tuning import Lines, row, trial_text
-from ablate.report import outcomes
-from ablate.report.tidy import trials_frame
+from ablate.console.tuning import TuningLines, row, trial_text
+from ablate.report import trial_text as outcomes
+from ablate.report.csv_tables import trials_frame
 from ablate.report.tuning import _trials
 from ablate.store.store import Store
 from ablate.tune.records import TrialRecord, VariantTuning, load_tunings, size_of
@@ -93,7 +93,7 @@ def test_repeats_are_told_as_what_they_repeat() -> None:
 
 
 def test_progress_summary_report_and_csv_count_each_run_once() -> None:
-    assert (SIX.exhausted, SIX.wanted, Lines([SIX]).total) == (3, 6, 6)
+    assert (SIX.exhausted, SIX.wanted, TuningLines([SIX]).total) == (3, 6, 6)
     assert row(SIX)[1:3] == ["6 of 6", "3"]
     assert _trials(SIX).replace("\u00a0", " ") == "6: 3 done, 3 repeats, all 3 settings tried"
     assert outcomes.outcomes(SIX) == [0.5, 0.1, 0.9]

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ablate import Horizon
+from ablate.checks.study import findings
 from ablate.cli import app
 from ablate.commands.prepare import Options
 from ablate.commands.report import read_records
@@ -23,15 +24,14 @@ from ablate.execute.inline import Inline
 from ablate.paths import shipped, walks_dir
 from ablate.store.store import Store
 from ablate.store.studies import find_study
-from ablate.study.check import findings
 from ablate.study.spec import Choice, Recipe, Study, Variant
 from ablate.study.toml import Changes, read_study
 from ablate.study.walks import Walk
 from ablate.training.walk import Course, walk
 
 if TYPE_CHECKING:
+    from ablate.checks.study import Finding
     from ablate.components.registry import Registry
-    from ablate.study.check import Finding
 
 RUN = Horizon(12, 10)
 SGD = Choice("sgd", {"lr": 0.1, "momentum": 0.9})

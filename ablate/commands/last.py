@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..console import text
 from ..errors import InputError, listing
 from ..paths import same_store, shipped, shown, typed
-from ..store.files import read_document
+from ..store.documents import read_document
 from ..store.sources import changed
 from ..store.store import Store
 from ..store.studies import find_study, list_studies

@@ -12,10 +12,10 @@ from ..components.contracts import Horizon
 from ..console import text
 from ..errors import InputError, StoreError
 from ..paths import walks_dir
-from ..store.files import read_document, write_document
+from ..store.documents import read_document, write_document
 from ..study.plan import key_of
-from ..study.settle import STAND_IN
-from ..study.spec import Finder, Recipe, with_lr
+from ..study.resolve import STAND_IN
+from ..study.spec import RangeTest, Recipe, with_lr
 from ..study.splits import steps_per_epoch
 from ..study.walks import Walk
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..components.contracts import Kind
     from ..components.registry import Registry
-    from ..study.settle import Settled
+    from ..study.resolve import ResolvedStudy
     from ..study.spec import Choice
     from ..study.toml import Reading
 
@@ -39,19 +39,19 @@ class Schedules:
     ends is in no cache.
     """
 
-    def __init__(self, settled: Settled, registry: Registry) -> None:
-        self._settled, self._registry = settled, registry
+    def __init__(self, resolved: ResolvedStudy, registry: Registry) -> None:
+        self._settled, self._registry = resolved, registry
         self._known: dict[str, Walk | None] = {}
         self._noted = False
 
     def walk(self, recipe: Recipe) -> Walk | None:
-        """Return what the schedule of a settled recipe does; None for a constant one and where nobody can tell.
+        """Return what the schedule of a resolved recipe does; None for a constant one and where nobody can tell.
 
         Raises InputError where it fails before the run ends.
         """
         if recipe.scheduler.use == Recipe.scheduler.use:
             return None
-        recipe = with_lr(recipe, STAND_IN) if Finder.of(recipe) else recipe
+        recipe = with_lr(recipe, STAND_IN) if RangeTest.of(recipe) else recipe
         horizon = Horizon(recipe.epochs, steps_per_epoch(int(recipe.splits.train or 0), recipe.batch_size))
         key = self._key(recipe, horizon)
         if key not in self._known:
@@ -85,13 +85,13 @@ class Schedules:
         return key_of({"of": json.dumps([parts, vars(horizon), versions], sort_keys=True, default=str)})
 
 
-def walked(reading: Reading, settled: Settled, schedules: Schedules) -> dict[str, Walk]:
+def walked(reading: Reading, resolved: ResolvedStudy, schedules: Schedules) -> dict[str, Walk]:
     """Return the walk of each variant's schedule, of settings without effect only those that the study names.
 
-    reading: of the study that was settled. Raises StudyError where a schedule fails before its run ends.
+    reading: of the study that was resolved. Raises StudyError where a schedule fails before its run ends.
     """
     found, told = {}, set()
-    for variant in settled.study.variants:
+    for variant in resolved.study.variants:
         place = variant.recipe.scheduler.place
         try:
             walk = schedules.walk(variant.recipe)

@@ -28,7 +28,7 @@ class Code:
     """Files and their bytes.
 
     folders: where modules of the user's own are looked for once all installed ones are, as helpers beside plugins.
-    packages: installed packages that are plugins, by name. sealed: what is not among the files is not to be had.
+    packages: installed packages that are plugins, by name. closed: what is not among the files is not to be had.
     left: environment variables that imports have changed, each with its value before and after. places: what they
     have put on the path.
     """
@@ -36,7 +36,7 @@ class Code:
     files: dict[Path, bytes] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
     packages: set[str] = field(default_factory=set)
-    sealed: bool = False
+    closed: bool = False
     left: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
     places: list[str] = field(default_factory=list)
     _names: dict[Path, set[str]] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Code:
         environment, path = dict(os.environ), [*sys.path]
         try:
             # In a command a plugin's filters would be everybody's.
-            with contextlib.nullcontext() if self.sealed else warnings.catch_warnings():
+            with contextlib.nullcontext() if self.closed else warnings.catch_warnings():
                 yield
         finally:
             for name in {*environment, *os.environ}:
@@ -71,12 +71,12 @@ class Code:
 
     def has(self, file: Path) -> bool:
         """Tell whether there is such a file."""
-        return file in self.files or (not self.sealed and file.is_file())
+        return file in self.files or (not self.closed and file.is_file())
 
     def read(self, file: Path) -> bytes:
         """Return a file's bytes. Raises OSError."""
         if file not in self.files:
-            if self.sealed:
+            if self.closed:
                 raise FileNotFoundError(2, "was not read when the command started", str(file))
             self.files[file] = file.read_bytes()
         return self.files[file]
@@ -90,7 +90,7 @@ class Code:
         if folder not in self._names:
             files = [file.relative_to(folder).parts[0] for file in self.files if file.is_relative_to(folder)]
             with contextlib.suppress(OSError):
-                files += [] if self.sealed else [file.name for file in folder.iterdir()]
+                files += [] if self.closed else [file.name for file in folder.iterdir()]
             self._names[folder] = {name.partition(".")[0] for name in files}
         return self._names[folder]
 

@@ -6,8 +6,8 @@ import math
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from ..checks.study import Finding
 from ..errors import listing
-from ..study.check import Finding
 from . import numbers
 
 if TYPE_CHECKING:

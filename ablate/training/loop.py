@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch.optim.swa_utils import AveragedModel
 
     from ..components.contracts import BatchTransform, MixingTransform, Steps
-    from .data import Data, Images
+    from ..data.images import Data, Images
     from .replay import Replay
 
 MOST_EVALUATED = 500

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..data.images import Data, Images
 from ..study.plan import key_of
 from ..study.splits import steps_per_epoch
 from .build import build, entries_of, try_augmentations
 from .checkpoint import state_bytes
-from .data import Data, Images
+from .kernel_crop import dead_weights
 from .layout import layout_for
+from .layout_check import layout_doubt
 from .loop import Ingredients, begin_epoch, evaluate, evaluation_batch, step_schedule, train_epoch
 from .machine import Machine, pick_device
-from .proof import layout_doubt
 from .resuming import check_resuming
-from .taps import dead_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +82,7 @@ def _unfit(spec: RunSpec, registry: Registry, data: Data, machine: Machine, prov
     if data.mean.device.type != "cpu":
         return ""
     torch.set_num_threads(machine.threads)  # which decide what a kernel does
-    parts = {name: spec.identity[name] for name in ("model", "batch_size", "accumulate", "live_taps")}
+    parts = {name: spec.identity[name] for name in ("model", "batch_size", "accumulate", "crop_kernels")}
     model = key_of({**parts, "images": [spec.identity["dataset"][name] for name in ("shape", "classes")]})
     if model not in proven:
         proven[model] = layout_doubt(spec, registry, data)

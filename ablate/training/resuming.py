@@ -16,14 +16,14 @@ import torch
 from ..errors import RunError, listing
 from .checkpoint import capture, packed, restore, restore_random, unpacked
 from .contracts import named
-from .held import PLAIN, held, tensor_bytes
+from .python_state import PLAIN, held, tensor_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ..components.registry import Entry
-    from .held import Found
     from .loop import Ingredients
+    from .python_state import NamedValue
 
 REMEDY = {
     "model": "make it a buffer, or keep it with get_extra_state() and set_extra_state(state)",
@@ -34,11 +34,11 @@ REMEDY = {
 HELD = "a checkpoint holds tensors, numbers, texts, NumPy's numbers and arrays, and lists and dicts of those"
 # What changes as a run goes on; a cache that was not filled yet is absent or None at first.
 _CHANGING = {*(kind.__name__ for kind in PLAIN), "Generator", "RandomState", "Random", "count"} - {"NoneType"}
-Reached = list["dict[str, Found]"]
+Reached = list["dict[str, NamedValue]"]
 
 
 @dataclass(frozen=True)
-class Lost:
+class LostState:
     """What a component holds in Python that a run built anew from a checkpoint does not; changing: for certain."""
 
     entry: Entry
@@ -88,7 +88,7 @@ def check_resuming(
     return "the same steps taken twice give other numbers, so that a seed does not repeat"
 
 
-def _told(lost: Lost) -> str:
+def _told(lost: LostState) -> str:
     return (
         f"{named(lost.entry)} keeps state that no checkpoint holds ({listing(lost.paths, 3)}): "
         f"a run that is interrupted would end with other numbers; {REMEDY[lost.entry.kind]}"
@@ -104,13 +104,13 @@ def _reached(run: Ingredients) -> Reached:
     return [held(thing, tuple(other for other in _things(run) if other is not thing)) for thing in _things(run)]
 
 
-def _lost(entries: Sequence[Entry], before: Reached, after: Reached) -> list[Lost]:
+def _lost(entries: Sequence[Entry], before: Reached, after: Reached) -> list[LostState]:
     found = []
     for entry, one, two in zip(entries, before, after, strict=True):
         paths = [path for path in {**one, **two} if one.get(path) != two.get(path)]
         changing = [p for p in paths if p in one and p in two and one[p][0] == two[p][0] and one[p][0] in _CHANGING]
         if paths:
-            found.append(Lost(entry, paths, changing))
+            found.append(LostState(entry, paths, changing))
     return found
 
 

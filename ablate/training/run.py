@@ -13,26 +13,26 @@ from packaging.version import Version
 
 from ..errors import DivergedError, StoppedError
 from ..paths import replays_dir, shipped
-from ..study.settle import parts
-from ..study.spec import Finder, with_lr
+from ..study.resolve import parts
+from ..study.spec import RangeTest, with_lr
 from ..study.splits import steps_per_epoch
 from .build import build, check_augmentations, load
 from .checkpoint import State, capture, restore, state_bytes, weights_digest
-from .find import find_lr
 from .finite import divergence, finite_tensors, spoilt_tensor
+from .kernel_crop import dead_weights
 from .layout import layout_for
 from .loop import Epoch, Ingredients, begin_epoch, evaluate, step_schedule, train_epoch
 from .machine import Machine, environment, pick_device
+from .range_test import find_lr
 from .replay import with_replay
-from .taps import dead_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..components.registry import Registry
+    from ..data.images import Data
     from ..study.spec import Limits, RunSpec
-    from .data import Data
-    from .rates import Found
+    from .learning_rates import RangeTestResult
 
 TELL_SECONDS = 1.0
 RECORDING_SINCE = Version("2.15")
@@ -56,11 +56,11 @@ class Recorder(Protocol):
         """Take note that the state to go on from could not be used, so that the run begins anew."""
         ...
 
-    def found(self) -> Found | None:
+    def found(self) -> RangeTestResult | None:
         """Return the learning rate that was found when the run began, or None where none was recorded."""
         ...
 
-    def find(self, found: Found) -> None:
+    def find(self, found: RangeTestResult) -> None:
         """Keep the learning rate that was found, before training, so that the run goes on with it."""
         ...
 
@@ -159,9 +159,9 @@ def may_replay(spec: RunSpec, registry: Registry, device: torch.device, limits: 
 
 def _find(
     spec: RunSpec, registry: Registry, data: Data, recorder: Recorder, layout: torch.memory_format
-) -> tuple[Found | None, float]:
+) -> tuple[RangeTestResult | None, float]:
     """Return the learning rate that a run finds, where it does, and the seconds that this took in a life before."""
-    finder = Finder.of(spec.recipe)
+    finder = RangeTest.of(spec.recipe)
     if finder is None:
         return None, 0.0
     found = recorder.found()

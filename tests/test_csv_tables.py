@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from ablate.report.tidy import csv_text
+from ablate.report.csv_tables import csv_text
 
 
 def rows(frame: pd.DataFrame) -> list[list[str]]:

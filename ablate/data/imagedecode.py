@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DataError
-from .granted import granted_bytes
+from ..host import granted_bytes
 from .progress import megabytes
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A study settled against real components: settings filled in, splits counted, problems told."""
+"""A study resolved against real components: settings filled in, splits counted, problems told."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from ablate.components.contracts import DataFacts, ImageShape
 from ablate.components.discover import discover
 from ablate.errors import InputError, StudyError
-from ablate.study.settle import Known, Settled, settle
+from ablate.study.resolve import Known, ResolvedStudy, resolve_study
 from ablate.study.spec import Choice, Splits
 from ablate.study.splits import count_splits
 from ablate.study.toml import Changes, parse_study
@@ -101,15 +101,15 @@ def registry(folder: Path) -> Registry:
     return discover(folder / "s.toml")
 
 
-def settled(text: str = HEAD, *settings: str, known: Known | None = None, **changes: Any) -> Settled:
+def resolved(text: str = HEAD, *settings: str, known: Known | None = None, **changes: Any) -> ResolvedStudy:
     reading = parse_study(text, Path("s.toml"), Changes(settings, **changes))
-    return settle(reading, registry(Path.cwd()), Path("data"), {} if known is None else known)
+    return resolve_study(reading, registry(Path.cwd()), Path("data"), {} if known is None else known)
 
 
 def told(text: str, *settings: str) -> str:
     """Return what a study with problems is told, its blanks as one."""
     with pytest.raises(StudyError, match="problem") as raised:
-        settled(text, *settings)
+        resolved(text, *settings)
     return re.sub(r"[ \n]+", " ", str(raised.value)).removeprefix("s.toml: ")
 
 
@@ -117,26 +117,26 @@ def told(text: str, *settings: str) -> str:
 
 
 def test_settings_are_filled_in() -> None:
-    recipe = settled().study.variants[0].recipe
+    recipe = resolved().study.variants[0].recipe
     assert recipe.model == Choice("net", {"width": 8, "act": "relu", "sizes": [1, 2]})
     assert recipe.optimizer.settings["betas"] == [0.9, 0.999]
 
 
 def test_settings_of_augmentations_are_filled_in() -> None:
     text = HEAD + 'augmentation = [{ use = "cutout", size = 3 }, { use = "flip" }]'
-    assert settled(text).study.variants[0].recipe.augmentation == (
+    assert resolved(text).study.variants[0].recipe.augmentation == (
         Choice("cutout", {"size": 3, "fill": 0.0}),
         Choice("flip", {"p": 0.5}),
     )
 
 
 def test_settings_of_a_librarys_component_are_left_to_it() -> None:
-    recipe = settled(HEAD.replace('"net"', '"zoo:wide"')).study.variants[0].recipe
+    recipe = resolved(HEAD.replace('"net"', '"zoo:wide"')).study.variants[0].recipe
     assert recipe.model == Choice("zoo:wide", {})
 
 
 def test_facts_sources_and_places_are_noted() -> None:
-    found = settled()
+    found = resolved()
     assert found.facts["baseline"].train == 100
     assert found.places["model", "net"] == f"plugins/mine.py:{NET_LINE}"
     assert set(found.sources) == {
@@ -149,7 +149,7 @@ def test_facts_sources_and_places_are_noted() -> None:
 
 def test_a_pilot_is_one_epoch_on_few_images() -> None:
     text = HEAD.replace('"tiny"', '"tiny", images = 9000, tests = 5000')
-    recipe = settled(text, pilot=True).study.variants[0].recipe
+    recipe = resolved(text, pilot=True).study.variants[0].recipe
     assert (recipe.epochs, recipe.splits) == (1, Splits(2000, 10, 2000))
 
 
@@ -282,7 +282,7 @@ def test_splits_that_cannot_be_are_told(facts: tuple[int, int, int], asked: Spli
 
 
 def test_split_sizes_become_part_of_the_recipe() -> None:
-    assert settled().study.variants[0].recipe.splits == Splits(90, 10, 20)
+    assert resolved().study.variants[0].recipe.splits == Splits(90, 10, 20)
 
 
 def test_a_split_that_is_too_large_is_told_with_its_line() -> None:
@@ -312,7 +312,7 @@ def test_a_metric_of_the_validation_split_needs_one() -> None:
 
 def test_a_datasets_own_validation_split_serves_the_metric() -> None:
     text = HEAD.replace(", validation = 10", ", held = 30").replace('"s"', '"s"\nmetric = "validation/accuracy"')
-    assert settled(text).study.variants[0].recipe.splits == Splits(100, 30, 20)
+    assert resolved(text).study.variants[0].recipe.splits == Splits(100, 30, 20)
 
 
 # Twins
@@ -336,7 +336,7 @@ def test_a_variant_that_resolves_to_the_runs_of_another_is_refused(change: str) 
 
 
 def test_twins_may_be_piloted() -> None:
-    assert len(settled(f'{HEAD}[[variant]]\nname = "a"\nset = {{ epochs = 9 }}', pilot=True).study.variants) == 2
+    assert len(resolved(f'{HEAD}[[variant]]\nname = "a"\nset = {{ epochs = 9 }}', pilot=True).study.variants) == 2
 
 
 def test_the_order_of_augmentations_is_a_difference() -> None:
@@ -346,18 +346,18 @@ def test_the_order_of_augmentations_is_a_difference() -> None:
         name = "a"
         set = { augmentation = [{ use = "cutout" }, { use = "flip" }] }
     """)
-    assert len(settled(text).study.variants) == 2
+    assert len(resolved(text).study.variants) == 2
 
 
 # The cache of library components
 
 
 def asked(text: str, known: Known) -> list[str]:
-    """Return what the library is asked for while a study is settled."""
+    """Return what the library is asked for while a study is resolved."""
     libraries: Any = registry(Path.cwd()).libraries("model")
     zoo = next(e.library for e in libraries if e.prefix == "zoo")
     zoo.asked.clear()
-    settled(text, known=known)
+    resolved(text, known=known)
     return list(zoo.asked)
 
 
@@ -366,13 +366,13 @@ def test_a_library_component_that_passed_before_is_not_looked_up_again() -> None
     text = HEAD.replace('"net"', '"zoo:wide", width = 3')
     assert asked(text, known) == ["wide"]
     assert asked(text, known) == []
-    assert settled(text, known=known).study.variants[0].recipe.model == Choice("zoo:wide", {"width": 3})
+    assert resolved(text, known=known).study.variants[0].recipe.model == Choice("zoo:wide", {"width": 3})
 
 
 def test_what_passed_before_says_nothing_of_the_settings() -> None:
     known: Known = {}
     text = with_rate("{ find = true, steps = 50 }, weight_decay = 0.5", "torch:AdamW")
-    (first,), (again,) = settled(text, known=known).study.variants, settled(text, known=known).study.variants
+    (first,), (again,) = resolved(text, known=known).study.variants, resolved(text, known=known).study.variants
     assert len(known) == 1
     assert first.recipe == again.recipe
     assert again.recipe.optimizer.settings["lr"]["steps"] == 50
@@ -381,7 +381,7 @@ def test_what_passed_before_says_nothing_of_the_settings() -> None:
 def test_a_setting_that_the_check_changes_is_the_same_each_time() -> None:
     known: Known = {}
     text = HEAD.replace('"adam", lr = 1e-3', '"torch:AdamW", lr = 1')
-    (first,), (again,) = settled(text, known=known).study.variants, settled(text, known=known).study.variants
+    (first,), (again,) = resolved(text, known=known).study.variants, resolved(text, known=known).study.variants
     written = [repr(variant.recipe.optimizer.settings) for variant in (first, again)]
     assert written[0] == written[1]
 
@@ -395,7 +395,7 @@ def test_other_settings_of_a_library_component_are_looked_up() -> None:
 def test_a_library_component_with_problems_is_not_kept() -> None:
     known: Known = {}
     with pytest.raises(StudyError, match="widht"):
-        settled(HEAD.replace('"net"', '"zoo:wide", widht = 3'), known=known)
+        resolved(HEAD.replace('"net"', '"zoo:wide", widht = 3'), known=known)
     assert known == {}
 
 
@@ -409,7 +409,7 @@ def test_an_edit_of_the_library_makes_what_passed_before_new(tmp_path: Path, mon
 
 def test_components_of_plugins_are_checked_each_time() -> None:
     known: Known = {}
-    settled(known=known)
+    resolved(known=known)
     assert known == {}
 
 
@@ -428,7 +428,7 @@ def with_rate(table: str, use: str = "adam") -> str:
 
 @pytest.mark.parametrize("use", ["adam", "sgd", "torch:AdamW", "timm:lion"])
 def test_a_rate_to_be_found_is_filled_in_and_stays_among_the_settings(use: str) -> None:
-    (variant,) = settled(with_rate("{ find = true }", use)).study.variants
+    (variant,) = resolved(with_rate("{ find = true }", use)).study.variants
     wanted = {"find": True, "rule": "valley", "low": 1e-6, "high": 10.0, "steps": 100}
     assert variant.recipe.optimizer.settings["lr"] == wanted
 
@@ -463,7 +463,7 @@ def test_the_other_settings_are_checked_beside_a_rate_to_be_found() -> None:
 )
 def test_a_wrong_table_for_a_rate_is_one_error_that_says_what_is_accepted(table: str, key: str, what: str) -> None:
     with pytest.raises(StudyError) as raised:
-        settled(with_rate(table))
+        resolved(with_rate(table))
     (problem,) = raised.value.problems
     assert problem.where == f"baseline: optimizer.{key}"
     assert what in problem.what
@@ -475,7 +475,7 @@ def test_a_wrong_table_is_wrong_the_second_time_too_for_a_library_component() ->
     text = with_rate("{ find = true, steps = 1 }", "torch:AdamW")
     for _ in range(2):
         with pytest.raises(StudyError, match="steps"):
-            settled(text, known=known)
+            resolved(text, known=known)
 
 
 def test_a_table_for_a_rate_of_an_optimizer_without_one_is_an_error() -> None:
@@ -483,5 +483,5 @@ def test_a_table_for_a_rate_of_an_optimizer_without_one_is_an_error() -> None:
 
 
 def test_the_command_line_can_ask_for_a_rate_to_be_found() -> None:
-    found = settled(HEAD, "baseline.optimizer.lr={ find = true, steps = 50 }")
+    found = resolved(HEAD, "baseline.optimizer.lr={ find = true, steps = 50 }")
     assert found.study.variants[0].recipe.optimizer.settings["lr"]["steps"] == 50

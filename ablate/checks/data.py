@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import counted, listing, printable
-from .check import Finding
+from .study import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .spec import Study
+    from ..study.spec import Study
 
 FEW = 50
 """Of fewer images than this, each is more than two points of accuracy."""

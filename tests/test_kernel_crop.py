@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import grad
 from torch.nn.functional import conv2d, cross_entropy, pad, unfold
 
-from ablate.training.taps import dead_weights, live_taps, use_all_taps, use_live_taps
+from ablate.training.kernel_crop import crop_kernels, dead_weights, use_all_taps, use_live_taps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ def geometries() -> list[tuple[int, int, int, Sides, int]]:
     """Return all small (size, kernel, stride, padding, dilation) that have at least one output."""
     sides: list[Sides] = ["same", "valid", *product(range(4), range(4))]
     every = product(range(1, 6), range(1, 6), range(1, 4), sides, range(1, 3))
-    return [g for g in every if live_taps(*g).outputs]
+    return [g for g in every if crop_kernels(*g).outputs]
 
 
 def padded(pixels: Tensor, stride: int, reach: int, padding: Sides) -> Tensor:
@@ -91,9 +91,9 @@ def close(one: Tensor, other: Tensor) -> bool:
 def assert_same(one: dict[str, Tensor | None], other: dict[str, Tensor | None], tolerance: float) -> None:
     assert one.keys() == other.keys()
     for name, value in one.items():
-        torch.testing.assert_close(
-            other[name], value, rtol=tolerance, atol=tolerance, msg=partial("{}: {}".format, name)
-        )
+        # Sums round as their largest terms do: a small gradient beside large ones is not known any better.
+        least = tolerance * max(1.0, float(value.abs().max())) if value is not None else tolerance
+        torch.testing.assert_close(other[name], value, rtol=tolerance, atol=least, msg=partial("{}: {}".format, name))
 
 
 def test_live_taps_are_those_that_meet_a_pixel() -> None:
@@ -102,7 +102,7 @@ def test_live_taps_are_those_that_meet_a_pixel() -> None:
         size, kernel, stride, padding, dilation = geometry
         ones = padded(torch.ones(1, 1, size, 1), stride, dilation * (kernel - 1) + 1, padding)
         met = unfold(ones, (kernel, 1), dilation=(dilation, 1), stride=(stride, 1))[0].sum(1)
-        if live_taps(*geometry).live != tuple(met.nonzero().flatten().tolist()):
+        if crop_kernels(*geometry).live != tuple(met.nonzero().flatten().tolist()):
             wrong.append(geometry)
     assert wrong == []
 
@@ -115,7 +115,7 @@ def test_the_range_of_live_taps_with_its_padding_gives_what_the_whole_kernel_giv
         weight = torch.randn(1, 1, kernel, 1, dtype=torch.float64, generator=draw)
         column = padded(pixels, stride, dilation * (kernel - 1) + 1, padding)
         whole = conv2d(column, weight, stride=(stride, 1), dilation=(dilation, 1))
-        axis = live_taps(*geometry)
+        axis = crop_kernels(*geometry)
         column, weight = pad(pixels, (0, 0, axis.before, axis.after)), weight[:, :, axis.start : axis.stop]
         part = conv2d(column, weight, stride=(stride, 1), dilation=(dilation, 1))
         if part.shape[2] != axis.outputs or not close(part, whole):
@@ -124,12 +124,12 @@ def test_the_range_of_live_taps_with_its_padding_gives_what_the_whole_kernel_giv
 
 
 def test_a_tap_between_live_ones_may_be_dead_and_is_kept() -> None:
-    axis = live_taps(1, 3, stride=2, padding=2, dilation=1)
+    axis = crop_kernels(1, 3, stride=2, padding=2, dilation=1)
     assert (axis.live, axis.start, axis.stop) == ((0, 2), 0, 3)
 
 
 def test_a_kernel_that_meets_padding_alone_is_kept_whole() -> None:
-    axis = live_taps(2, 1, stride=3, padding=1, dilation=1)
+    axis = crop_kernels(2, 1, stride=3, padding=1, dilation=1)
     assert (axis.live, axis.start, axis.stop, axis.outputs) == ((), 0, 1, 2)
 
 
@@ -139,7 +139,7 @@ def test_a_layer_gives_the_same_outputs_and_gradients(memory: torch.memory_forma
     draw, wrong = torch.Generator().manual_seed(0), []
     kernels = [(1, 3), (1, 7), (2, 2), (2, 3), (2, 5), (3, 3), (4, 7), (5, 1)]
     for (size, kernel), stride, padding, dilation in product(kernels, (1, 2), (0, 1, 3), (1, 2)):
-        if not live_taps(size, kernel, stride, padding, dilation).outputs:
+        if not crop_kernels(size, kernel, stride, padding, dilation).outputs:
             continue
         conv = nn.Conv2d(2, 4, (kernel, 3), (stride, 1), (padding, 1), (dilation, 1), groups).double()
         conv.to(memory_format=memory)

@@ -11,14 +11,14 @@ import torch
 from .build import build
 from .layout import USUAL
 from .loop import at_once, descend
-from .trace import model_untouched
+from .undo import model_untouched
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..components.registry import Registry
+    from ..data.images import Data
     from ..study.spec import RunSpec
-    from .data import Data
     from .loop import Ingredients
 
 PROVEN_ON = 16

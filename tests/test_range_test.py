@@ -16,15 +16,15 @@ from torch import nn
 from ablate.components.discover import discover
 from ablate.errors import RunError, StoppedError
 from ablate.study.plan import run_specs
-from ablate.study.settle import settle
-from ablate.study.spec import Finder, Limits, RunSpec
+from ablate.study.resolve import resolve_study
+from ablate.study.spec import Limits, RangeTest, RunSpec
 from ablate.study.toml import Changes, read_study
 from ablate.training.build import build, load
 from ablate.training.checkpoint import capture
-from ablate.training.find import find_lr, range_test
+from ablate.training.learning_rates import RangeTestResult
 from ablate.training.loop import Ingredients, begin_epoch, train_epoch
 from ablate.training.machine import Machine
-from ablate.training.rates import Found
+from ablate.training.range_test import find_lr, range_test
 from ablate.training.rehearsal import rehearse
 from ablate.training.run import train_run
 
@@ -114,7 +114,7 @@ def odd_study(study: Path, write: Write) -> Path:
 def planned(study: Path, *settings: str) -> tuple[RunSpec, Registry]:
     reading = read_study(study, Changes(settings))
     registry = discover(study)
-    return run_specs(settle(reading, registry, Path("data"), {}), (0,))[0], registry
+    return run_specs(resolve_study(reading, registry, Path("data"), {}), (0,))[0], registry
 
 
 def built(study: Path, *settings: str) -> Ingredients:
@@ -152,7 +152,7 @@ def everything(run: Ingredients) -> Any:
 class Memory:
     """A recorder that keeps what a range test found, and the last state."""
 
-    def __init__(self, state: State | None = None, found: Found | None = None) -> None:
+    def __init__(self, state: State | None = None, found: RangeTestResult | None = None) -> None:
         self.state, self.range_test, self.tests = state, found, 0
         self.stops = False
 
@@ -168,10 +168,10 @@ class Memory:
     def unusable(self, why: str) -> None:
         raise AssertionError(why)
 
-    def found(self) -> Found | None:
+    def found(self) -> RangeTestResult | None:
         return self.range_test
 
-    def find(self, found: Found) -> None:
+    def find(self, found: RangeTestResult) -> None:
         self.range_test = found
         self.tests += 1
 
@@ -261,7 +261,7 @@ def test_a_range_test_ends_where_the_loss_is_much_worse_than_its_best(study: Pat
 
 def test_a_loss_that_falls_nowhere_fails_with_the_range_and_a_way_out(study: Path) -> None:
     with pytest.raises(RunError, match=r"falls nowhere in 20 steps from 1e-12 to 1e-11; widen low and high"):
-        find_lr(built(study), Finder(low=1e-12, high=1e-11, steps=20), 0)
+        find_lr(built(study), RangeTest(low=1e-12, high=1e-11, steps=20), 0)
 
 
 def test_a_loss_that_is_never_finite_fails_saying_so(study: Path) -> None:
@@ -269,7 +269,7 @@ def test_a_loss_that_is_never_finite_fails_saying_so(study: Path) -> None:
     with torch.no_grad():
         next(run.model.parameters()).fill_(float("nan"))
     with pytest.raises(RunError, match="the loss is not finite at 1e-06"):
-        find_lr(run, Finder(), 0)
+        find_lr(run, RangeTest(), 0)
 
 
 def test_a_run_that_finds_its_rate_has_the_bits_of_one_that_was_given_it(study: Path) -> None:
@@ -381,5 +381,5 @@ def test_hooks_of_a_module_stay(study: Path, make: type[nn.Module]) -> None:
 
 
 def test_what_was_found_is_plain_json(study: Path) -> None:
-    found = find_lr(built(study), Finder(high=1.0, steps=60), 0)
-    assert Found.of(json.loads(json.dumps(found.document()))) == found
+    found = find_lr(built(study), RangeTest(high=1.0, steps=60), 0)
+    assert RangeTestResult.of(json.loads(json.dumps(found.document()))) == found

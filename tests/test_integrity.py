@@ -27,8 +27,8 @@ from ablate.errors import AblateError
 from ablate.report import figures
 from ablate.report.content import report
 from ablate.store import store
-from ablate.store.care import RUN_FILES, Fault, check_store, mend
 from ablate.store.clean import KINDS, Cleaner
+from ablate.store.integrity import RUN_FILES, Fault, check_store, mend
 from ablate.store.store import RunFolder, Store
 from ablate.store.studies import StudyRecord, damaged_studies, find_study, save_study, set_last
 from ablate.study.toml import Changes
@@ -116,7 +116,7 @@ def make(study: Path) -> Made:
         run.drop_checkpoint()
     made.failed.fail("failed", "ValueError: broke", "Traceback ...")
     record = StudyRecord("tiny", study.resolve(), study.read_text(), Changes())
-    save_study(made.store, record, prepared.written, prepared.settled.study, prepared.specs)
+    save_study(made.store, record, prepared.written, prepared.resolved.study, prepared.specs)
     set_last(made.store, "tiny", pilot=False)
     return made
 

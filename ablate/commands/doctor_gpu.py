@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ..console import text
-from .checks import Check, checks_apart, devices_check, guarded, torch_check
+from .doctor_install import Check, checks_apart, devices_check, guarded, torch_check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -90,7 +90,7 @@ def recording_check(precision: str, device: str = "cuda", capture: Capture | Non
 
     from ..training.replay import APART, cuda_graph, near, try_out
     from ..training.run import RECORDING_SINCE
-    from ..training.trace import model_untouched
+    from ..training.undo import model_untouched
 
     name = f"steps {precision}"
     if Version(torch.__version__) < RECORDING_SINCE:
@@ -179,14 +179,14 @@ def _specs(folder: Path, precision: str) -> tuple[list[RunSpec], Registry]:
     """Return runs of a small study on data that needs no download."""
     from ..components.discover import discover
     from ..study.plan import run_specs
-    from ..study.settle import settle
+    from ..study.resolve import resolve_study
     from ..study.toml import Changes, read_study
 
     file = folder / "doctor.toml"
     file.write_text(_STUDY.format(precision=precision, dropout=DROPOUT), encoding="utf-8")
     registry = discover(file)
     reading = read_study(file, Changes())
-    return run_specs(settle(reading, registry, folder, {}), reading.study.seeds), registry
+    return run_specs(resolve_study(reading, registry, folder, {}), reading.study.seeds), registry
 
 
 def _built(spec: RunSpec, registry: Registry, folder: Path, device: Any) -> Ingredients:
@@ -215,11 +215,11 @@ def _trained(run: Ingredients) -> list[list[Tensor]]:
 
 def _jobs(specs: Sequence[RunSpec], registry: Registry, folder: Path, device: str) -> list[Job]:
     from ..execute.jobs import Job
-    from ..study.settle import parts
+    from ..study.resolve import parts
     from ..study.spec import Limits
     from ..training.machine import Machine
 
-    code = registry.sealed((kind, choice.use) for kind, choice in parts(specs[0].recipe))
+    code = registry.snapshot((kind, choice.use) for kind, choice in parts(specs[0].recipe))
     return [Job(spec, folder, Machine(folder, device, 1), code, limits=Limits(SECONDS)) for spec in specs]
 
 

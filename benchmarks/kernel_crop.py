@@ -1,6 +1,6 @@
-"""Time training steps with whole kernels and with live taps only, side by side.
+"""Time training steps with whole kernels and with the live part of a kernel only, side by side.
 
-    python benchmarks/taps.py --models resnet18 resnet34 --rounds 30
+    python benchmarks/kernel_crop.py --models resnet18 resnet34 --rounds 30
 
 Two copies of a model train on the same made-up images, a step of one after a step of the other (which goes first
 alternates), so that whatever else the machine does falls on both alike. Prints the medians of a step's milliseconds
@@ -23,7 +23,7 @@ import torchvision
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from ablate.training.taps import dead_weights, use_live_taps
+from ablate.training.kernel_crop import dead_weights, use_live_taps
 
 CLASSES = 100
 WARM_UP = 3

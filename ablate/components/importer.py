@@ -72,8 +72,8 @@ class _Finder(MetaPathFinder):
             self.loaded.clear()
 
     def _differs(self, file: Path, text: bytes) -> bool:
-        now = self.code.files.get(file, text if self.code.sealed else bytes_of(file))
-        if now == text and not self.code.sealed:
+        now = self.code.files.get(file, text if self.code.closed else bytes_of(file))
+        if now == text and not self.code.closed:
             self.code.files[file] = text
         return now != text
 
@@ -143,7 +143,7 @@ class _Finder(MetaPathFinder):
         file = self.code.module_file(module)
         if file is None:
             names = (parent for known in self.code.files for parent in known.parents)
-            if not (module in names if self.code.sealed else module.is_dir()):
+            if not (module in names if self.code.closed else module.is_dir()):
                 self._refuse(name, module)
                 return None
             spec = ModuleSpec(name, None, is_package=True)
@@ -153,7 +153,7 @@ class _Finder(MetaPathFinder):
 
     def _refuse(self, name: str, module: Path) -> None:
         """Raise ImportError for a file that is there and that no plugin was seen to import."""
-        unread = Code().module_file(module) if self.code.sealed else None
+        unread = Code().module_file(module) if self.code.closed else None
         if unread is not None:
             raise _unread(name, unread)
 
@@ -167,7 +167,7 @@ class _Finder(MetaPathFinder):
         )
 
     def _read(self, name: str, file: Path) -> bytes:
-        if not self.code.sealed:
+        if not self.code.closed:
             return self.code.read(file)
         # What an installed library looks for on its own may be anywhere, and is not the plugin's.
         packages = (folder / "__init__.py" for folder in file.parents)

@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from ablate.training.rates import Curve, Found, falls, smooth, steepest, suggest, sweep, valley
+from ablate.training.learning_rates import RangeCurve, RangeTestResult, falls, smooth, steepest, suggest, sweep, valley
 
 LRS = sweep(1e-6, 10.0, 100)
 
@@ -21,8 +21,8 @@ def bowl(turn: float, sharp: float = 4.0) -> list[float]:
     return [2.3 - 1.5 / (1 + math.exp(-sharp * x)) + 8 / (1 + math.exp(-sharp * (x - 2))) for x in logs]
 
 
-def curve(losses: list[float]) -> Curve:
-    return Curve(tuple(LRS[: len(losses)]), tuple(losses), tuple(smooth(losses)), 1.0, 100)
+def curve(losses: list[float]) -> RangeCurve:
+    return RangeCurve(tuple(LRS[: len(losses)]), tuple(losses), tuple(smooth(losses)), 1.0, 100)
 
 
 def test_a_sweep_grows_by_the_same_factor_from_low_to_high() -> None:
@@ -124,14 +124,14 @@ def test_a_suggestion_has_three_digits() -> None:
 def test_what_was_found_survives_being_written() -> None:
     found = suggest(curve(bowl(1e-2)), "steepest", 3)
     document = json.loads(json.dumps(found.document()))
-    assert Found.of(document) == found
+    assert RangeTestResult.of(document) == found
     assert (document["lr"], document["steps"]) == (found.steepest, 100)
 
 
 @pytest.mark.parametrize("damage", [{}, {"curve": 1}, {"curve": {"lrs": ["x"]}}])
 def test_a_document_of_something_else_is_nothing_found(damage: dict[str, object]) -> None:
     document = suggest(curve(bowl(1e-2)), "valley", 0).document()
-    assert Found.of({**document, **damage} if damage else {}) is None
+    assert RangeTestResult.of({**document, **damage} if damage else {}) is None
 
 
 def test_a_curve_cannot_be_changed() -> None:

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 MOST = 20_000
 """So many things are looked at; who holds more holds data."""
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
-Found = tuple[str, object]
+NamedValue = tuple[str, object]
 
 
-def held(thing: object, apart: tuple[object, ...] = ()) -> dict[str, Found]:
+def held(thing: object, apart: tuple[object, ...] = ()) -> dict[str, NamedValue]:
     """Return the plain values, arrays and generators that an object reaches, by path, each with its type's name.
 
     Parameters and buffers of modules and what PyTorch's optimizers hold are left out: those have a state of their
     own. apart: not looked into.
     """
-    found: dict[str, Found] = {}
+    found: dict[str, NamedValue] = {}
     seen = {id(other) for other in apart}
     left: deque[tuple[str, object]] = deque([("", thing)])
     while left and len(found) < MOST:
@@ -45,7 +45,7 @@ def held(thing: object, apart: tuple[object, ...] = ()) -> dict[str, Found]:
     return found
 
 
-def _leaf(part: object) -> Found | None:
+def _leaf(part: object) -> NamedValue | None:
     """Return what tells a thing without parts from another of its kind."""
     kind = type(part).__name__
     if isinstance(part, PLAIN):

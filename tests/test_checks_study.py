@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ablate.checks.study import Finding, changed_factors, findings
 from ablate.paths import shipped
-from ablate.study.check import Finding, changed_factors, findings
 from ablate.study.toml import Changes, parse_study, read_study
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ def test_every_finding_says_why_and_what_to_do() -> None:
 
 
 def test_bf16_without_live_taps_is_doubtful() -> None:
-    taps = '[[variant]]\nname = "a"\nset = { precision = "bf16", live_taps = %s }'
-    assert places("dead-taps-in-bf16", study(taps % "false")) == ["a"]
-    assert places("dead-taps-in-bf16", study(taps % "true")) == []
-    assert places("dead-taps-in-bf16", study(taps.replace("bf16", "fp32") % "false")) == []
+    taps = '[[variant]]\nname = "a"\nset = { precision = "bf16", crop_kernels = %s }'
+    assert places("whole-kernels-in-bf16", study(taps % "false")) == ["a"]
+    assert places("whole-kernels-in-bf16", study(taps % "true")) == []
+    assert places("whole-kernels-in-bf16", study(taps.replace("bf16", "fp32") % "false")) == []
 
 
 # Seeds
