@@ -92,7 +92,7 @@ def assert_same(one: dict[str, Tensor | None], other: dict[str, Tensor | None], 
     assert one.keys() == other.keys()
     for name, value in one.items():
         # Sums round as their largest terms do: a small gradient beside large ones is not known any better.
-        least = tolerance * max(1.0, float(value.abs().max())) if value is not None else tolerance
+        least = tolerance * max(1.0, float(value.detach().abs().max())) if value is not None else tolerance
         torch.testing.assert_close(other[name], value, rtol=tolerance, atol=least, msg=partial("{}: {}".format, name))
 
 
