@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 
 from ablate.components.discover import discover
 from ablate.errors import StoreError
+from ablate.execute import server
 from ablate.execute.inline import Inline
 from ablate.execute.jobs import (
     Damaged,
@@ -871,6 +873,11 @@ def test_sigterm_to_every_process_of_a_command_keeps_the_state(study: Path) -> N
     assert running.wait() == 143
     assert "1 kept at the last checkpoint" in told
     assert "lost" not in told
+
+
+def test_what_the_fork_server_preloads_is_there() -> None:
+    for name in server.PRELOADED:
+        assert find_spec(f"ablate.execute.{name}")
 
 
 def test_a_process_ended_by_a_signal_without_a_name_is_told() -> None:
