@@ -29,7 +29,7 @@ from ablate.training.machine import pick_device
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from ablate.training.loop import Ingredients
+    from ablate.training.ingredients import Ingredients
 
     Made = Callable[[], float] | tuple[Callable[[], float], ...]
 

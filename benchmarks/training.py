@@ -37,7 +37,7 @@ from ablate.training.undo import model_untouched
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ablate.training.loop import Ingredients
+    from ablate.training.ingredients import Ingredients
 
 BATCH = 128
 # As people run them, and with threads that sleep while they wait, which leaves the cores to their loaders' workers.

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ablate.components.contracts import DataFacts, ImageShape, Source, Split, facts_of
+from ablate.components.contracts import ImageShape
+from ablate.components.datasets import DataFacts, Source, Split, facts_of
 from ablate.data.arrays import kept_arrays, kept_facts, shared_arrays
 from ablate.errors import DataError
 

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from ablate.checks.study import findings
-from ablate.components.contracts import LeftOut, Split, facts_of
+from ablate.components.datasets import LeftOut, Split, facts_of
 from ablate.data.images import cut_rows
-from ablate.study.cut import Cut, described_data
-from ablate.study.spec import Splits
-from ablate.study.splits import count_splits
+from ablate.study.cut import Cut
+from ablate.study.splits import Splits, count_splits
 from ablate.study.toml import parse_study
 
 if TYPE_CHECKING:
@@ -161,6 +160,6 @@ def test_a_split_of_a_handful_is_doubtful() -> None:
 
 
 def test_data_is_told_once_for_all_variants_that_share_it() -> None:
-    (data,) = described_data(study(Splits(validation=0.7))).items()
+    (data,) = study(Splits(validation=0.7)).described_data().items()
     assert data[0].startswith("d: train 17 images of 4 of 5 classes, validation 39")
     assert data[1] == ["baseline", "more"]

@@ -24,7 +24,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from ablate import DataFacts, ImageShape, Source, paths
-from ablate.components.contracts import facts_of
+from ablate.components.datasets import facts_of
 from ablate.components.registry import Entry, marked
 from ablate.data import imagedecode
 from ablate.data.download import Remote

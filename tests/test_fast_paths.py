@@ -17,10 +17,12 @@ from ablate.study.plan import run_specs
 from ablate.study.resolve import resolve_study
 from ablate.study.toml import Changes, read_study
 from ablate.training.build import build, load, use_precision
-from ablate.training.loop import Ingredients, autocast, begin_epoch, evaluate, train_epoch
+from ablate.training.loop import autocast, begin_epoch, evaluate, train_epoch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from ablate.training.ingredients import Ingredients
 
 MODELS = [
     'baseline.model={ use = "simple-cnn", width = 8 }',

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, features
 
 from ablate import paths
-from ablate.components.contracts import LeftOut
+from ablate.components.datasets import LeftOut
 from ablate.data import imagedecode, imagefiles
 from ablate.data.arrays import kept_arrays
 from ablate.data.imagefiles import list_images

@@ -1,9 +1,12 @@
-"""The direction of imports: a module imports from its own folder and from what stands before it."""
+"""The direction of imports: a module imports from its own folder, never in a circle, and from what stands before it."""
 
 from __future__ import annotations
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 import ablate
 
@@ -66,3 +69,27 @@ def test_modules_import_only_what_stands_before_them() -> None:
             if name not in ORDER or ORDER.index(name) > own:
                 wrong.append(f"{path.relative_to(PACKAGE.parent)}:{line} imports {name}")
     assert wrong == []
+
+
+def folders() -> list[Path]:
+    return sorted({path.parent for path in modules()} - {PACKAGE, PACKAGE / "checks"})
+
+
+@pytest.mark.parametrize("folder", folders(), ids=lambda folder: folder.name)
+def test_no_modules_of_a_folder_import_each_other_in_a_circle(folder: Path) -> None:
+    wanted = {path.stem: neighbours(path) for path in folder.glob("*.py")}
+    try:
+        TopologicalSorter(wanted).prepare()
+    except CycleError as error:
+        # Each is imported by the one before it.
+        pytest.fail(f"ablate/{folder.name}: {' imports '.join(reversed(error.args[1]))}", pytrace=False)
+
+
+def neighbours(path: Path) -> set[str]:
+    """Return the modules of its own folder that a module imports: also inside functions, and for types alone."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found |= {name.split(".")[0] for name in names}
+    return {name for name in found if (path.parent / f"{name}.py").is_file()}

@@ -22,7 +22,7 @@ from ablate.study.toml import Changes, read_study
 from ablate.training.build import build, load
 from ablate.training.checkpoint import capture
 from ablate.training.learning_rates import RangeTestResult
-from ablate.training.loop import Ingredients, begin_epoch, train_epoch
+from ablate.training.loop import begin_epoch, train_epoch
 from ablate.training.machine import Machine
 from ablate.training.range_test import find_lr, range_test
 from ablate.training.rehearsal import rehearse
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from ablate.components.registry import Registry
     from ablate.training.checkpoint import State
+    from ablate.training.ingredients import Ingredients
 
     Write = Callable[[str, str], Path]
 

@@ -27,7 +27,7 @@ from ablate.study.spec import Limits
 from ablate.study.toml import Changes, read_study
 from ablate.training import replay
 from ablate.training.build import build, load
-from ablate.training.loop import Ingredients, begin_epoch, train_epoch
+from ablate.training.loop import begin_epoch, train_epoch
 from ablate.training.replay import Measured, Replay, record, with_replay
 from ablate.training.run import may_replay
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ablate.study.spec import RunSpec
+    from ablate.training.ingredients import Ingredients
 
     Work = Callable[[], Tensor]
 

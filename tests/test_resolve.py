@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ablate.components.contracts import DataFacts, ImageShape
+from ablate.components.contracts import ImageShape
+from ablate.components.datasets import DataFacts
 from ablate.components.discover import discover
 from ablate.errors import InputError, StudyError
 from ablate.study.resolve import Known, ResolvedStudy, resolve_study
-from ablate.study.spec import Choice, Splits
-from ablate.study.splits import count_splits
+from ablate.study.spec import Choice
+from ablate.study.splits import Splits, count_splits
 from ablate.study.toml import Changes, parse_study
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import pytest
 
 from ablate.errors import InputError, StudyError
 from ablate.paths import shipped
-from ablate.study.spec import Choice, Recipe, Splits, Study
+from ablate.study.spec import Choice, Recipe, Study
+from ablate.study.splits import Splits
 from ablate.study.toml import Changes, parse_study, read_study
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from ablate.components.contracts import ImageShape, Split
+from ablate.components.contracts import ImageShape
+from ablate.components.datasets import Split
 from ablate.components.discover import discover
 from ablate.data.images import Images, cut_data, cut_rows, wrong_data
 from ablate.errors import DivergedError, InputError
@@ -17,8 +18,8 @@ from ablate.host import cores
 from ablate.paths import shipped
 from ablate.study.plan import run_specs
 from ablate.study.resolve import resolve_study
-from ablate.study.spec import Limits, RunSpec, Splits
-from ablate.study.splits import steps_per_epoch
+from ablate.study.spec import Limits, RunSpec
+from ablate.study.splits import Splits, steps_per_epoch
 from ablate.study.toml import Changes, read_study
 from ablate.training.loop import evaluate, evaluation_batch
 from ablate.training.machine import Machine, default_jobs, pick_device

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..components.registry import Registry
     from ..execute.jobs import Job
     from ..study.spec import RunSpec
-    from ..training.loop import Ingredients
+    from ..training.ingredients import Ingredients
 
     Capture = Callable[[Callable[[], Tensor]], tuple[Tensor, Callable[[], None]]]
 

@@ -1,15 +1,134 @@
-"""What a dataset returns, held to its contract: what is wrong with it in words, or an empty string."""
+"""What a dataset is: its source, its facts, its images; and what is wrong with one, in words.
+
+Nothing here imports torch.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import listing
-from .contracts import SPLITS, DataFacts, Source, Split
+from ..errors import ComponentError, listing
+from .contracts import ImageShape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images (N, C, H, W) as uint8 and labels (N,) as int64, both numpy arrays."""
+
+    images: np.ndarray[Any, np.dtype[np.uint8]]
+    labels: np.ndarray[Any, np.dtype[np.int64]]
+
+
+class LeftOut(NamedTuple):
+    """Files of a dataset's folder that are not used: where they are, such as `train/cat`, why, and how many."""
+
+    place: str
+    why: str
+    files: int
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What is known of a dataset without training on it.
+
+    `fingerprint` names the exact pixels and labels and is part of every run's key;
+    `train`, `validation` and `test` are numbers of images as the source has them. What follows is told, and decides
+    nothing: `counts` has the images of each class by split, `names` the classes' names, `left_out` what lies in the
+    dataset's folder and is not used. Where `counts` is left out, a class without images is not noticed. With `labels`,
+    of every image by split, it is known for sure which classes a cut leaves without images.
+    """
+
+    fingerprint: str
+    shape: ImageShape
+    classes: int
+    train: int
+    test: int
+    validation: int = 0
+    counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    labels: Mapping[str, np.ndarray[Any, np.dtype[np.int64]]] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return the number of images of each split that the source has."""
+        return {name: size for name in SPLITS if (size := getattr(self, name))}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset: facts at once, pixels on demand.
+
+    facts: returns `DataFacts`; called while planning, so it must be quick. Called again once `load` has returned:
+        a run trains on nothing but the data that it was planned with.
+    load: returns `{"train": Split, "test": Split}` and, where the source has one, `"validation"`.
+    prepare: makes `load` possible (downloads, decodes) and shows its progress; called once before any
+        run starts, safe to call again and from several processes.
+    pending: says what `prepare` would have to do, or returns an empty string.
+    """
+
+    facts: Callable[[], DataFacts]
+    load: Callable[[], Mapping[str, Split]]
+    prepare: Callable[[], None] = lambda: None
+    pending: Callable[[], str] = lambda: ""
+
+    @classmethod
+    def of(cls, load: Callable[[], Mapping[str, Split]]) -> Source:
+        """Make a source from its loader alone; the facts are read off the arrays, which are loaded once."""
+        kept: dict[str, Mapping[str, Split]] = {}
+
+        def once() -> Mapping[str, Split]:
+            if "splits" not in kept:
+                kept["splits"] = load()
+            return kept["splits"]
+
+        return cls(facts=lambda: facts_of(once()), load=once)
+
+
+def facts_of(splits: Mapping[str, Split]) -> DataFacts:
+    """Read the facts off loaded splits. Raises ComponentError where they are not what a dataset has to load."""
+    fingerprint = fingerprint_of(splits)
+    train = splits["train"]
+    channels, height, width = train.images.shape[1:]
+    if wrong := wrong_labels(splits):
+        raise ComponentError(wrong)
+    classes = 1 + max(int(split.labels.max(initial=0)) for split in splits.values())
+    found = {name: Counter(split.labels.tolist()) for name, split in splits.items()}
+    return DataFacts(
+        fingerprint=fingerprint,
+        shape=ImageShape(channels, height, width),
+        classes=classes,
+        train=len(train.labels),
+        test=len(splits["test"].labels) if "test" in splits else 0,
+        validation=len(splits["validation"].labels) if "validation" in splits else 0,
+        counts={name: tuple(of[label] for label in range(classes)) for name, of in found.items()},
+        labels={name: split.labels for name, split in splits.items()},
+    )
+
+
+def fingerprint_of(splits: Mapping[str, Split]) -> str:
+    """Return a hash of every pixel and label. Raises ComponentError where a dataset may not load such splits."""
+    if wrong := wrong_splits(splits):
+        raise ComponentError(wrong)
+    digest = hashlib.sha256()
+    for name in sorted(splits):
+        split = splits[name]
+        digest.update(f"{name} {split.images.shape} {split.labels.shape}".encode())
+        # Bytes that lie in order are read where they are: a copy would double what a run takes.
+        digest.update(split.images.data if split.images.flags.c_contiguous else split.images.tobytes())
+        digest.update(split.labels.astype("<i8").tobytes())
+    return digest.hexdigest()[:32]
 
 
 def wrong_source(source: object) -> str:

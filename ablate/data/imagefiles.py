@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..components.contracts import LeftOut
+from ..components.datasets import LeftOut
 from ..errors import DataError, counted, listing, printable
 from .disk import on_disk
 

@@ -6,7 +6,7 @@ import heapq
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..components.contracts import SPLITS, LeftOut
+from ..components.datasets import SPLITS, LeftOut
 from ..errors import counted, printable
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ..components.contracts import DataFacts
-    from .spec import Splits, Study
+    from ..components.datasets import DataFacts
+    from .splits import Splits
 
     Indices = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -125,15 +125,6 @@ class Cut:
         lines = [f"{place}: {', '.join(why)}" for place, why in places.items()]
         more = [f"… ({len(lines) - MOST_PLACES} more)"] * (len(lines) > MOST_PLACES)
         return printable("; ".join([*lines[:MOST_PLACES], *more]))
-
-
-def described_data(study: Study) -> dict[str, list[str]]:
-    """Return a line on each dataset, as it is cut, that a study's variants train on, with these variants."""
-    found: dict[str, list[str]] = {}
-    for variant in study.variants:
-        if variant.data:
-            found.setdefault(f"{variant.recipe.dataset.use}: {variant.data.text}", []).append(variant.name)
-    return found
 
 
 def _has_labels(facts: DataFacts) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from .loop import Ingredients
+    from .ingredients import Ingredients
 
 
 @torch.no_grad()

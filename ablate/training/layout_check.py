@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..components.registry import Registry
     from ..data.images import Data
     from ..study.spec import RunSpec
-    from .loop import Ingredients
+    from .ingredients import Ingredients
 
 PROVEN_ON = 16
 """Images at most, and no more than a training step takes at once."""

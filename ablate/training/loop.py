@@ -6,29 +6,24 @@ Nothing in an epoch waits for the device but its end: losses stay there until th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..study.splits import steps_per_epoch
 from .augment import augment, in_floats, targets
+from .ingredients import Epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from torch.optim import Optimizer
-    from torch.optim.lr_scheduler import LRScheduler
-    from torch.optim.swa_utils import AveragedModel
-
-    from ..components.contracts import BatchTransform, MixingTransform, Steps
     from ..data.images import Data, Images
-    from .replay import Replay
+    from .ingredients import Ingredients
 
 MOST_EVALUATED = 500
 """Images that evaluation takes at a time at most; more are not faster."""
@@ -36,61 +31,6 @@ FEW_PIXELS = 128 * 32 * 32
 """In an evaluation batch, so few that they are taken at once however small the training batches are."""
 IN_EVALUATION = "in evaluation"
 """Noted on what evaluation raises."""
-
-
-@dataclass(frozen=True)
-class Ingredients:
-    """All that one run trains with, built and on the device.
-
-    order: draws the order of the training images (on the CPU, so that all devices see the same order);
-    noise: one for each transform, on the images' device. average: of the weights, evaluated in their place;
-    layout: of images and weights in memory. The other numbers are those of a `Recipe`.
-    replay: takes the place of `descend` for batches of the usual shape.
-    """
-
-    model: nn.Module
-    classes: int
-    optimizer: Optimizer
-    scheduler: LRScheduler
-    steps: Steps
-    transforms: Sequence[BatchTransform | MixingTransform]
-    data: Data
-    batch_size: int
-    order: torch.Generator
-    noise: Sequence[torch.Generator]
-    average: AveragedModel | None = None
-    label_smoothing: float = 0.0
-    clip_norm: float = 0.0
-    accumulate: int = 1
-    precision: str = "fp32"
-    replay: Replay | None = None
-    layout: torch.memory_format = torch.channels_last
-
-
-@dataclass
-class Epoch:
-    """An epoch under way: the order of its images, how many steps are done, and what they gave.
-
-    losses holds each step's mean loss, kept on the device; lr is the learning rate of the last step; seconds is
-    the time that its steps have taken so far.
-    """
-
-    order: Tensor
-    losses: Tensor
-    step: int = 0
-    lr: float = math.nan
-    seconds: float = 0.0
-
-    def mean_loss(self, batch_size: int) -> float:
-        """Return the mean loss of the images seen so far; waits for the device."""
-        sizes = [min(batch_size, len(self.order) - step * batch_size) for step in range(self.step)]
-        losses: list[float] = self.losses[: self.step].tolist()
-        return sum(size * loss for size, loss in zip(sizes, losses, strict=True)) / sum(sizes)
-
-    def broke(self) -> int:
-        """Return the first step (from 1) whose loss is not finite, 0 where there is none; waits for the device."""
-        losses = self.losses[: self.step].tolist()
-        return next((step for step, loss in enumerate(losses, 1) if not math.isfinite(loss)), 0)
 
 
 def begin_epoch(run: Ingredients) -> Epoch:

@@ -16,7 +16,7 @@ from .checkpoint import state_bytes
 from .kernel_crop import dead_weights
 from .layout import layout_for
 from .layout_check import layout_doubt
-from .loop import Ingredients, begin_epoch, evaluate, evaluation_batch, step_schedule, train_epoch
+from .loop import begin_epoch, evaluate, evaluation_batch, step_schedule, train_epoch
 from .machine import Machine, pick_device
 from .resuming import check_resuming
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..components.registry import Registry
     from ..study.spec import RunSpec
+    from .ingredients import Ingredients
 
 REHEARSED = 4
 """Images that a rehearsal trains on."""

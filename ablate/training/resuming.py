@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ..components.registry import Entry
-    from .loop import Ingredients
+    from .ingredients import Ingredients
     from .python_state import NamedValue
 
 REMEDY = {

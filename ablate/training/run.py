@@ -21,7 +21,7 @@ from .checkpoint import State, capture, restore, state_bytes, weights_digest
 from .finite import divergence, finite_tensors, spoilt_tensor
 from .kernel_crop import dead_weights
 from .layout import layout_for
-from .loop import Epoch, Ingredients, begin_epoch, evaluate, step_schedule, train_epoch
+from .loop import begin_epoch, evaluate, step_schedule, train_epoch
 from .machine import Machine, environment, pick_device
 from .range_test import find_lr
 from .replay import with_replay
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ..components.registry import Registry
     from ..data.images import Data
     from ..study.spec import Limits, RunSpec
+    from .ingredients import Epoch, Ingredients
     from .learning_rates import RangeTestResult
 
 TELL_SECONDS = 1.0
