@@ -1,0 +1,47 @@
+"""What a study compares: pairs of variants, candidate minus reference.
+
+This is apart from what a variant inherits from (`Variant.parent`), although the rule below follows it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+
+@dataclass(frozen=True)
+class PlannedComparison:
+    """Two variants that a study compares, by name: candidate minus reference.
+
+    kind: "change" for a variant against the one it comes from; "tuning" for a variant with the best settings that
+    tuning found against the same one with its own; "tuned change" for a change where both sides are tuned, since
+    tuning either side alone would favour it.
+    if_own_best: the reference has its own settings, so the comparison is fair only where tuning found nothing better
+    for it.
+    """
+
+    candidate: str
+    reference: str
+    kind: Literal["change", "tuning", "tuned change"]
+    if_own_best: bool = False
+
+
+def planned_comparisons(parents: Mapping[str, str | None], tuned: Collection[str]) -> tuple[PlannedComparison, ...]:
+    """Return what a study compares, in the order of its variants: each with its parent, then tuned with tuned.
+
+    parents: of all variants, by name; that of a tuned variant is the one it was tuned from. tuned: names of those.
+    """
+    tuned_side = {parents[name]: name for name in tuned}
+    found = []
+    for name, parent in parents.items():
+        if parent is None:
+            continue
+        found.append(PlannedComparison(name, parent, "tuning" if name in tuned else "change"))
+        changed = parents[parent] if name in tuned else None
+        if changed is not None:
+            reference = tuned_side.get(changed, changed)
+            found.append(PlannedComparison(name, reference, "tuned change", if_own_best=changed not in tuned_side))
+    return tuple(found)
