@@ -1,0 +1,131 @@
+"""The network of a run that is done, made again from its checkpoint; and the images that it was evaluated on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..data.images import cut_data
+from ..errors import InputError, did_you_mean, listing
+from .augment import in_floats
+from .build import average_of, build_model, load_splits
+from .checkpoint import NoCheckpointError, restore_buffers, weights_digest
+from .layout import layout_for
+from .loop import evaluation_batch, normalised
+from .randomness import process_random_untouched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from torch import nn
+
+    from ..components.registry import Registry
+    from ..data.images import Data, Images
+    from ..study.spec import RunSpec
+    from .checkpoint import State
+
+
+def trained_model(spec: RunSpec, registry: Registry, state: State, digest: str) -> nn.Module:
+    """Return the network that a run evaluated last, on the CPU and in evaluation mode.
+
+    Where the run keeps an average of its weights (`ema`), that is what it evaluated, and what is returned.
+    state: the run's checkpoint. digest: of the weights that the run ended with.
+    Raises NoCheckpointError where the checkpoint does not fit the model, or is not of the run's end.
+    """
+    with process_random_untouched():
+        images = torch.zeros(2, *spec.identity["dataset"]["shape"])
+        model = build_model(spec, registry, images, layout_for(state.get("usual_layout", "")))
+        average = average_of(model, spec.recipe.ema)
+    try:
+        model.load_state_dict(state["model"])
+        if average is not None:
+            average.load_state_dict(state["average"])
+        for part, buffers in zip([model, average], state["buffers"], strict=False):
+            if part is not None:
+                restore_buffers(part, buffers)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:  # a library was upgraded, say
+        raise NoCheckpointError(f"it does not fit the model ({type(error).__name__}: {error})") from error
+    if weights_digest(model) != digest:
+        raise NoCheckpointError("its weights are not those that the run ended with")
+    evaluated: nn.Module = model if average is None else average.module
+    return evaluated.eval()
+
+
+@dataclass(frozen=True)
+class EvaluationImages(Dataset[tuple[Tensor, Tensor]]):
+    """One split of a run's data as the run evaluates it: in the dataset's order, without augmentation, on the CPU.
+
+    `[place]` and `[slice]` give `(inputs, labels)`, the inputs normalised as the run's model takes them. A
+    `DataLoader` takes it as it is.
+    """
+
+    _split: Images
+    _data: Data
+    _size: int
+    _layout: torch.memory_format
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def __repr__(self) -> str:
+        return f"<{len(self):,} images of {'x'.join(map(str, self._split.images.shape[1:]))}>"
+
+    def __getitem__(self, places: int | slice) -> tuple[Tensor, Tensor]:
+        """Return the inputs and labels at one place, (C, H, W) and (), or at several, (B, C, H, W) and (B,)."""
+        rows = torch.arange(len(self))[places]
+        inputs, labels = self._inputs(rows.reshape(-1))
+        return (inputs, labels) if isinstance(places, slice) else (inputs[0], labels[0])
+
+    @property
+    def labels(self) -> Tensor:
+        """Return all labels, (N,) int64: a copy."""
+        return self._split.labels.clone()
+
+    @property
+    def mean(self) -> Tensor:
+        """Return the mean of each channel of the run's training images in [0, 1], (1, C, 1, 1)."""
+        return self._data.mean.clone()
+
+    @property
+    def std(self) -> Tensor:
+        """Return the deviation of each channel of the run's training images, (1, C, 1, 1)."""
+        return self._data.std.clone()
+
+    @property
+    def images(self) -> Tensor:
+        """Return all images, (N, C, H, W) uint8, as the dataset has them: a copy."""
+        return self._split.take(torch.arange(len(self)))[0]
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield `(inputs, labels)` in the batches that the run evaluated, in which outputs have the same last bits."""
+        return map(self._inputs, torch.arange(len(self)).split(self._size))  # type: ignore[no-untyped-call]
+
+    def _inputs(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        images, labels = self._split.take(rows)
+        return normalised(in_floats(images), self._data, self._layout), labels
+
+
+def evaluation_images(
+    spec: RunSpec, registry: Registry, data_dir: Path, split: str, usual_layout: str
+) -> EvaluationImages:
+    """Load a split ("train", "validation" or "test") of a run's data, as the run evaluates it.
+
+    usual_layout: why the run's weights are in torch's usual layout, "" where they are not.
+    Raises InputError where the run has no such split, DataError where the dataset is not what the run was made with.
+    """
+    recipe = spec.recipe
+    data = cut_data(load_splits(spec, registry, data_dir), recipe.splits, torch.device("cpu"))
+    parts: dict[str, Images | None] = {"train": data.train, "validation": data.validation, "test": data.test}
+    found = parts.get(split)
+    if found is None:
+        there = [name for name, part in parts.items() if part is not None]
+        raise InputError(
+            f"'{spec.variant}' has no split '{split}'{did_you_mean(split, there)}; it has {listing(there)}"
+        )
+    size = evaluation_batch(recipe.batch_size, recipe.accumulate, found.images[0, 0].numel())
+    return EvaluationImages(found, data, size, layout_for(usual_layout))

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from ablate.components.discover import discover
+from ablate.errors import InputError
+from ablate.study.plan import run_specs
+from ablate.study.resolve import resolve_study
+from ablate.study.spec import Limits
+from ablate.study.toml import Changes, read_study
+from ablate.training.checkpoint import NoCheckpointError
+from ablate.training.machine import Machine
+from ablate.training.randomness import drawn_from, process_random
+from ablate.training.run import train_run
+from ablate.training.trained import EvaluationImages, evaluation_images, trained_model
+
+WARM = """
+import torch
+from torch import nn
+from ablate import model
+
+
+class Warm(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.scores = nn.LazyLinear(classes)
+        self.register_buffer("warmth", torch.zeros(()), persistent=False)
+
+    def forward(self, images):
+        if self.training:
+            self.warmth += 0.01
+        return self.scores(images.flatten(1)) * (1 + self.warmth)
+
+
+@model("warm")
+def warm(shape, classes):
+    '''Has a lazy layer, and a buffer that is not persistent.'''
+    return Warm(classes)
+"""
+
+
+class Kept:
+    """A recorder that keeps the last state."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, Any] = {}
+
+    def resume(self) -> None:
+        return None
+
+    def found(self) -> None:
+        return None
+
+    def stopping(self) -> bool:
+        return False
+
+    def keep(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+    def ignore(self, *_: Any) -> None:
+        pass
+
+    unusable = find = started = under_way = epoch = ignore
+
+
+class Made:
+    """A run that was trained, and what is made of its checkpoint again."""
+
+    def __init__(self, study: Path, *settings: str) -> None:
+        reading = read_study(study, Changes(settings))
+        self.registry = discover(study)
+        self.spec = run_specs(resolve_study(reading, self.registry, Path("data"), {}), (0,))[0]
+        kept, limits = Kept(), Limits(keep_checkpoints=True)
+        self.result = train_run(self.spec, self.registry, Machine(Path("data"), "cpu", 1), kept, limits)
+        self.state = kept.state
+
+    def model(self) -> torch.nn.Module:
+        return trained_model(self.spec, self.registry, self.state, self.result["weights"])
+
+    def images(self, split: str = "test") -> EvaluationImages:
+        return evaluation_images(self.spec, self.registry, Path("data"), split, self.state["usual_layout"])
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "baseline.ema=0.9",
+        'baseline.model={ use = "enhanced-cnn", width = 4, dropout = 0.5 }',
+        "baseline.model.use=timm:test_resnet",
+        'baseline.model={ use = "warm" }',
+        'baseline.model={ use = "warm" }; baseline.ema=0.5',
+    ],
+)
+def test_a_trained_model_gives_the_bits_that_its_run_measured(setting: str, study: Path) -> None:
+    (study.parent.parent / "plugins" / "warm.py").write_text(WARM)
+    made = Made(study, *setting.split("; "), "baseline.dataset.images=200")
+    random = process_random()
+    model = made.model()
+    assert drawn_from(random) == []
+    assert not model.training
+    for split in ("test", "validation"):
+        images, loss, right = made.images(split), torch.zeros(()), 0
+        with torch.inference_mode():
+            for inputs, labels in images.batches():
+                logits = model(inputs)
+                loss += cross_entropy(logits, labels, reduction="sum")
+                right += int((logits.argmax(1) == labels).sum())
+        assert right / len(images) == made.result[f"{split}/accuracy"]
+        assert loss.item() / len(images) == made.result[f"{split}/loss"]
+
+
+def test_images_are_taken_one_by_one_or_several_and_are_those_of_the_dataset(study: Path) -> None:
+    images = Made(study).images()
+    inputs, labels = images[:4]
+    assert inputs.shape == (4, 1, 8, 8)
+    assert torch.allclose(inputs * images.std + images.mean, images.images[:4] / 255, atol=1e-6)
+    one, label = images[-1]
+    assert (one.shape, label) == ((1, 8, 8), images.labels[-1])
+    assert torch.equal(labels, images.labels[:4])
+    assert sum(len(batch) for _, batch in images.batches()) == len(images) == 16
+    loaded = next(iter(torch.utils.data.DataLoader(images, batch_size=4)))
+    assert torch.equal(loaded[0], inputs)
+    images.images.zero_()
+    assert images.images.any()
+
+
+def test_a_split_that_a_run_does_not_have_is_an_error(study: Path) -> None:
+    made = Made(study, "baseline.dataset.validation=0")
+    with pytest.raises(InputError, match=r"has no split 'validation'; it has train, test"):
+        made.images("validation")
+    with pytest.raises(InputError, match="did you mean 'test'"):
+        made.images("tests")
+
+
+def test_a_checkpoint_of_another_model_or_moment_is_an_error(study: Path) -> None:
+    made = Made(study)
+    with pytest.raises(NoCheckpointError, match="not those that the run ended with"):
+        trained_model(made.spec, made.registry, made.state, "other")
+    other = Made(study, "baseline.model.width=8")
+    with pytest.raises(NoCheckpointError, match="does not fit the model"):
+        trained_model(made.spec, made.registry, other.state, other.result["weights"])
