@@ -1,13 +1,15 @@
-"""Write docs/reference.md from the code: every command with its options, every component with its settings.
+"""Write docs/reference.md from the code: every command, every public name, every component with its settings.
 
 python docs/generate.py
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +34,7 @@ Written by `python docs/generate.py` from the code; a test fails when it is out 
 
 def reference() -> str:
     """Return the text of docs/reference.md."""
-    return "\n".join([HEAD, *_commands(), *_components()]) + "\n"
+    return "\n".join([HEAD, *_commands(), *_public_names(), *_components()]) + "\n"
 
 
 def _commands() -> Iterator[str]:
@@ -60,6 +62,29 @@ def _leaves(path: str, command: Any) -> Iterator[tuple[str, Any]]:
         return
     for name, one in inner.items():
         yield from _leaves(f"{path} {name}", one)
+
+
+def _public_names() -> Iterator[str]:
+    yield "## Public names\n"
+    yield "What `import ablate` offers, in Python. `help(ablate.NAME)` says more.\n"
+    yield "| name | |\n|---|---|"
+    for name in sorted(ablate.__all__, key=str.casefold):
+        if name != "__version__":
+            module = import_module(f"ablate.{ablate._HOME[name]}")
+            first = docstring_of(name, Path(str(module.__file__)).read_text(encoding="utf-8")).partition("\n\n")[0]
+            yield f"| `{name}` | {_cell(' '.join(first.split()))} |"
+    yield ""
+
+
+def docstring_of(name: str, text: str) -> str:
+    """Return the docstring of what a module's text defines under a name; of an alias, the text below it."""
+    body = ast.parse(text).body
+    for statement, below in zip(body, [*body[1:], ast.Pass()], strict=True):
+        if isinstance(statement, (ast.FunctionDef, ast.ClassDef)) and statement.name == name:
+            return ast.get_docstring(statement) or ""
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == name:
+            return str(getattr(below.value, "value", "")) if isinstance(below, ast.Expr) else ""
+    return ""
 
 
 def _components() -> Iterator[str]:

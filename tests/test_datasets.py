@@ -23,7 +23,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from ablate import DataFacts, ImageShape, Source, paths
+from ablate import DataFacts, ImageShape, Source, Split, downloaded_source, paths
 from ablate.components.datasets import facts_of
 from ablate.components.registry import Entry, marked
 from ablate.data import imagedecode
@@ -32,8 +32,6 @@ from ablate.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from ablate import Split
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "svhn")
@@ -281,7 +279,8 @@ def test_a_known_dataset_is_downloaded_unpacked_and_read(tmp_path: Path, monkeyp
 
     with served(host) as url:
         remote = packed(host, url, "tiny.tar.gz", {"tiny/train": batch, "tiny/test": batch})
-        built = plugin.Known("tiny", (remote,), ImageShape(3, 32, 32), 10, 6, 6, read).source(folder)
+        counts = {"train": (6,), "test": (6,)}
+        built = downloaded_source("tiny", [remote], folder, shape=ImageShape(3, 32, 32), counts=counts, read=read)
         assert built.pending() == f"tiny is not in {folder}: 19 kB to download"
         built.prepare()
     assert built.pending() == ""
@@ -292,10 +291,15 @@ def test_an_archive_that_lies_there_is_only_unpacked(tmp_path: Path) -> None:
     image = idx(PIXELS[:, 0])
     (tmp_path / "raw").mkdir()
     remote = packed(tmp_path / "raw", "http://127.0.0.1:9", "raw/a.gz", {"raw/a": image})
-    built = plugin.Known("tiny", (remote,), ImageShape(1, 32, 32), 10, 6, 6, lambda raw: raw("raw/a")).source(tmp_path)
-    assert built.pending() == f"tiny in {tmp_path} is to be unpacked"
+
+    def read(raw: Callable[[str], bytes]) -> dict[str, Split]:
+        return {"train": Split(plugin.parse_idx(raw("raw/a"))[:, None], np.zeros(6, np.int64))}
+
+    counts = {"train": (6,)}
+    built = downloaded_source("tiny", [remote], tmp_path, shape=ImageShape(1, 32, 32), counts=counts, read=read)
+    assert built.pending() == f"tiny in {tmp_path} has to be unpacked"
     built.prepare()
-    assert built.load() == image
+    assert np.array_equal(built.load()["train"].images, PIXELS[:, :1])
 
 
 @pytest.fixture
@@ -398,8 +402,8 @@ def test_the_same_pixels_elsewhere_have_the_same_fingerprint(tree: Path) -> None
 
 def test_several_processes_decode_once(tree: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from ablate.data.imagefolder import image_folder\n"
-        "print(image_folder(Path(sys.argv[1]), Path(sys.argv[2]), 8).facts().fingerprint)"
+        "import sys; from pathlib import Path; from ablate import image_folder_source\n"
+        "print(image_folder_source(Path(sys.argv[1]), Path(sys.argv[2]), 8).facts().fingerprint)"
     )
     command = [sys.executable, "-c", code, str(tree), str(tree.parent / "data")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -16,7 +16,7 @@ from ablate.components.datasets import LeftOut
 from ablate.data import imagedecode, imagefiles
 from ablate.data.arrays import kept_arrays
 from ablate.data.imagefiles import list_images
-from ablate.data.imagefolder import image_folder
+from ablate.data.imagefolder import image_folder_source
 from ablate.errors import DataError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def pets(folder: Path) -> Path:
 
 
 def made(root: Path) -> Source:
-    return image_folder(root, root.parent / "data", SIZE)
+    return image_folder_source(root, root.parent / "data", SIZE)
 
 
 def left_out(root: Path) -> set[tuple[str, str, int]]:
