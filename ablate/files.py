@@ -1,12 +1,15 @@
-"""Files of our own in folders that may be somebody else's: no link is followed, and nothing but plain files is opened.
+"""Files of our own, in folders that may be somebody else's: opened safely, written in one step, with a checksum.
 
-Opening a named pipe would wait for ever, and writing through a link would write to any file of the user's.
+No link is followed, and only plain files are opened: opening a named pipe would wait for ever, and writing through a
+link could write to any of the user's files.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import re
 import stat
 import uuid
 from contextlib import contextmanager
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NEITHER_FOLLOW_NOR_WAIT = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}")
+_MARK = b"ablate checkpoint\n"
+"""What a file with a checksum begins with; checkpoints alone are such files."""
 
 LINK, ODD = errno.ELOOP, errno.EINVAL
 """The error numbers of a link, and of what is neither a plain file nor a link."""
@@ -44,8 +51,28 @@ def append_plain(path: Path, text: str) -> None:
         file.write(text)
 
 
+def replace_file(path: Path, *parts: bytes | memoryview) -> None:
+    """Write a file in one step: a reader meets the one before or this one, whole. Raises OSError."""
+    with _written_beside(path, *parts) as temporary:
+        temporary.replace(path)
+
+
+def create_file(path: Path, *parts: bytes | memoryview) -> bool:
+    """Write a file in one step unless something stands there; tell whether this call did. Raises OSError."""
+    with _written_beside(path, *parts) as temporary:
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links; whoever calls keeps other writers away by a lock
+            if os.path.lexists(path):
+                return False
+            temporary.replace(path)
+    return True
+
+
 @contextmanager
-def written_beside(path: Path, *parts: bytes | memoryview) -> Iterator[Path]:
+def _written_beside(path: Path, *parts: bytes | memoryview) -> Iterator[Path]:
     """Write a new file beside another, flushed to disk, to be put in its place; removed where it was not."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
@@ -59,10 +86,27 @@ def written_beside(path: Path, *parts: bytes | memoryview) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def put_in_place(path: Path, *parts: bytes | memoryview) -> None:
-    """Write a file in one step: a reader meets the one before or this one, whole. Raises OSError."""
-    with written_beside(path, *parts) as temporary:
-        temporary.replace(path)
+def is_temporary(name: str) -> bool:
+    """Tell whether a file is called as those are that are still being written."""
+    return bool(_TEMPORARY.fullmatch(name))
+
+
+def checksum(content: bytes | memoryview) -> str:
+    """Return the checksum that recorded files are verified by."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_checked(path: Path, content: bytes | memoryview) -> None:
+    """Write a file in one step with its checksum before the content, so that a changed bit is noticed."""
+    replace_file(path, _MARK, bytes.fromhex(checksum(content)), content)
+
+
+def read_checked(path: Path) -> bytes | None:
+    """Return the content of such a file, or None where it is not what was written. Raises OSError."""
+    whole = read_plain(path)
+    start = len(_MARK) + hashlib.sha256().digest_size
+    content = whole[start:]
+    return content if whole[:start] == _MARK + bytes.fromhex(checksum(content)) else None
 
 
 def make_folder(path: Path) -> None:

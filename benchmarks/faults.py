@@ -27,10 +27,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ablate.store.documents import read_document
-from ablate.store.store import RunFolder, Store
+from ablate.store.store import Store
+
+if TYPE_CHECKING:
+    from ablate.store.run_folder import RunFolder
 
 MARK = "ABLATE_FAULTS"
 ORPHAN_SECONDS = 10.0

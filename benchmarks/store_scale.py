@@ -52,14 +52,14 @@ def make_runs(prepared: Prepared, draw: random.Random) -> None:
     for spec in prepared.specs:
         folder = prepared.home.run(spec.key)
         given = {"key": spec.key, "variant": spec.variant, "seed": spec.seed, "identity": spec.identity}
-        folder.start({**given, "environment": environment})
+        folder.begin({**given, "environment": environment})
         gave: dict[str, float] = {}
         for epoch in range(1, EPOCHS + 1):
             gave = {f"{split}/accuracy": draw.uniform(0.9, 1.0) for split in ("validation", "test")}
             gave |= {f"{split}/loss": draw.uniform(0.1, 0.5) for split in ("train", "validation", "test")}
-            folder.epoch({"epoch": epoch, "lr": 1e-3, **gave, "seconds": 1.0, "images_per_second": 1000.0})
+            folder.append_epoch({"epoch": epoch, "lr": 1e-3, **gave, "seconds": 1.0, "images_per_second": 1000.0})
         costs = {"seconds_per_image": 1e-4, "evaluation_seconds_per_image": 1e-5, "state_bytes": 100_000}
-        folder.finish({**gave, **costs, "epochs": EPOCHS, "parameters": 1000, "seconds": 5.0})
+        folder.commit_result({**gave, **costs, "epochs": EPOCHS, "parameters": 1000, "seconds": 5.0})
 
 
 def make_store(folder: Path, studies: int) -> Path:

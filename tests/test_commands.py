@@ -21,7 +21,8 @@ from ablate.commands.run import RunOptions, run_study
 from ablate.errors import InputError
 from ablate.execute.inline import Inline
 from ablate.paths import known_file
-from ablate.store.store import RunFolder, Store
+from ablate.store.run_writer import RunWriter
+from ablate.store.store import Store
 from ablate.study.toml import Changes
 
 Write = Callable[[str, str], Path]
@@ -688,7 +689,7 @@ def test_status_tells_how_each_run_stands_or_ended(study: Path) -> None:
         (folder / "result.json").unlink()
     for folder, kind in zip(folders, ["diverged", "lost", "timed out", ""], strict=False):
         (folder / "failure.json").write_text(json.dumps({"kind": kind, "reason": f"was {kind}"}) if kind else "{")
-    with RunFolder(folders[4].resolve()).owned():
+    with RunWriter(folders[4].resolve()).owned():
         rows = json.loads(ablate("status", "tiny", "--json").stdout)["runs"]
     told = [(row["state"], row["reason"]) for row in rows[:6]]
     assert told[:3] == [("diverged", "was diverged"), ("lost", "was lost"), ("timed out", "was timed out")]

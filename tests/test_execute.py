@@ -214,7 +214,7 @@ def test_a_run_is_made_with_the_plugins_as_they_were_when_it_was_planned(study: 
 
 def test_a_failed_run_that_is_made_again_leaves_no_failure(study: Path) -> None:
     todo = jobs(study)[:1]
-    Store(todo[0].store).run(todo[0].spec.key).fail("failed", "broke before")
+    Store(todo[0].store).writer(todo[0].spec.key).record_failure("failed", "broke before")
     run(Inline(), [replace(todo[0], retry=True)])
     assert Store(todo[0].store).run(todo[0].spec.key).failure() is None
 
@@ -399,10 +399,10 @@ def test_a_result_is_kept_where_there_are_no_hard_links(folder: Path, monkeypatc
     monkeypatch.setattr(Path, "hardlink_to", refused)
     store = Store(folder / "store")
     store.make_writable()
-    mine = store.run("k")
-    mine.start({"key": "k"})
-    assert mine.finish({"test/accuracy": 0.5})
-    assert not mine.finish({"test/accuracy": 0.9})
+    mine = store.writer("k")
+    mine.begin({"key": "k"})
+    assert mine.commit_result({"test/accuracy": 0.5})
+    assert not mine.commit_result({"test/accuracy": 0.9})
     assert (mine.result() or {})["test/accuracy"] == 0.5
 
 
@@ -735,7 +735,7 @@ def test_a_driver_that_dies_while_the_fork_server_loads_leaves_nothing_behind(st
 
 def test_a_run_that_failed_elsewhere_meanwhile_is_not_made_again(study: Path) -> None:
     job = jobs(study)[0]
-    Store(job.store).run(job.spec.key).fail("failed", "broke elsewhere")
+    Store(job.store).writer(job.spec.key).record_failure("failed", "broke elsewhere")
     (failed,) = run(Inline(), [job])
     assert isinstance(failed, Failed)
     assert failed.reason == "broke elsewhere"

@@ -77,15 +77,17 @@ class Hostile:
         self.files = [self.store.studies_folder / "tiny.json", self.store.last_file, self.store.root / "store.json"]
         machine = {"device": "cpu", "device_name": "x", "threads": 1, "python": "3.11", "versions": {"torch": "2"}}
         for number, spec in enumerate(prepared.specs):
-            run = self.store.run(spec.key)
+            run = self.store.writer(spec.key)
             with run.lock(), run.owned():
-                run.start({"key": spec.key, "variant": spec.variant, "identity": spec.identity, "environment": machine})
-                run.find({"lr": 0.1, "rule": "valley", "curve": {"lrs": [0.1], "losses": [1.0], "smooth": [1.0]}})
-                run.epoch({"epoch": 1, **EPOCH})
+                run.begin({"key": spec.key, "variant": spec.variant, "identity": spec.identity, "environment": machine})
+                run.commit_range_test(
+                    {"lr": 0.1, "rule": "valley", "curve": {"lrs": [0.1], "losses": [1.0], "smooth": [1.0]}}
+                )
+                run.append_epoch({"epoch": 1, **EPOCH})
                 if number < 2:
-                    run.finish(RESULT)
+                    run.commit_result(RESULT)
                 elif number == 2:
-                    run.fail("failed", "broke")
+                    run.record_failure("failed", "broke")
             names = ("run.json", "lr_find.json", "history.jsonl", "result.json", "failure.json")
             self.files += [run.path / name for name in names if (run.path / name).exists()]
         trial = TrialRecord(0, "done", {"optimizer.lr": 0.1}, (0.5,), (0.5,), 1, 1.0, prepared.specs[0].key, "", True)
@@ -182,7 +184,7 @@ def test_a_document_that_is_nested_too_deeply_does_not_read(hostile: Hostile, le
 @pytest.mark.parametrize("key", ["../../elsewhere", "/tmp", "a/b", "..", "x" * 65])
 def test_a_key_does_not_lead_out_of_the_store(hostile: Hostile, key: str) -> None:
     with pytest.raises(AblateError, match="cannot be the key of a run"):
-        hostile.store.run(key)
+        hostile.store.writer(key)
     file = hostile.store.tuning_folder / "tiny.json"
     assert len(load_tunings(hostile.store, "tiny")) == 1
     document = json.loads(file.read_text())

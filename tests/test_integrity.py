@@ -24,18 +24,21 @@ from ablate.commands.run import record
 from ablate.commands.status import show_status
 from ablate.commands.store import CleanOptions, clean
 from ablate.errors import AblateError
+from ablate.files import write_checked
 from ablate.report import figures
 from ablate.report.content import report
-from ablate.store import store
+from ablate.store import filenames
 from ablate.store.clean import KINDS, Cleaner
-from ablate.store.integrity import RUN_FILES, Fault, check_store, mend
-from ablate.store.store import RunFolder, Store
+from ablate.store.filenames import RUN_FILES
+from ablate.store.integrity import Fault, check_store, mend
+from ablate.store.store import Store
 from ablate.store.studies import StudyRecord, damaged_studies, find_study, save_study, set_last
 from ablate.study.toml import Changes
-from ablate.training.sealed import seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from ablate.store.run_writer import RunWriter
 
 EPOCH = {
     "lr": 0.01,
@@ -75,7 +78,7 @@ class Made:
     def __init__(self, study: Path, keys: Sequence[str]) -> None:
         self.options = Options(study, Path("ablate-store").resolve(), Path("data").resolve())
         self.store = Store(self.options.store)
-        self.finished, self.finished_too, self.failed, self.unfinished = map(self.store.run, keys)
+        self.finished, self.finished_too, self.failed, self.unfinished = map(self.store.writer, keys)
 
     def faults(self) -> list[tuple[str, str]]:
         return [(fault.place.name, fault.harm) for fault in check_store(self.store)]
@@ -104,17 +107,17 @@ def make(study: Path) -> Made:
     made = Made(study, [spec.key for spec in prepared.specs])
     made.store.make_writable()
     for spec in prepared.specs:
-        run = made.store.run(spec.key)
+        run = made.store.writer(spec.key)
         with run.lock():
             facts = {"key": spec.key, "variant": spec.variant, "seed": spec.seed, "identity": spec.identity}
-            run.start({**facts, "environment": MACHINE})
+            run.begin({**facts, "environment": MACHINE})
             for epoch in (1, 2):
-                run.epoch({"epoch": epoch, **EPOCH, "note": spec.key})  # no two runs have the same history
-            run.checkpoint.write_bytes(seal(b"never unpickled" * 9) + b"never unpickled" * 9)
+                run.append_epoch({"epoch": epoch, **EPOCH, "note": spec.key})  # no two runs have the same history
+            write_checked(run.checkpoint, b"never unpickled" * 9)
     for run in (made.finished, made.finished_too):
-        run.finish(RESULT)
+        run.commit_result(RESULT)
         run.drop_checkpoint()
-    made.failed.fail("failed", "ValueError: broke", "Traceback ...")
+    made.failed.record_failure("failed", "ValueError: broke", "Traceback ...")
     record = StudyRecord("tiny", study.resolve(), study.read_text(), Changes())
     save_study(made.store, record, prepared.written, prepared.resolved.study, prepared.specs)
     set_last(made.store, "tiny", pilot=False)
@@ -140,7 +143,7 @@ def made(study: Path, template: tuple[Path, list[str]]) -> Made:
 
 
 @pytest.fixture
-def held(made: Made) -> Iterator[RunFolder]:
+def held(made: Made) -> Iterator[RunWriter]:
     """The failed run, which somebody else is making."""
     with made.failed.lock() as mine:
         assert mine
@@ -378,22 +381,22 @@ def test_a_link_is_told_and_not_followed(made: Made, tmp_path: Path) -> None:
     assert made.faults() == [(made.finished.path.name, "leftover")]
 
 
-def test_a_run_that_another_process_makes_is_passed_over(made: Made, held: RunFolder) -> None:
+def test_a_run_that_another_process_makes_is_passed_over(made: Made, held: RunWriter) -> None:
     (held.path / ".checkpoint.pt.0123abcd").write_text("being written")
     (held.path / "history.jsonl").write_text("")
     assert made.faults() == []
 
 
 def test_a_run_that_was_stopped_before_its_first_epoch_is_sound(made: Made) -> None:
-    made.unfinished.start(made.unfinished.spec() or {})
+    made.unfinished.begin(made.unfinished.spec() or {})
     made.unfinished.checkpoint.unlink()
     assert made.faults() == []
 
 
 def test_the_pilots_store_is_looked_at_too(made: Made) -> None:
     made.store.pilot.make_writable()
-    run = made.store.pilot.run("k")
-    run.start({"key": "k", "identity": {}})
+    run = made.store.pilot.writer("k")
+    run.begin({"key": "k", "identity": {}})
     (fault,) = check_store(made.store)
     assert fault.place.relative_to(made.store.root).as_posix() == "pilot/runs/k/run.json"
 
@@ -425,8 +428,8 @@ def test_check_says_all_as_json(made: Made) -> None:
 
 
 def test_the_files_of_a_run_are_those_that_the_store_describes() -> None:
-    described = (store.__doc__ or "").split("STORE/studies")[0].splitlines()
-    assert {line.split()[0] for line in described if line.startswith("    ")} == set(RUN_FILES)
+    described = (filenames.__doc__ or "").split("STORE/studies")[0].splitlines()
+    assert {line.split()[0] for line in described if line.startswith("    ")} == {*RUN_FILES, filenames.DAMAGED_RESULT}
 
 
 # Mend
@@ -472,7 +475,7 @@ def test_sound_runs_are_not_mended(made: Made) -> None:
     assert tree(made.finished_too.path) == before
 
 
-def test_a_run_that_another_process_holds_is_not_mended(made: Made, held: RunFolder) -> None:
+def test_a_run_that_another_process_holds_is_not_mended(made: Made, held: RunWriter) -> None:
     file = held.path / "failure.json"
     file.write_text("")
     assert mend([Fault(file, "does not read", "again", "")]) == {held.path: None}
@@ -543,7 +546,7 @@ def test_cleaning_leaves_finished_and_unfinished_runs_and_has_nothing_to_do_then
 
 def test_weights_that_a_study_keeps_go_only_when_asked_for(made: Made) -> None:
     (made.finished.path / "result.json").unlink()
-    made.finished.finish({**RESULT, "checkpoint_kept": True})
+    made.finished.commit_result({**RESULT, "checkpoint_kept": True})
     made.finished.checkpoint.write_text("weights")
     ablate("store", "clean", "--yes")
     assert made.finished.checkpoint.exists()
@@ -553,8 +556,8 @@ def test_weights_that_a_study_keeps_go_only_when_asked_for(made: Made) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "kept"])
 def test_a_selector_removes_its_kind_alone(made: Made, kind: str) -> None:
-    made.store.run("unnamed").start({"key": "unnamed"})
-    made.store.run("unnamed").finish(RESULT)
+    made.store.writer("unnamed").begin({"key": "unnamed"})
+    made.store.writer("unnamed").commit_result(RESULT)
     made.finished.checkpoint.write_text("x")
     (made.finished.path / "lock").unlink()
     (made.finished_too.path / "lock").unlink()
@@ -562,7 +565,7 @@ def test_a_selector_removes_its_kind_alone(made: Made, kind: str) -> None:
     left_over.write_text("x")
     places = {
         "failed": made.failed.path,
-        "unused": made.store.run("unnamed").path,
+        "unused": made.store.writer("unnamed").path,
         "checkpoints": made.finished.checkpoint,
         "leftovers": left_over,
     }
@@ -571,7 +574,7 @@ def test_a_selector_removes_its_kind_alone(made: Made, kind: str) -> None:
     assert not (made.finished.path / "lock").exists()
 
 
-def test_a_run_that_another_process_holds_is_left_alone(made: Made, held: RunFolder) -> None:
+def test_a_run_that_another_process_holds_is_left_alone(made: Made, held: RunWriter) -> None:
     before = tree(held.path)
     done = ablate("store", "clean", "--yes")
     assert done.exit_code == 0

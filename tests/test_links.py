@@ -13,14 +13,17 @@ from ablate.commands.run import RunOptions, record, run_study
 from ablate.errors import StoreError
 from ablate.execute.inline import Inline
 from ablate.store.clean import Cleaner
-from ablate.store.integrity import RUN_FILES, check_store
-from ablate.store.store import RunFolder, Store
+from ablate.store.filenames import RUN_FILES
+from ablate.store.integrity import check_store
+from ablate.store.store import Store
 from ablate.training.checkpoint import NoCheckpointError, read_checkpoint, write_checkpoint
 from ablate.tune.records import save_tunings
 from ablate.tune.storage import open_storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ablate.store.run_writer import RunWriter
 
 MINE = '{"my": "notes"}\nwithout an end'
 
@@ -41,18 +44,18 @@ def notes(tmp_path: Path) -> Path:
     return place / "notes.txt"
 
 
-def make(run: RunFolder) -> None:
+def make(run: RunWriter) -> None:
     """Make a run as the worker does, and end it once without a result and once with one."""
     with run.lock() as mine, run.owned():
         assert mine
         for _ in range(2):
-            run.start({"key": run.path.name})
-            run.epoch({"epoch": 1, "train/loss": 1.0})
-            run.find({"lr": 0.1})
+            run.begin({"key": run.path.name})
+            run.append_epoch({"epoch": 1, "train/loss": 1.0})
+            run.commit_range_test({"lr": 0.1})
             write_checkpoint(run.checkpoint, run.path.name, {"number": 1})
-            run.fail("failed", "broke")
-        run.forgive()
-        assert run.finish({"test/accuracy": 0.5})
+            run.record_failure("failed", "broke")
+        run.drop_failure()
+        assert run.commit_result({"test/accuracy": 0.5})
 
 
 @pytest.mark.parametrize("name", [name for name in RUN_FILES if name != "lock"])
@@ -62,7 +65,7 @@ def make(run: RunFolder) -> None:
 def test_a_run_takes_the_place_of_a_link_and_leaves_its_target(
     store: Store, notes: Path, name: str, put: Callable[[Path, Path], None], there: bool
 ) -> None:
-    run = store.run("key")
+    run = store.writer("key")
     run.path.mkdir()
     put(run.path / name, notes if there else notes.with_name("new"))
     make(run)
@@ -76,7 +79,7 @@ def test_a_run_takes_the_place_of_a_link_and_leaves_its_target(
 def test_a_lock_that_is_another_file_is_not_opened(
     store: Store, notes: Path, put: Callable[[Path, Path], None]
 ) -> None:
-    run = store.run("key")
+    run = store.writer("key")
     run.path.mkdir()
     put(run.path / "lock", notes)
     with pytest.raises(StoreError, match="runs/key/lock: is "), run.lock():
@@ -104,7 +107,7 @@ def recorded(store: Store, study: Path) -> None:
 
 
 def made(store: Store, study: Path) -> None:
-    make(store.run("key"))
+    make(store.writer("key"))
 
 
 def writable(store: Store, study: Path) -> None:
@@ -176,16 +179,16 @@ def test_the_store_itself_may_be_a_link(folder: Path, study: Path) -> None:
     store = Store(Path("ablate-store"))
     store.make_writable()
     recorded(store, study)
-    make(store.run("key"))
+    make(store.writer("key"))
     assert (folder / "disk" / "runs" / "key" / "result.json").is_file()
 
 
 @pytest.mark.parametrize("name", RUN_FILES)
 def test_a_pipe_in_a_runs_folder_is_not_waited_for(store: Store, name: str) -> None:
-    run = store.run("key")
+    run = store.writer("key")
     run.path.mkdir()
     os.mkfifo(run.path / name)
-    for read in (run.state, run.damage, run.result, run.spec, run.failure, run.found, run.history, run.owner):
+    for read in (run.state, run.damage, run.result, run.spec, run.failure, run.range_test, run.history, run.owner):
         read()
     if name == "checkpoint.pt":
         with pytest.raises(NoCheckpointError, match="not a plain file"):
@@ -214,11 +217,11 @@ def test_a_study_run_in_a_store_with_links_changes_nothing_of_the_users(
     store = Store(options.store)
     store.make_writable()
     keys = [spec.key for spec in prepare(options).specs]
-    linked(store.run(keys[0]).path, notes.parent)
-    store.run(keys[1]).path.mkdir()
-    (store.run(keys[1]).path / "lock").symlink_to(notes)
-    store.run(keys[2]).path.mkdir()
-    (store.run(keys[2]).path / "history.jsonl").symlink_to(notes)
+    linked(store.writer(keys[0]).path, notes.parent)
+    store.writer(keys[1]).path.mkdir()
+    (store.writer(keys[1]).path / "lock").symlink_to(notes)
+    store.writer(keys[2]).path.mkdir()
+    (store.writer(keys[2]).path / "history.jsonl").symlink_to(notes)
     with pytest.raises(StoreError) as raised:
         run_study(options, RunOptions(jobs=1), Inline())
     assert f"ablate-store/runs/{keys[0]}: is a link" in str(raised.value)

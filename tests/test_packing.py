@@ -19,7 +19,7 @@ from ablate.execute.gpu import GONE, GpuUse, gauge
 from ablate.execute.jobs import Busy, Crowded, Event, Failed, Fewer, Finished, Job, ProcessDied, Started
 from ablate.execute.local import LocalProcesses
 from ablate.execute.packing import Packing
-from ablate.store.store import RunFolder, Store
+from ablate.store.store import Store
 from ablate.study.plan import run_specs
 from ablate.study.resolve import parts, resolve_study
 from ablate.study.toml import Changes, read_study
@@ -27,6 +27,8 @@ from ablate.training.machine import MOST_ON_A_GPU, Machine, default_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from ablate.store.run_writer import RunWriter
 
 GB = 2**30
 
@@ -304,7 +306,7 @@ def test_where_the_gpu_cannot_be_read_there_is_one_run_at_a_time(monkeypatch: py
     assert local(packed, "a GPU", 100)[0] == packed
 
 
-def take(held: contextlib.ExitStack, folder: RunFolder) -> None:
+def take(held: contextlib.ExitStack, folder: RunWriter) -> None:
     """Lock a run, once the process that made it has ended."""
     for _ in range(1000):
         with contextlib.ExitStack() as tried:
@@ -323,7 +325,7 @@ def test_a_busy_run_that_is_to_be_made_alone_keeps_nobody_waiting(hungry: Callab
 
         def tell(event: Event) -> None:
             if isinstance(event, Crowded) and not any(isinstance(e, Crowded) for e in events):
-                take(held, Store(todo[0].store).run(event.spec.key))
+                take(held, Store(todo[0].store).writer(event.spec.key))
             events.append(event)
             if sum(isinstance(e, Finished) for e in events) == 3:
                 held.close()

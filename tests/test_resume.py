@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from ablate.components.discover import discover
+from ablate.files import write_checked
 from ablate.study.plan import run_specs
 from ablate.study.resolve import resolve_study
 from ablate.study.spec import Limits
@@ -18,7 +19,6 @@ from ablate.study.toml import Changes, read_study
 from ablate.training.checkpoint import NoCheckpointError, State, read_checkpoint, write_checkpoint
 from ablate.training.machine import Machine
 from ablate.training.run import train_run
-from ablate.training.sealed import seal
 
 if TYPE_CHECKING:
     from ablate.components.registry import Registry
@@ -132,11 +132,11 @@ class Disk:
     def unusable(self, why: str) -> None:
         raise AssertionError(why)
 
-    def found(self) -> RangeTestResult | None:
+    def kept_range_test(self) -> RangeTestResult | None:
         return self.range_test
 
-    def find(self, found: RangeTestResult) -> None:
-        self.range_test = found
+    def keep_range_test(self, result: RangeTestResult) -> None:
+        self.range_test = result
 
     def started(self, environment: Any, records: Any) -> None:
         self.records = list(records)
@@ -286,7 +286,7 @@ class Hostile:
 def test_a_hostile_checkpoint_runs_nothing(folder: Path) -> None:
     content = io.BytesIO()
     torch.save({"format": 2, "key": "key", "model": Hostile()}, content, pickle_module=pickle)
-    (folder / "c.pt").write_bytes(seal(content.getvalue()) + content.getvalue())
+    write_checked(folder / "c.pt", content.getvalue())
     with pytest.raises(NoCheckpointError, match="cannot be read"):
         read_checkpoint(folder / "c.pt", "key")
     assert not Path("hacked").exists()

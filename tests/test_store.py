@@ -41,33 +41,33 @@ def store(folder: Path) -> Store:
 
 
 def finished(store: Store, key: str, accuracy: float = 0.5) -> None:
-    run = store.run(key)
-    run.start({"key": key, "identity": {}, "environment": {}})
-    run.epoch({"epoch": 1, "lr": 0.1, "train/loss": 1.0, "test/accuracy": accuracy})
-    run.finish({"test/accuracy": accuracy, "parameters": 3})
+    run = store.writer(key)
+    run.begin({"key": key, "identity": {}, "environment": {}})
+    run.append_epoch({"epoch": 1, "lr": 0.1, "train/loss": 1.0, "test/accuracy": accuracy})
+    run.commit_result({"test/accuracy": accuracy, "parameters": 3})
 
 
 def test_a_run_is_done_only_when_its_result_stands(store: Store) -> None:
-    run = store.run("k")
+    run = store.writer("k")
     assert run.state() == "new"
-    run.start({"key": "k"})
-    run.epoch({"epoch": 1})
+    run.begin({"key": "k"})
+    run.append_epoch({"epoch": 1})
     assert run.state() == "unfinished"
-    run.finish({"test/accuracy": 0.5})
+    run.commit_result({"test/accuracy": 0.5})
     assert run.state() == "stored"
 
 
 def test_a_result_is_committed_once_and_never_rewritten(store: Store) -> None:
     finished(store, "k", 0.5)
-    assert store.run("k").finish({"test/accuracy": 0.9}) is False
-    assert (store.run("k").result() or {})["test/accuracy"] == 0.5
+    assert store.writer("k").commit_result({"test/accuracy": 0.9}) is False
+    assert (store.writer("k").result() or {})["test/accuracy"] == 0.5
 
 
 def test_a_changed_byte_of_a_result_makes_it_no_result(store: Store) -> None:
     finished(store, "k", 0.5)
-    file = store.run("k").path / "result.json"
+    file = store.writer("k").path / "result.json"
     file.write_text(file.read_text().replace("0.5", "0.6"))
-    assert store.run("k").result() is None
+    assert store.writer("k").result() is None
     assert store.state("k") == "unfinished"
 
 
@@ -100,24 +100,24 @@ def test_a_number_that_stands_where_null_was_committed_is_no_result(store: Store
 
 def test_writing_leaves_no_temporary_file(store: Store) -> None:
     finished(store, "k")
-    assert sorted(p.name for p in store.run("k").path.iterdir()) == ["history.jsonl", "result.json", "run.json"]
+    assert sorted(p.name for p in store.writer("k").path.iterdir()) == ["history.jsonl", "result.json", "run.json"]
 
 
 def test_a_history_ends_at_a_line_that_was_cut_off(store: Store) -> None:
     finished(store, "k")
-    with (store.run("k").path / "history.jsonl").open("a") as file:
+    with (store.writer("k").path / "history.jsonl").open("a") as file:
         file.write('{"epoch": 2, "tr')
-    assert [record["epoch"] for record in store.run("k").history()] == [1]
+    assert [record["epoch"] for record in store.writer("k").history()] == [1]
 
 
 def test_beginning_again_drops_the_epochs_and_the_failure_of_before(store: Store) -> None:
-    run = store.run("k")
-    run.start({"key": "k"})
-    run.epoch({"epoch": 1})
-    run.fail("failed", "broke", "Traceback ...")
+    run = store.writer("k")
+    run.begin({"key": "k"})
+    run.append_epoch({"epoch": 1})
+    run.record_failure("failed", "broke", "Traceback ...")
     assert run.state() == "failed"
     assert (run.failure() or {})["reason"] == "broke"
-    run.start({"key": "k"})
+    run.begin({"key": "k"})
     assert run.state() == "unfinished"
     assert run.history() == []
 
@@ -131,7 +131,7 @@ def test_a_store_where_a_file_stands_is_told(folder: Path, place: str) -> None:
 
 @pytest.mark.parametrize(("age", "mine"), [(0.0, False), (owner.DEAD_SECONDS + 1, True)])
 def test_a_run_of_another_machine_is_left_alone_while_its_heart_beats(store: Store, age: float, mine: bool) -> None:
-    run = store.run("k")
+    run = store.writer("k")
     with run.lock():
         pass
     file = run.path / "owner.json"
@@ -143,7 +143,7 @@ def test_a_run_of_another_machine_is_left_alone_while_its_heart_beats(store: Sto
 
 
 def test_a_dead_owner_of_this_machine_is_no_owner(store: Store) -> None:
-    run = store.run("k")
+    run = store.writer("k")
     with run.lock() as mine, run.owned():
         assert mine
         file = run.path / "owner.json"
@@ -160,7 +160,7 @@ def test_a_dead_owner_of_this_machine_is_no_owner(store: Store) -> None:
 
 def test_an_owner_keeps_its_file_fresh(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(owner, "BEAT_SECONDS", 0.01)
-    run = store.run("k")
+    run = store.writer("k")
     with run.lock(), run.owned():
         file = run.path / "owner.json"
         os.utime(file, (0, 0))
@@ -173,7 +173,7 @@ def test_an_owner_keeps_its_file_fresh(store: Store, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"host": "a", "boot": "b", "pid": "x", "since": ""}'])
 def test_a_damaged_owner_file_names_nobody(store: Store, text: str) -> None:
-    run = store.run("k")
+    run = store.writer("k")
     with run.lock():
         (run.path / "owner.json").write_text(text)
     assert run.owner() is None
@@ -183,7 +183,7 @@ def test_a_damaged_owner_file_names_nobody(store: Store, text: str) -> None:
 
 def test_frames_have_a_row_for_each_run_and_epoch(store: Store) -> None:
     finished(store, "a", 0.25)
-    store.run("b").fail("failed", "broke")
+    store.writer("b").record_failure("failed", "broke")
     runs, epochs = read_frames(store, {("x", 0): "a", ("x", 1): "b", ("y", 0): None})
     assert list(runs.columns) == list(RUN_COLUMNS)
     assert list(epochs.columns) == list(EPOCH_COLUMNS)
@@ -200,8 +200,8 @@ def test_frames_of_nothing_are_empty(store: Store) -> None:
 
 
 def test_the_epochs_of_an_unfinished_run_are_left_out(store: Store) -> None:
-    store.run("a").start({"key": "a"})
-    store.run("a").epoch({"epoch": 1, "test/accuracy": 0.5})
+    store.writer("a").begin({"key": "a"})
+    store.writer("a").append_epoch({"epoch": 1, "test/accuracy": 0.5})
     runs, epochs = read_frames(store, {("x", 0): "a"})
     assert runs["state"].tolist() == ["unfinished"]
     assert epochs.empty
@@ -308,11 +308,11 @@ def test_a_read_only_store_is_told(store: Store) -> None:
 def test_states_are_the_same_with_and_without_the_index(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index, "WORTH_SAVING", 1)
     finished(store, "a")
-    store.run("b").fail("failed", "broke")
-    store.run("c").start({"key": "c"})
+    store.writer("b").record_failure("failed", "broke")
+    store.writer("c").begin({"key": "c"})
     wanted = {"a": "stored", "b": "failed", "c": "unfinished", "d": "new"}
     assert index.states(store, wanted) == wanted
-    assert store.index_file.exists()
+    assert store.result_cache_file.exists()
     assert index.states(store, wanted) == wanted
 
 
@@ -322,7 +322,7 @@ def test_a_result_that_changed_after_it_was_indexed_is_read_again(
     monkeypatch.setattr(index, "WORTH_SAVING", 1)
     finished(store, "a")
     index.states(store, ["a"])
-    file = store.run("a").path / "result.json"
+    file = store.writer("a").path / "result.json"
     file.write_text(file.read_text().replace("0.5", "0.55"))
     assert index.states(store, ["a"]) == {"a": "unfinished"}
 
@@ -330,5 +330,5 @@ def test_a_result_that_changed_after_it_was_indexed_is_read_again(
 @pytest.mark.parametrize("text", ["", "[1]", '{"a": 3}', '{"a": [1, 2]}'])
 def test_a_damaged_index_is_read_over(store: Store, text: str) -> None:
     finished(store, "a")
-    store.index_file.write_text(text)
+    store.result_cache_file.write_text(text)
     assert index.states(store, ["a"]) == {"a": "stored"}

@@ -82,10 +82,10 @@ def test_nothing_that_a_store_holds_is_obeyed_by_the_terminal(study: Path) -> No
     store.make_writable()
     prepared = prepare(options)
     record(prepared)
-    run = store.run(prepared.specs[0].key)
+    run = store.writer(prepared.specs[0].key)
     with run.lock():
         spec = prepared.specs[0]
-        run.start(
+        run.begin(
             {"key": spec.key, "identity": spec.identity, "environment": {"device": EVIL, "versions": {EVIL: EVIL}}}
         )
     (run.path / "failure.json").write_text(json.dumps({"kind": EVIL[:-30], "reason": EVIL.replace("\udcff", "")}))

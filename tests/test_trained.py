@@ -53,7 +53,7 @@ class Kept:
     def resume(self) -> None:
         return None
 
-    def found(self) -> None:
+    def kept_range_test(self) -> None:
         return None
 
     def stopping(self) -> bool:
@@ -65,7 +65,7 @@ class Kept:
     def ignore(self, *_: Any) -> None:
         pass
 
-    unusable = find = started = under_way = epoch = ignore
+    unusable = keep_range_test = started = under_way = epoch = ignore
 
 
 class Made:

@@ -57,11 +57,11 @@ class Notes:
     def unusable(self, why: str) -> None:
         raise AssertionError(why)
 
-    def found(self) -> RangeTestResult | None:
+    def kept_range_test(self) -> RangeTestResult | None:
         return self.range_test
 
-    def find(self, found: RangeTestResult) -> None:
-        self.range_test = found
+    def keep_range_test(self, result: RangeTestResult) -> None:
+        self.range_test = result
 
     def started(self, environment: Any, records: Any) -> None:
         self.environment = dict(environment)

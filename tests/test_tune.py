@@ -27,7 +27,7 @@ from ablate.study.toml import Changes, read_study
 from ablate.tune.records import VariantTuning, load_tunings
 from ablate.tune.samplers import GridSampler, distribution, make_pruner, make_sampler
 from ablate.tune.space import tasks
-from ablate.tune.storage import journal, open_storage
+from ablate.tune.storage import open_storage
 
 if TYPE_CHECKING:
     from ablate.tune.search import Search
@@ -166,7 +166,7 @@ def test_a_trial_that_was_trained_before_is_not_trained_again(study: Path) -> No
     with_table(study)
     first = tune(study)
     stored = {p: p.stat().st_mtime_ns for p in Path("ablate-store/runs").glob("*/result.json")}
-    journal(Store(Path("ablate-store"))).unlink()
+    Store(Path("ablate-store")).journal_file.unlink()
     again = tune(study)
     assert {p: p.stat().st_mtime_ns for p in Path("ablate-store/runs").glob("*/result.json")} == stored
     for before, after in zip(first, again, strict=True):
@@ -198,7 +198,7 @@ def test_interrupted_anywhere_it_goes_on_with_no_trial_lost_and_none_told_twice(
     for tuning in found:
         assert [trial.number for trial in tuning.trials] == [0, 1, 2, 3]
         assert {trial.state for trial in tuning.trials} == {"done"}
-    told = [json.loads(line) for line in journal(Store(Path("ablate-store"))).read_text().splitlines()]
+    told = [json.loads(line) for line in Store(Path("ablate-store")).journal_file.read_text().splitlines()]
     ended = Counter(entry["trial_id"] for entry in told if entry["op_code"] == 6 and entry["state"] in (1, 2, 3))
     assert len(ended) == 8
     assert set(ended.values()) == {1}
@@ -207,7 +207,7 @@ def test_interrupted_anywhere_it_goes_on_with_no_trial_lost_and_none_told_twice(
 def test_a_line_that_a_killed_driver_left_half_written_is_cut_off(study: Path) -> None:
     with_table(study)
     tune(study)
-    file = journal(Store(Path("ablate-store")))
+    file = Store(Path("ablate-store")).journal_file
     with file.open("a") as journaled:
         journaled.write('{"op_code": 4, "worker_id": "dead')
     assert [len(tuning.trials) for tuning in tune(study, trials=5)] == [5, 5]
@@ -573,7 +573,7 @@ def test_a_storage_that_cannot_be_reached_is_told_without_its_password(study: Pa
 
 @pytest.mark.parametrize("line", ["this is no journal", "5", "null", "[]", "{}", '{"op_code": 99}', '{"op_code": []}'])
 def test_a_journal_that_is_none_is_told(line: str, study: Path) -> None:
-    file = journal(Store(Path("ablate-store")))
+    file = Store(Path("ablate-store")).journal_file
     file.parent.mkdir(parents=True)
     file.write_text(f"{line}\n{line}\n")
     found = ablate("tune", study, "--trials", "1")

@@ -13,7 +13,8 @@ from ..store.frame import device_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..store.store import RunFolder, Store
+    from ..store.run_folder import RunFolder
+    from ..store.store import Store
 
 LAST_EPOCHS = 5
 

@@ -57,12 +57,12 @@ class Recorder(Protocol):
         """Take note that the state to go on from could not be used, so that the run begins anew."""
         ...
 
-    def found(self) -> RangeTestResult | None:
-        """Return the learning rate that was found when the run began, or None where none was recorded."""
+    def kept_range_test(self) -> RangeTestResult | None:
+        """Return the result of the range test that the run began with, or None where none was kept."""
         ...
 
-    def find(self, found: RangeTestResult) -> None:
-        """Keep the learning rate that was found, before training, so that the run goes on with it."""
+    def keep_range_test(self, result: RangeTestResult) -> None:
+        """Keep the result of the range test, before training, so that a resumed run has the same learning rate."""
         ...
 
     def started(self, environment: Mapping[str, Any], records: Sequence[Record]) -> None:
@@ -165,7 +165,7 @@ def _find(
     finder = RangeTest.of(spec.recipe)
     if finder is None:
         return None, 0.0
-    found = recorder.found()
+    found = recorder.kept_range_test()
     if found is not None and found.lr is not None:
         return found, found.curve.seconds
 
@@ -174,7 +174,7 @@ def _find(
             raise StoppedError("stopped; the same command begins this run again")
 
     found = find_lr(build(spec, registry, data, layout), finder, spec.seed, on_step)
-    recorder.find(found)
+    recorder.keep_range_test(found)
     return found, 0.0
 
 

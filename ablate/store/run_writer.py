@@ -1,0 +1,145 @@
+"""One run in a store, as the process that makes it writes it. Everything here raises StoreError."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+from filelock import FileLock, Timeout
+
+from ..files import append_plain, is_temporary, refuse_link
+from ..paths import shown
+from .documents import (
+    can_be_read,
+    commit_document,
+    dumps,
+    folder_in_store,
+    lock_in_store,
+    store_errors,
+    write_document,
+    write_text,
+)
+from .filenames import DAMAGED_RESULT, FAILURE, HISTORY, LOCK, OWNER, RANGE_TEST, RESULT, RUN
+from .owner import live_owner, owning
+from .run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+Ending = Literal["failed", "diverged", "lost", "timed out", "out of memory"]
+"""How a run ended without a result; `lost` is a process that was killed or crashed, every time it was tried."""
+
+
+class RunWriter(RunFolder):
+    """One run's folder, as its one writer uses it: who begins the run holds its lock until it has ended."""
+
+    def refuse_links(self) -> None:
+        """Raise StoreError where a link, or another file than a lock, stands in the way of whoever makes the run."""
+        for folder in (self.path.parent, self.path):
+            with store_errors(folder):
+                refuse_link(folder)
+        lock_in_store(self.path / LOCK)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Try to hold the run, and tell whether this process does; the system releases it when the process dies.
+
+        Also False where the system grants the lock, but a process on another machine is at work on the run.
+        """
+        self.refuse_links()
+        folder_in_store(self.path)
+        lock = lock_in_store(self.path / LOCK)
+        with store_errors(self.path):
+            mine = _acquired(lock) and not self._is_made_elsewhere()
+        try:
+            yield mine
+        finally:
+            lock.release()
+
+    @contextlib.contextmanager
+    def owned(self) -> Iterator[None]:
+        """Say while this lasts that this process makes the run; the lock has to be held."""
+        with owning(self.path / OWNER):
+            yield
+
+    def damage(self) -> str:
+        """Return "" where there is no result or a sound one, else what is wrong with it.
+
+        Raises StoreError where the system does not let one be read: it may be sound, and must not be made again.
+        """
+        can_be_read(self.path / RESULT)
+        damaged = self.has_damaged_result()
+        return f"{shown(self.path / RESULT)}: damaged; moved aside, and the run is made again" if damaged else ""
+
+    def begin(self, spec: Mapping[str, Any], records: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Begin the run, or go on with it: the history becomes the epochs that are done, a failure is dropped.
+
+        A result that cannot be read is moved aside, or it would stand in the way of the new one.
+        """
+        folder_in_store(self.path)
+        with store_errors(self.path):
+            if os.path.lexists(self.path / RESULT):
+                (self.path / RESULT).replace(self.path / DAMAGED_RESULT)
+            (self.path / FAILURE).unlink(missing_ok=True)
+            for file in self.path.iterdir():
+                if is_temporary(file.name):  # half written when an earlier process was killed
+                    file.unlink(missing_ok=True)
+        write_text(self.path / HISTORY, "".join(dumps(record) + "\n" for record in records))
+        write_document(self.path / RUN, spec)
+
+    def commit_range_test(self, test: Mapping[str, Any]) -> None:
+        """Commit the range test that the run began with, in place of one that does not read."""
+        with store_errors(self.path):
+            (self.path / RANGE_TEST).unlink(missing_ok=True)
+        commit_document(self.path / RANGE_TEST, {"key": self.path.name, **test})
+
+    def append_epoch(self, record: Mapping[str, Any]) -> None:
+        """Append an epoch to the history."""
+        with store_errors(self.path / HISTORY):
+            append_plain(self.path / HISTORY, dumps(record) + "\n")
+
+    def commit_result(self, result: Mapping[str, Any]) -> bool:
+        """Commit the result; False where one already stood."""
+        about = {"key": self.path.name, "history": self.history_checksum(), "finished": _now()}
+        return commit_document(self.path / RESULT, {**result, **about})
+
+    def record_failure(self, kind: Ending, reason: str, traceback: str = "") -> None:
+        """Record why a try ended without a result."""
+        folder_in_store(self.path)
+        failure = {"kind": kind, "reason": reason, "traceback": traceback, "time": _now()}
+        write_document(self.path / FAILURE, failure)
+
+    def drop_failure(self) -> None:
+        """Remove the record of why the last try ended without a result."""
+        self._drop(FAILURE)
+
+    def drop_checkpoint(self) -> None:
+        """Remove the checkpoint, where there is one."""
+        self._drop(self.checkpoint.name)
+
+    def _drop(self, name: str) -> None:
+        with store_errors(self.path):
+            (self.path / name).unlink(missing_ok=True)
+
+    def _is_made_elsewhere(self) -> bool:
+        """Tell whether a process on another machine makes the run; the lock has to be held."""
+        if not (self.path / OWNER).exists():
+            return False
+        lock = self.path / LOCK
+        lock.touch()  # by the file server's clock, as the heartbeat is
+        owner = live_owner(self.path / OWNER, lock.stat().st_mtime)
+        return owner is not None and not owner.here
+
+
+def _acquired(lock: FileLock) -> bool:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    return True
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
