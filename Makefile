@@ -1,13 +1,15 @@
-# make demo    a study on real digits, from nothing to a report
-# make test    the whole test suite
-# make check   what CI runs: the suite, ruff, mypy
+# make demo        a study on real digits, from nothing to a report
+# make test        the quick tests: under 4 minutes on two cores
+# make test-slow   the other tests
+# make check       what CI runs: all tests, ruff, mypy
 .DEFAULT_GOAL := help
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 \
 	&& { echo $$p; break; }; done)
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
 
-.PHONY: help setup demo test check check-style clean
+.PHONY: help setup demo test test-slow check check-style clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -33,11 +35,14 @@ demo: setup
 	@echo "  ablate run studies/cifar100_phases.toml --pilot    five phases on CIFAR-100, tried out in minutes"
 
 test: setup
-	@$(BIN)/python -m pytest
+	@$(PYTEST) -m "not slow"
 	@echo
-	@echo "All tests passed. Next: make demo, or README.md on how to write a study."
+	@echo "The quick tests passed. Next: make demo, or README.md on how to write a study."
 
-check: test check-style
+test-slow: setup
+	@$(PYTEST) -m slow
+
+check: test test-slow check-style
 
 check-style: setup
 	@$(BIN)/ruff check

@@ -90,7 +90,12 @@ def test_the_two_commands_of_the_readme_are_targets_of_make() -> None:
     for target in ("demo", "test"):
         assert f"make {target} " in README
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
-    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_ci_runs_all_tests_and_the_style() -> None:
+    (all_of_it,) = re.findall(r"^check: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert re.findall(r"^make (\S+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE) == all_of_it.split()
+    assert {"test", "test-slow", "check-style"} == {*all_of_it.split()}
 
 
 def test_pins_lie_within_the_ranges_and_record_no_address() -> None:

@@ -67,7 +67,7 @@ def test_what_is_written_goes_into_no_file_where_a_stream_is_closed(study: Path)
 
 def test_signs_of_ours_have_a_plain_form_and_others_stay_readable(folder: Path) -> None:
     code = (
-        "import sys, json; from ablate import streams; from ablate.console import text; streams.prepare()\n"
+        "import sys, json; from ablate import stdio; from ablate.console import text; stdio.prepare()\n"
         "text.say(text.table(['Größe'], [['±1 – 2…']])); text.note('→ é'); text.say_json({'a': 'ä🚀'})"
     )
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
