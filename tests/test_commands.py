@@ -122,7 +122,7 @@ def test_the_whole_command_runs_in_processes(study: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert [r["state"] for r in document["runs"]] == ["done"] * 4
+    assert [r["state"] for r in document["runs"]] == ["stored"] * 4
     assert done.stderr.count("start ") == 4
 
 
@@ -258,13 +258,13 @@ def test_status_counts_and_lists(study: Path, capsys: pytest.CaptureFixture[str]
     run_inline(study, capsys, only=("baseline",))
     assert ablate("status").stdout.splitlines()[2].split()[:5] == ["tiny", "2", "0", "0", "2"]
     document = json.loads(ablate("status", "tiny", "--json").stdout)
-    assert [r["state"] for r in document["runs"]] == ["done", "missing", "done", "missing"]
+    assert [r["state"] for r in document["runs"]] == ["stored", "new", "stored", "new"]
 
 
 def test_an_interrupted_study_is_reported_with_its_gaps(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_inline(study, capsys, only=("baseline",))
     assert ablate("report", "--format", "md").exit_code == 0
-    assert "missing" in Path("reports/tiny/report.md").read_text()
+    assert "| flipped | 0, 1 | new |" in Path("reports/tiny/report.md").read_text()
 
 
 # New files run as they are

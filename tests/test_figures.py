@@ -40,7 +40,7 @@ def records(epochs: dict[str, int] = EPOCHS, seeds: int = 2, failed: tuple[tuple
         for epoch in range(1, count + 1)
     ]
     runs = [
-        {"variant": name, "seed": seed, "state": "failed" if (name, seed) in failed else "done"}
+        {"variant": name, "seed": seed, "state": "failed" if (name, seed) in failed else "stored"}
         for name in epochs
         for seed in range(seeds)
     ]

@@ -31,7 +31,7 @@ def frame(told: Told, keys: bool = True) -> pd.DataFrame:
     """A run for each variant and seed, with the digest of its weights and its accuracy; keys: each its own."""
     rows = [
         dict.fromkeys(METRICS, 0.5)
-        | {"variant": name, "seed": seed, "key": f"{name}{seed}" if keys else "one", "state": "done", "reason": ""}
+        | {"variant": name, "seed": seed, "key": f"{name}{seed}" if keys else "one", "state": "stored", "reason": ""}
         | {"weights": weights, "test/accuracy": accuracy, "parameters": 10.0, "dead_weights": 0.0, "seconds": 1.0}
         for name, runs in told.items()
         for seed, (weights, accuracy) in enumerate(runs)

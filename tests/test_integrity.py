@@ -223,7 +223,7 @@ def test_the_commands_read_past_a_damaged_result_and_plan_its_run_again(made: Ma
         sound = made.finished.result() is not None
         states = {run["key"]: run["state"] for run in document("plan", made.options.study)["runs"]}
         assert states[made.finished.path.name] == ("stored" if sound else "unfinished")
-        assert [row["state"] for row in document("status", "tiny")["runs"]].count("done") == 1 + sound
+        assert [row["state"] for row in document("status", "tiny")["runs"]].count("stored") == 1 + sound
         made.read()
         assert ablate("store", "check").exit_code == (0 if sound else 1)
 

@@ -16,6 +16,8 @@ ORDER = [
     "stdio",
     "files",
     "host",
+    "metrics",
+    "numbers",
     "components",
     "study",
     "data",

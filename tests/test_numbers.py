@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from ablate.report import numbers
-from ablate.report.numbers import ACCURACY, LOSS
+from ablate import numbers
+from ablate.metrics import ACCURACY, LOSS, PARAMETERS, SECONDS, Quantity
 
 
 def plain(text: str) -> str:
@@ -75,7 +75,7 @@ def test_without_an_interval_a_number_has_the_customary_digits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "scale", "text"),
+    ("number", "quantity", "text"),
     [
         (0.5468, ACCURACY, "54.68"),
         (0.362, ACCURACY, "36.2"),
@@ -85,8 +85,8 @@ def test_without_an_interval_a_number_has_the_customary_digits() -> None:
         (2, LOSS, "2"),
     ],
 )
-def test_a_reported_number_keeps_the_digits_it_was_given(number: float, scale: numbers.Scale, text: str) -> None:
-    assert numbers.as_given(number, scale) == text
+def test_a_reported_number_keeps_the_digits_it_was_given(number: float, quantity: Quantity, text: str) -> None:
+    assert numbers.as_given(number, quantity) == text
 
 
 def test_padding_puts_decimal_points_below_each_other() -> None:
@@ -119,7 +119,8 @@ def test_a_count_is_exact_while_it_is_short(number: int, text: str) -> None:
     assert plain(numbers.count(number)) == text
 
 
-def test_every_metric_of_a_study_has_a_scale_and_a_name() -> None:
-    for metric in ("test/accuracy", "test/loss", "validation/accuracy", "validation/loss", "train/loss"):
-        assert numbers.scale_of(metric) is (ACCURACY if "accuracy" in metric else LOSS)
-        assert numbers.NAMES[metric]
+def test_costs_are_written_as_times_and_counts() -> None:
+    assert [numbers.value(seconds, SECONDS) for seconds in (99.94, 250.4)] == ["99.9", "250"]
+    assert plain(numbers.difference(-3.25, SECONDS)) == "−3.2 s"
+    assert plain(numbers.value(11_220_132, PARAMETERS)) == "11.2 M"
+    assert [plain(numbers.difference(more, PARAMETERS)) for more in (62_006, -62_006, 0)] == ["+62.0 k", "−62.0 k", "0"]

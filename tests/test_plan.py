@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ablate.components.discover import discover
-from ablate.study.plan import State, cost_key, explain, plan_runs, run_specs
+from ablate.study.plan import cost_key, explain, plan_runs, run_specs
 from ablate.study.resolve import ResolvedStudy, resolve_study
 from ablate.study.toml import Changes, parse_study
 
 if TYPE_CHECKING:
     from ablate.components.registry import Registry
+    from ablate.metrics import RunState
     from ablate.study.spec import RunSpec
 
 PLUGIN = """\
@@ -295,7 +296,7 @@ def test_a_setting_may_be_called_like_a_part_of_the_identity() -> None:
 
 def test_only_new_runs_are_told_why() -> None:
     runs = specs()
-    states: dict[str, State] = dict(zip(keys(), ("stored", "failed", "unfinished", "new"), strict=True))
+    states: dict[str, RunState] = dict(zip(keys(), ("stored", "failed", "unfinished", "new"), strict=True))
     planned = plan_runs(runs, lambda key: states[key], lambda _: None, {})
     assert [(p.state, p.why) for p in planned] == [
         ("stored", ""),

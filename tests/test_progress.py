@@ -8,7 +8,7 @@ from ablate.components.discover import discover
 from ablate.console import progress
 from ablate.console.progress import Pace, RunLines, RunTable
 from ablate.execute.jobs import Crowded, EpochDone, Failed, Fewer, Finished, ProcessDied, Started, UnderWay
-from ablate.report.numbers import duration
+from ablate.numbers import duration
 from ablate.study.plan import run_specs
 from ablate.study.resolve import resolve_study
 from ablate.study.toml import Changes, read_study

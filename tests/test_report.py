@@ -58,7 +58,7 @@ def records(study: Study | None = None, without: dict[tuple[str, int], tuple[str
             accuracy = 0.3 + 0.1 * place + 0.02 * seed + 0.001 * place * seed
             final = dict.fromkeys(METRICS, math.nan) | {"train/loss": 2.0 - 0.1 * place, "test/loss": 2.2 - 0.1 * place}
             final["test/accuracy"] = accuracy
-            state, reason = (without or {}).get((variant.name, seed), ("done", ""))
+            state, reason = (without or {}).get((variant.name, seed), ("stored", ""))
             facts: dict[str, Any] = {
                 "variant": variant.name,
                 "seed": seed,
@@ -66,7 +66,7 @@ def records(study: Study | None = None, without: dict[tuple[str, int], tuple[str
                 "state": state,
                 "reason": reason,
             }
-            if state != "done":
+            if state != "stored":
                 runs.append(
                     {
                         **facts,
@@ -201,19 +201,19 @@ def test_runs_without_a_result_are_counted_and_listed_with_their_reasons() -> No
         records(
             without={
                 ("Phase 3", 1): ("failed", "the loss is nan"),
-                ("Phase 4", 0): ("missing", ""),
-                ("Phase 4", 2): ("missing", ""),
+                ("Phase 4", 0): ("new", ""),
+                ("Phase 4", 2): ("new", ""),
             }
         )
     )
     assert [row.runs.replace("\xa0", " ") for row in made.table.rows] == [
         "3 of 3",
         "2 of 3, 1 failed",
-        "1 of 3, 2 missing",
+        "1 of 3, 2 new",
     ]
     assert [(g.variant, g.seeds, g.state, g.reason) for g in made.gaps] == [
         ("Phase 3", "1", "failed", "the loss is nan"),
-        ("Phase 4", "0, 2", "missing", ""),
+        ("Phase 4", "0, 2", "new", ""),
     ]
     found = made.sections[1].comparison
     assert found is not None
@@ -481,7 +481,7 @@ def test_markdown_has_its_figures_beside_it(tmp_path: Path) -> None:
 
 
 def test_a_study_without_results_is_reported_without_figures(tmp_path: Path) -> None:
-    states = {(v.name, s): ("missing", "") for v in phases().variants for s in (0, 1, 2)}
+    states = {(v.name, s): ("new", "") for v in phases().variants for s in (0, 1, 2)}
     html, markdown = render(records(without=states), ["html", "md"], tmp_path)
     assert parsed(html.read_text()).seen.count("img") == 0
     for page in (html, markdown):
@@ -534,7 +534,7 @@ def test_whatever_a_template_raises_is_the_users_error_with_file_and_line(
     (tmp_path / "templates").mkdir()
     (tmp_path / "templates" / "report.md.jinja").write_bytes(template)
     monkeypatch.chdir(tmp_path)
-    states = {(v.name, s): ("missing", "") for v in phases().variants for s in (0, 1, 2)}  # draws nothing
+    states = {(v.name, s): ("new", "") for v in phases().variants for s in (0, 1, 2)}  # draws nothing
     with pytest.raises(InputError) as found:
         render(records(without=states), ["md"], tmp_path / "out")
     assert str(found.value).startswith("templates/report.md.jinja:")

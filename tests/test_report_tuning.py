@@ -129,7 +129,7 @@ def records(
                     history.append(
                         {"variant": variant.name, "seed": seed, "epoch": epoch, "lr": 0.1, "seconds": 9.0} | row
                     )
-            state = "done" if seed < len(found) else "missing"
+            state = "stored" if seed < len(found) else "new"
             extra = {"key": f"{variant.name}{seed}", "state": state, "reason": "", "parameters": 1e6, "seconds": 90.0}
             runs.append({"variant": variant.name, "seed": seed, "dead_weights": 0.0} | extra | final)
     columns = ["variant", "seed", "epoch", "lr", *METRICS, "seconds", "images_per_second"]

@@ -187,7 +187,7 @@ def test_frames_have_a_row_for_each_run_and_epoch(store: Store) -> None:
     runs, epochs = read_frames(store, {("x", 0): "a", ("x", 1): "b", ("y", 0): None})
     assert list(runs.columns) == list(RUN_COLUMNS)
     assert list(epochs.columns) == list(EPOCH_COLUMNS)
-    assert runs["state"].tolist() == ["done", "failed", "missing"]
+    assert runs["state"].tolist() == ["stored", "failed", "new"]
     assert runs["reason"].tolist() == ["", "broke", ""]
     assert runs["test/accuracy"].tolist()[0] == 0.25
     assert epochs[["variant", "seed", "epoch", "test/accuracy"]].to_numpy().tolist() == [["x", 0, 1, 0.25]]

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ablate.stats.summary import Estimate, bounds_of, estimate, paired
+from ablate.metrics import metric
+from ablate.stats.summary import Estimate, estimate, paired
 
 METRIC = "test/accuracy"
 
@@ -46,12 +47,12 @@ def test_equal_values_have_an_interval_of_no_width() -> None:
 
 
 def test_an_interval_ends_at_the_bounds_of_what_it_is_of() -> None:
-    found = estimate([0.99, 1.0, 0.9], bounds=bounds_of("test/accuracy"))
+    found = estimate([0.99, 1.0, 0.9], bounds=metric("test/accuracy").bounds)
     free = estimate([0.99, 1.0, 0.9])
     assert (found.low, found.high, found.cut) == (free.low, 1.0, True)
     assert free.high is not None
     assert (free.high > 1, free.cut) == (True, False)
-    low = estimate([0.01, 0.3], bounds=bounds_of("test/loss"))
+    low = estimate([0.01, 0.3], bounds=metric("test/loss").bounds)
     assert (low.low, low.cut) == (0.0, True)
     assert estimate([1.0, 1.0], bounds=(0.0, 1.0)) == Estimate(1.0, 1.0, 1.0, 2)
 

@@ -63,7 +63,7 @@ def _say(home: Store, row: Mapping[str, Any]) -> None:
     _say_machine(run)
     for record in run.history()[-LAST_EPOCHS:]:
         text.say(printable(f"  epoch   {record['epoch']}  {_epoch(record)}"))
-    failure = run.failure() if row["state"] != "done" else None
+    failure = run.failure() if row["state"] != "stored" else None
     for line in str((failure or {}).get("traceback") or "").splitlines():
         text.say(f"  {printable(line)}".rstrip())
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks.study import Finding
 from ..errors import listing
-from . import numbers
+from ..metrics import METRICS, metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..study.spec import Study
 
-EVALUATED = ("validation/loss", "validation/accuracy", "test/loss", "test/accuracy")
+EVALUATED = tuple(name for name, one in METRICS.items() if one.split != "train")
 _Runs = dict[int, "Mapping[str, Any]"]
 """The runs of one variant that are done, by seed."""
 
@@ -30,7 +30,7 @@ def identical(study: Study, runs: pd.DataFrame) -> tuple[Finding, ...]:
 
 def runs_of(runs: pd.DataFrame, variant: str) -> _Runs:
     """Return a variant's runs that are done, by seed."""
-    mine = runs[(runs["variant"] == variant) & (runs["state"] == "done")]
+    mine = runs[(runs["variant"] == variant) & (runs["state"] == "stored")]
     rows: list[dict[str, Any]] = mine.to_dict("records")  # type: ignore[assignment]  # columns are named by texts
     return {int(row["seed"]): row for row in rows}
 
@@ -87,7 +87,7 @@ def _same_values(study: Study, found: Mapping[str, _Runs]) -> Iterator[Finding]:
             yield Finding(
                 "same-values",
                 listing(names),
-                f"their {numbers.NAMES[study.metric]} is the same with every seed, although their runs are not: "
+                f"their {metric(study.metric).label} is the same with every seed, although their runs are not: "
                 "it does not tell them apart",
                 "look at whether what differs is used, and whether there are enough images to tell",
             )
@@ -99,11 +99,11 @@ def _no_spread(study: Study, found: Mapping[str, _Runs]) -> Iterator[Finding]:
         yield Finding(
             "no-spread",
             listing(names),
-            f"the {numbers.NAMES[study.metric]} is the same with every seed, so that its interval has no width and "
+            f"the {metric(study.metric).label} is the same with every seed, so that its interval has no width and "
             "does not say how sure it is",
             "look for a network that always gives the same class, too few images, or a seed that changes nothing",
         )
 
 
-def _values(metric: str, runs: _Runs) -> dict[int, float]:
-    return {seed: float(run[metric]) for seed, run in runs.items() if math.isfinite(run[metric])}
+def _values(name: str, runs: _Runs) -> dict[int, float]:
+    return {seed: float(run[name]) for seed, run in runs.items() if math.isfinite(run[name])}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ..files import checksum, read_plain
 from ..study.plan import key_of
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-State = Literal["new", "stored", "failed", "unfinished"]
+    from ..metrics import RunState
 
 
 class RunFolder:
@@ -26,7 +26,7 @@ class RunFolder:
         self.path = path
         self.checkpoint = path / CHECKPOINT
 
-    def state(self) -> State:
+    def state(self) -> RunState:
         """Tell where the run stands; a result whose checksum does not fit does not count."""
         if self.result() is not None:
             return "stored"
