@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -215,6 +216,13 @@ def test_a_backend_that_can_be_used_stays_the_users() -> None:
     code = "t.picture(); import matplotlib, os; print(matplotlib.rcParams['backend'], os.environ['MPLBACKEND'])"
     done = in_a_process(Path.cwd(), code, MPLBACKEND="svg")
     assert (done.stdout, done.stderr) == ("svg svg\n", "")
+
+
+def test_a_figure_shows_itself_in_a_notebook_and_can_be_kept() -> None:
+    figure = figures.draw_loss(figures.loss_data(records()))
+    found = pickle.loads(pickle.dumps(figure))._repr_png_()
+    assert found[0].startswith(b"\x89PNG")
+    assert found[1]["width"] == 740
 
 
 def test_a_matplotlibrc_that_does_not_read_is_told_with_what_helps(tmp_path: Path) -> None:
