@@ -495,7 +495,7 @@ def test_nothing_is_moved_behind_a_link(made: Made, tmp_path: Path) -> None:
     damage(made, "result.json")
     done = ablate("store", "check", "--mend")
     assert done.exit_code == 1
-    assert "is a link, and nothing is written behind one" in done.stderr
+    assert "is a link, and ablate never writes through one" in done.stderr
     assert list((tmp_path / "outside").iterdir()) == []
 
 
@@ -618,7 +618,7 @@ def test_unused_runs_are_not_told_while_a_studys_record_does_not_read(made: Made
     (made.store.studies_folder / "tiny.json").write_text("{")
     done = ablate("store", "clean", "--yes", "--unused")
     assert done.exit_code == 1
-    assert "which runs are unused is not known" in done.stderr
+    assert "so it is unknown which runs are unused" in done.stderr
     assert made.finished.state() == "stored"
 
 

@@ -1,4 +1,4 @@
-"""`ablate status STUDY RUN`: one run: how it stands or why it failed, its files, its last epochs."""
+"""`ablate status STUDY RUN`: a run's state, why it failed, its files and its last epochs."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ LAST_EPOCHS = 5
 
 
 def chosen(rows: Sequence[Mapping[str, Any]], named: str) -> list[Mapping[str, Any]]:
-    """Return the runs that a name means: those of a variant, or those whose key begins so. Raises InputError."""
+    """Return the runs that a name means: those of a variant, or those whose key starts with it. Raises InputError."""
     found = [row for row in rows if row["variant"] == named]
     found = found or [row for row in rows if row["key"] and str(row["key"]).startswith(named)]
     if found:
         return found
     variants = list(dict.fromkeys(str(row["variant"]) for row in rows))
     raise InputError(
-        f"{named}: no variant of this study, and no run's key begins so{did_you_mean(named, variants)}\n"
-        f"  accepts {listing(map(repr, variants), 20)}, or the beginning of a key"
+        f"{named}: no variant of this study, and no run's key starts with it{did_you_mean(named, variants)}\n"
+        f"  accepts {listing(map(repr, variants), 20)}, or the start of a key"
     )
 
 
 def describe(home: Store, study: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], as_json: bool) -> int:
-    """Show runs one by one, and return the exit code. study: what the JSON says of it."""
+    """Print runs one by one, and return the exit code. study: what the JSON says of the study."""
     if as_json:
         text.say_json({**study, "runs": [{**row, **_document(home, row)} for row in rows]})
         return 0
@@ -77,5 +77,5 @@ def _say_machine(run: RunFolder) -> None:
 def _epoch(record: Mapping[str, Any]) -> str:
     try:
         return text.epoch_text(record)
-    except (KeyError, TypeError, ValueError):  # a line that someone else wrote
+    except (KeyError, TypeError, ValueError):  # a line that something else wrote
         return "does not read"

@@ -27,7 +27,7 @@ class RunFolder:
         self.checkpoint = path / CHECKPOINT
 
     def state(self) -> RunState:
-        """Tell where the run stands; a result whose checksum does not fit does not count."""
+        """Return the state of the run; a result whose checksum does not match does not count."""
         if self.result() is not None:
             return "stored"
         if (self.path / FAILURE).exists():
@@ -35,17 +35,17 @@ class RunFolder:
         return "unfinished" if (self.path / RUN).exists() else "new"
 
     def result(self) -> Document | None:
-        """Return the committed result, or None where there is none or it is not this run's."""
+        """Return the committed result, or None if there is none or it is another run's."""
         return self._committed(RESULT)
 
     def has_damaged_result(self) -> bool:
-        """Tell whether a result stands there that cannot be used."""
+        """Tell whether there is a result that cannot be used."""
         return os.path.lexists(self.path / RESULT) and self.result() is None
 
     def spec(self) -> Document | None:
         """Return what was written when the run started: `identity`, `variant`, `seed`, `environment`.
 
-        Without `identity` where that is not what the run's key was made of.
+        Without `identity` if the run's key is not its hash.
         """
         found = read_document(self.path / RUN)
         if found is not None and not is_identity(found.get("identity"), self.path.name):
@@ -57,11 +57,11 @@ class RunFolder:
         return read_document(self.path / FAILURE)
 
     def range_test(self) -> Document | None:
-        """Return the range test that the run began with, or None where none was committed."""
+        """Return the range test that the run began with, or None if none was committed."""
         return self._committed(RANGE_TEST)
 
     def history(self) -> list[Document]:
-        """Return the epochs recorded so far, up to the first line that is not the next epoch."""
+        """Return the epochs recorded so far, up to the first line that is not the next epoch's record."""
         records: list[Document] = []
         for line in self.history_lines():
             record = _record(line)
@@ -71,7 +71,7 @@ class RunFolder:
         return records
 
     def history_lines(self) -> list[str]:
-        """Return the lines of the history as they stand, with their ends; bytes that are no text are replaced."""
+        """Return the lines of the history with their line ends; bytes that are not UTF-8 are replaced."""
         try:
             return read_plain(self.path / HISTORY).decode(errors="replace").splitlines(keepends=True)
         except OSError:
@@ -82,18 +82,18 @@ class RunFolder:
         return checksum("".join(self.history_lines()).encode())
 
     def history_fits(self, result: Mapping[str, Any]) -> bool:
-        """Tell whether the epochs are those that a result was committed with."""
+        """Tell whether a result was committed with this history."""
         return result.get("history") == self.history_checksum()
 
     def checkpoint_bytes(self) -> int:
-        """Return the size of the checkpoint, 0 where there is none."""
+        """Return the size of the checkpoint, 0 if there is none."""
         try:
             return self.checkpoint.lstat().st_size
         except OSError:
             return 0
 
     def owner(self) -> Owner | None:
-        """Return the process that makes the run at this moment, or None."""
+        """Return the process that is making the run now, or None."""
         return live_owner(self.path / OWNER)
 
     def _committed(self, name: str) -> Document | None:
@@ -110,7 +110,7 @@ def _record(line: str) -> Document | None:
 
 
 def is_identity(found: Any, key: str) -> bool:
-    """Tell whether a run's key was made of this."""
+    """Tell whether a run's key is the hash of this."""
     try:
         return isinstance(found, dict) and key_of(found) == key
     except RecursionError:  # nested too deeply, though it could be read

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from ..files import append_plain, is_temporary, refuse_link
 from ..paths import shown
 from .documents import (
-    can_be_read,
+    check_readable,
     commit_document,
     dumps,
     folder_in_store,
@@ -36,7 +36,7 @@ class RunWriter(RunFolder):
     """One run's folder, as its one writer uses it: who begins the run holds its lock until it has ended."""
 
     def refuse_links(self) -> None:
-        """Raise StoreError where a link, or another file than a lock, stands in the way of whoever makes the run."""
+        """Raise StoreError if a link, or a file in the place of the lock, stands in the way of making the run."""
         for folder in (self.path.parent, self.path):
             with store_errors(folder):
                 refuse_link(folder)
@@ -60,16 +60,16 @@ class RunWriter(RunFolder):
 
     @contextlib.contextmanager
     def owned(self) -> Iterator[None]:
-        """Say while this lasts that this process makes the run; the lock has to be held."""
+        """Name this process as the one that makes the run while this lasts; the lock has to be held."""
         with owning(self.path / OWNER):
             yield
 
     def damage(self) -> str:
-        """Return "" where there is no result or a sound one, else what is wrong with it.
+        """Return "" if there is no result or a sound one, else what is wrong with it.
 
-        Raises StoreError where the system does not let one be read: it may be sound, and must not be made again.
+        Raises StoreError if the system does not let us read it: it may be sound, and must not be made again.
         """
-        can_be_read(self.path / RESULT)
+        check_readable(self.path / RESULT)
         damaged = self.has_damaged_result()
         return f"{shown(self.path / RESULT)}: damaged; moved aside, and the run is made again" if damaged else ""
 
@@ -90,7 +90,7 @@ class RunWriter(RunFolder):
         write_document(self.path / RUN, spec)
 
     def commit_range_test(self, test: Mapping[str, Any]) -> None:
-        """Commit the range test that the run began with, in place of one that does not read."""
+        """Commit the range test that the run began with, replacing one that does not read."""
         with store_errors(self.path):
             (self.path / RANGE_TEST).unlink(missing_ok=True)
         commit_document(self.path / RANGE_TEST, {"key": self.path.name, **test})
@@ -101,7 +101,7 @@ class RunWriter(RunFolder):
             append_plain(self.path / HISTORY, dumps(record) + "\n")
 
     def commit_result(self, result: Mapping[str, Any]) -> bool:
-        """Commit the result; False where one already stood."""
+        """Commit the result; return False if there already was one."""
         about = {"key": self.path.name, "history": self.history_checksum(), "finished": _now()}
         return commit_document(self.path / RESULT, {**result, **about})
 
@@ -112,7 +112,7 @@ class RunWriter(RunFolder):
         write_document(self.path / FAILURE, failure)
 
     def drop_failure(self) -> None:
-        """Remove the record of why the last try ended without a result."""
+        """Remove the record of why the last try failed."""
         self._drop(FAILURE)
 
     def drop_checkpoint(self) -> None:

@@ -1,4 +1,4 @@
-"""The files of the components that a study was run with: whether one has changed is told without importing it."""
+"""The files of the components that a study was run with, and whether they changed, without importing them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LARGEST_BYTES = 10_000_000
-"""No plugin is larger, and a store may name any file as one."""
+"""No plugin is larger, but a store may name any file as one."""
 
 
 def digest(content: bytes) -> str:
@@ -21,13 +21,13 @@ def digest(content: bytes) -> str:
 
 
 def changed(sources: Mapping[Path, str]) -> list[Path]:
-    """Return the files whose content is not what it was, those that are gone among them."""
+    """Return the files whose content changed, including those that are gone."""
     return sorted(file for file, before in sources.items() if _content(file) != before)
 
 
 def _content(file: Path) -> str:
     try:
-        # Not waiting where it is a pipe.
+        # Without waiting if it is a pipe.
         with os.fdopen(os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as opened:
             regular = stat.S_ISREG(os.fstat(opened.fileno()).st_mode)
             return digest(opened.read(LARGEST_BYTES)) if regular else ""
