@@ -13,7 +13,7 @@ import re
 import stat
 import uuid
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,15 +72,22 @@ def create_file(path: Path, *parts: bytes | memoryview) -> bool:
 
 
 @contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that must not be there yet to write it; it is flushed to disk at the end. Raises OSError."""
+    with path.open("xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
 def _written_beside(path: Path, *parts: bytes | memoryview) -> Iterator[Path]:
     """Write a new file beside another, flushed to disk, to be put in its place; removed where it was not."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        with temporary.open("xb") as file:
+        with new_file(temporary) as file:
             for part in parts:
                 file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)

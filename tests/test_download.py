@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ablate.data.download import Patience, Remote, fetch, obtain, unpack
+from ablate.data.download import Remote, fetch, obtain, unpack
+from ablate.data.transfer import Patience
 from ablate.errors import DataError
 
 if TYPE_CHECKING:
