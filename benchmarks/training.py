@@ -32,7 +32,7 @@ from ablate.execute.server import SETTINGS
 from ablate.training.augment import in_floats
 from ablate.training.loop import autocast, begin_epoch, exact, normalised, train_epoch
 from ablate.training.replay import cuda_graph, record
-from ablate.training.undo import model_untouched
+from ablate.training.untouched import model_untouched
 
 if TYPE_CHECKING:
     from collections.abc import Callable

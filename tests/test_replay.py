@@ -28,7 +28,8 @@ from ablate.study.toml import Changes, read_study
 from ablate.training import replay
 from ablate.training.build import build, load
 from ablate.training.loop import begin_epoch, train_epoch
-from ablate.training.replay import Measured, Replay, record, with_replay
+from ablate.training.replay import Replay, record, with_replay
+from ablate.training.replay_cache import Measured
 from ablate.training.run import may_replay
 
 if TYPE_CHECKING:
@@ -254,6 +255,29 @@ class Counting(nn.Module):
         return images
 
 
+class CountingInAList(nn.Module):
+    """Counts its steps where no attribute changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = [0]
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.steps[0] += self.training
+        return images
+
+
+class OwnDraws(nn.Module):
+    """Draws from a generator of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draw = random.Random(0)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images * (0.5 + self.draw.random())
+
+
 class Replacing(nn.Module):
     """Keeps a running mean as textbooks have it: as a new tensor each time."""
 
@@ -270,7 +294,7 @@ class Replacing(nn.Module):
         return images - self.mean
 
 
-@pytest.mark.parametrize("layer", [Drawing, Counting, nn.Dropout, Replacing])
+@pytest.mark.parametrize("layer", [Drawing, OwnDraws, Counting, CountingInAList, nn.Dropout, Replacing])
 def test_what_a_model_does_in_python_is_not_recorded(study: Path, layer: type[nn.Module]) -> None:
     run, _, spec = with_layer(study, layer)
     assert with_replay(run, spec, study.parent / "replays", recorded).replay is None

@@ -27,7 +27,7 @@ from ablate.store.studies import find_study
 from ablate.study.spec import Choice, Recipe, Study, Variant
 from ablate.study.toml import Changes, read_study
 from ablate.study.walks import Walk
-from ablate.training.walk import Course, walk
+from ablate.training.schedule_walk import Course, walk
 
 if TYPE_CHECKING:
     from ablate.checks.study import Finding

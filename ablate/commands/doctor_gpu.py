@@ -90,7 +90,7 @@ def recording_check(precision: str, device: str = "cuda", capture: Capture | Non
 
     from ..training.replay import APART, cuda_graph, near, try_out
     from ..training.run import RECORDING_SINCE
-    from ..training.undo import model_untouched
+    from ..training.untouched import model_untouched
 
     name = f"steps {precision}"
     if Version(torch.__version__) < RECORDING_SINCE:

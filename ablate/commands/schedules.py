@@ -68,7 +68,7 @@ class Schedules:
         if not self._noted:
             text.note("walking the schedules over their runs: a few seconds, the first time")
             self._noted = True
-        from ..training.walk import Course, walk  # torch, which later commands need not load
+        from ..training.schedule_walk import Course, walk  # torch, which later commands need not load
 
         optimizer, scheduler = recipe.optimizer, recipe.scheduler
         entries = (self._registry.get("optimizer", optimizer.use), self._registry.get("scheduler", scheduler.use))

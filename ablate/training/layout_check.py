@@ -11,7 +11,7 @@ import torch
 from .build import build
 from .layout import USUAL
 from .loop import at_once, descend
-from .undo import model_untouched
+from .untouched import model_untouched
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -25,7 +25,7 @@ PLAIN = (type(None), bool, int, float, complex, str, bytes)
 NamedValue = tuple[str, object]
 
 
-def held(thing: object, apart: tuple[object, ...] = ()) -> dict[str, NamedValue]:
+def python_values(thing: object, apart: tuple[object, ...] = ()) -> dict[str, NamedValue]:
     """Return the plain values, arrays and generators that an object reaches, by path, each with its type's name.
 
     Parameters and buffers of modules and what PyTorch's optimizers hold are left out: those have a state of their

@@ -18,7 +18,7 @@ from .layout import layout_for
 from .layout_check import layout_doubt
 from .loop import begin_epoch, evaluate, evaluation_batch, step_schedule, train_epoch
 from .machine import Machine, pick_device
-from .resuming import check_resuming
+from .resume_check import check_resuming
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

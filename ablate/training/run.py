@@ -18,7 +18,7 @@ from ..study.spec import RangeTest, with_lr
 from ..study.splits import steps_per_epoch
 from .build import build, check_augmentations, load
 from .checkpoint import State, capture, restore, state_bytes, weights_digest
-from .finite import divergence, finite_tensors, spoilt_tensor
+from .divergence import divergence, finite_tensors, first_not_finite
 from .kernel_crop import dead_weights
 from .layout import layout_for
 from .loop import begin_epoch, evaluate, step_schedule, train_epoch
@@ -197,7 +197,7 @@ class _Trainer:
         """Go back to a kept state."""
         self._number, self._epoch, self.records = restore(self._run, state)
         if self.records:
-            self.diverged = divergence(self.records[-1], spoilt_tensor(self._run, self._finite))
+            self.diverged = divergence(self.records[-1], first_not_finite(self._run, self._finite))
 
     def train(self, epochs: int) -> list[Record]:
         """Train what is left of the run, and return the records of all its epochs."""
@@ -237,7 +237,7 @@ class _Trainer:
         for name, split in (("validation", run.data.validation), ("test", run.data.test)):
             if split is not None:
                 record[f"{name}/loss"], record[f"{name}/accuracy"] = evaluate(run, split, self._stop_if_asked)
-        spoilt = spoilt_tensor(run, self._finite)
+        spoilt = first_not_finite(run, self._finite)
         if spoilt:
             record |= {name: math.nan for name in record if name.endswith("/accuracy")}
         self.diverged = divergence(record, spoilt)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ablate.errors import RunError
-from ablate.training.python_state import held
+from ablate.training.python_state import python_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -210,12 +210,12 @@ def test_what_is_held_in_python_is_found_by_path() -> None:
     def apply() -> object:
         return thing, total
 
-    before = held(apply)
+    before = python_values(apply)
     assert set(before) == {"thing.count", "thing.deep.0", "thing.deep.1.a", "total"}
     rng.random()
-    assert {path for path, found in held(apply).items() if found != before[path]} == {"thing.deep.0"}
+    assert {path for path, found in python_values(apply).items() if found != before[path]} == {"thing.deep.0"}
 
 
 def test_parameters_and_buffers_are_no_state_in_python() -> None:
     layer = nn.BatchNorm2d(3)
-    assert not {"weight", "running_mean", "num_batches_tracked"} & held(layer).keys()
+    assert not {"weight", "running_mean", "num_batches_tracked"} & python_values(layer).keys()

@@ -22,7 +22,7 @@ from ablate.study.plan import run_specs
 from ablate.study.resolve import parts, resolve_study
 from ablate.study.spec import Limits
 from ablate.study.toml import Changes, read_study
-from ablate.training.finite import finite_tensors
+from ablate.training.divergence import finite_tensors
 from ablate.training.machine import Machine
 
 Write = Callable[[str, str], Path]

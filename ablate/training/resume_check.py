@@ -16,7 +16,7 @@ import torch
 from ..errors import RunError, listing
 from .checkpoint import capture, packed, restore, restore_random, unpacked
 from .contracts import named
-from .python_state import PLAIN, held, tensor_bytes
+from .python_state import PLAIN, python_values, tensor_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -101,7 +101,9 @@ def _things(run: Ingredients) -> list[Any]:
 
 def _reached(run: Ingredients) -> Reached:
     """Return what each component holds in Python."""
-    return [held(thing, tuple(other for other in _things(run) if other is not thing)) for thing in _things(run)]
+    return [
+        python_values(thing, tuple(other for other in _things(run) if other is not thing)) for thing in _things(run)
+    ]
 
 
 def _lost(entries: Sequence[Entry], before: Reached, after: Reached) -> list[LostState]:

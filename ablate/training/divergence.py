@@ -32,7 +32,7 @@ def divergence(record: Mapping[str, Any], spoilt: str) -> str:
 
 
 @torch.no_grad()
-def spoilt_tensor(run: Ingredients, were_finite: frozenset[str]) -> str:
+def first_not_finite(run: Ingredients, were_finite: frozenset[str]) -> str:
     """Name a weight or buffer of the network that is evaluated which is not finite and was; "" where all are.
 
     Batch statistics that are infinite make all scores alike, and the loss finite. Waits for the device.
