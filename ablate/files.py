@@ -30,7 +30,7 @@ LINK, ODD = errno.ELOOP, errno.EINVAL
 
 
 def open_plain(path: Path, flags: int) -> int:
-    """Open a plain file and return its descriptor. Raises OSError, with LINK or ODD where it is none."""
+    """Open a plain file and return its descriptor. Raises OSError, with LINK or ODD if it is none."""
     refuse_link(path)
     descriptor = os.open(path, flags | _NEITHER_FOLLOW_NOR_WAIT, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -46,13 +46,13 @@ def read_plain(path: Path) -> bytes:
 
 
 def append_plain(path: Path, text: str) -> None:
-    """Append to a plain file that is there. Raises OSError."""
+    """Append to an existing plain file. Raises OSError."""
     with os.fdopen(open_plain(path, os.O_WRONLY | os.O_APPEND), "a", encoding="utf-8") as file:
         file.write(text)
 
 
 def replace_file(path: Path, *parts: bytes | memoryview) -> None:
-    """Write a file in one step: a reader meets the one before or this one, whole. Raises OSError."""
+    """Write a file in one step: a reader sees the old one or the new one, never a part. Raises OSError."""
     with _written_beside(path, *parts) as temporary:
         temporary.replace(path)
 
@@ -64,7 +64,7 @@ def create_file(path: Path, *parts: bytes | memoryview) -> bool:
             path.hardlink_to(temporary)
         except FileExistsError:
             return False
-        except OSError:  # a file system without hard links; whoever calls keeps other writers away by a lock
+        except OSError:  # a file system without hard links; the caller's lock keeps other writers away
             if os.path.lexists(path):
                 return False
             temporary.replace(path)
@@ -73,7 +73,7 @@ def create_file(path: Path, *parts: bytes | memoryview) -> bool:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that must not be there yet to write it; it is flushed to disk at the end. Raises OSError."""
+    """Open a new file for writing, and flush it to disk at the end. Raises OSError, also if the file exists."""
     with path.open("xb") as file:
         yield file
         file.flush()
@@ -82,7 +82,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _written_beside(path: Path, *parts: bytes | memoryview) -> Iterator[Path]:
-    """Write a new file beside another, flushed to disk, to be put in its place; removed where it was not."""
+    """Write a new file beside a path, flushed to disk, to be moved there; it is removed if it was not."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         with new_file(temporary) as file:
@@ -94,7 +94,7 @@ def _written_beside(path: Path, *parts: bytes | memoryview) -> Iterator[Path]:
 
 
 def is_temporary(name: str) -> bool:
-    """Tell whether a file is called as those are that are still being written."""
+    """Tell whether this is the name of a file that is still being written."""
     return bool(_TEMPORARY.fullmatch(name))
 
 
@@ -117,23 +117,23 @@ def read_checked(path: Path) -> bytes | None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder where there is none. Raises OSError, with LINK where a link stands there."""
+    """Make a folder if it is absent. Raises OSError, with LINK if a link stands there."""
     refuse_link(path)
     path.mkdir(exist_ok=True)
 
 
 def check_lock(path: Path) -> None:
-    """Raise OSError where what stands in a lock's place may be another file: older lock libraries empty it."""
+    """Raise OSError if what stands in a lock's place may be another file: older lock libraries empty it."""
     refuse_link(path)
     try:
         found = path.lstat()
     except FileNotFoundError:
         return
     if not stat.S_ISREG(found.st_mode) or (found.st_nlink > 1 and found.st_size):
-        raise OSError(ODD, "is not a lock of ablate's", str(path))
+        raise OSError(ODD, "is not a lock that ablate made", str(path))
 
 
 def refuse_link(path: Path) -> None:
-    """Raise OSError with LINK where a path is a link."""
+    """Raise OSError with LINK if a path is a link."""
     if path.is_symlink():
-        raise OSError(LINK, "is a link, and none is followed in a store", str(path))
+        raise OSError(LINK, "is a link, and links in a store are not followed", str(path))

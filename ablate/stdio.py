@@ -1,4 +1,4 @@
-"""Standard output and error as they come: closed, full, of a terminal that is gone, or without some of our signs."""
+"""Standard output and error in every condition: closed, full, without a terminal, or short of some characters."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import io
 import os
 import sys
 
-# What stands in for signs of ours that an output's encoding does not have.
+# What replaces characters that an output's encoding lacks.
 _PLAIN = {"─": "-", "–": "-", "−": "-", "…": "...", "±": "+/-", "×": "x", "→": "->", "≈": "~", "≤": "<=", "≥": ">="}
 _PLAIN |= {"’": "'", "│": "|", "├": "|", "└": "|", "µ": "u", "²": "2"}
 
 
 def prepare() -> None:
-    """Make a command's streams ready. What cannot be told on standard error is lost, and stops nothing."""
+    """Make a command's streams ready. What cannot be written to standard error is lost, and stops nothing."""
     _open_closed()
     codecs.register_error("ablate", _in_plain_signs)
     sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
@@ -23,19 +23,19 @@ def prepare() -> None:
 
 
 def forgiving(stream: object) -> io.TextIOWrapper:
-    """Return what writes to standard error, and where that is not possible any more drops what is written."""
+    """Return a stream that writes to standard error, and drops what can no longer be written."""
     encoding = stream.encoding if isinstance(stream, io.TextIOWrapper) else "utf-8"
     return _Forgiving(io.BufferedWriter(io.FileIO(2, "w", closefd=False)), encoding, "ablate", line_buffering=True)
 
 
 def drop_output() -> None:
-    """Send what is still to be written to standard output nowhere: Python would complain of it again at its end."""
+    """Discard what is still to be written to standard output: Python would complain about it again when it ends."""
     _send_nowhere(1)
 
 
 class _Forgiving(io.TextIOWrapper):
     def write(self, text: str) -> int:
-        """Write, or lose what cannot be written."""
+        """Write, or drop what cannot be written."""
         try:
             return super().write(text)
         except OSError:
@@ -43,7 +43,7 @@ class _Forgiving(io.TextIOWrapper):
             return len(text)
 
     def flush(self) -> None:
-        """Flush, or lose what cannot be written."""
+        """Flush, or drop what cannot be written."""
         try:
             super().flush()
         except OSError:
@@ -57,7 +57,7 @@ def _send_nowhere(number: int) -> None:
 
 
 def _open_closed() -> None:
-    """Open nothing in the place of closed streams, or the next file that is opened would get what is written."""
+    """Open the null device in place of closed streams, or the next file that is opened would get their text."""
     while (number := os.open(os.devnull, os.O_RDWR)) < 3:
         os.set_inheritable(number, True)
     os.close(number)
@@ -69,6 +69,6 @@ def _in_plain_signs(error: UnicodeError) -> tuple[str, int]:
 
 
 def _escaped(sign: str) -> str:
-    """Write a sign as JSON does, so that a document in which one is replaced stays what it is."""
+    """Write a character as JSON does, so that a JSON document stays the same document."""
     units = sign.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))

@@ -439,7 +439,7 @@ def test_damaged_arrays_are_made_again(tree: Path, capsys: pytest.CaptureFixture
     (file,) = (tree.parent / "data").rglob("train-images.npy")
     np.save(file, np.roll(before, 1))
     assert np.array_equal(folder_source(tree).load()["train"].images, before)
-    assert "the decoded images are damaged, and are decoded anew" in capsys.readouterr().err
+    assert "the decoded images are damaged; decoding them again" in capsys.readouterr().err
     assert np.array_equal(np.load(file), before)
 
 

@@ -237,7 +237,7 @@ def test_a_stalled_connection_goes_on_where_it_stopped(
     host.faults = ["stall"]
     assert fetch(remote(host), tmp_path, FAST).read_bytes() == CONTENT
     assert host.ranges == [None, f"bytes={HALF}-"]
-    assert "file.bin: nothing came for 0.4 s; trying again (2 of 3)" in capsys.readouterr().err
+    assert "/file.bin: nothing came for 0.4 s; trying again (2 of 3)" in capsys.readouterr().err
 
 
 def test_a_host_that_gives_nothing_ends_in_an_error_that_says_what_to_do(host: Host, tmp_path: Path) -> None:

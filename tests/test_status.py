@@ -156,7 +156,7 @@ def test_a_link_that_leads_nowhere_is_told_as_one(folder: Path) -> None:
     Path("study.toml").symlink_to("gone.toml")
     told = ablate("plan", "study.toml")
     assert told.exit_code == 2
-    assert "study.toml: a link to gone.toml, which is not there\n  mend the link, or remove it" in told.stderr
+    assert "study.toml: a link to gone.toml, which does not exist\n  mend the link, or remove it" in told.stderr
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])

@@ -1,10 +1,10 @@
-"""What stands in a folder of images: its classes, the images of each split, and what is left out and why.
+"""What is in a folder of images: its classes, the images of each split, and what is left out and why.
 
     ROOT/train/CLASS/**    the classes are the folders here, in the order of their names
-    ROOT/val, ROOT/test    optional, same classes; `validation` will do for `val`, and so will capitals
-or  ROOT/CLASS/**          where the study cuts its splits out of all images
+    ROOT/val, ROOT/test    optional, with the same classes; `validation` stands for `val` too, and case does not matter
+or  ROOT/CLASS/**          the study cuts its splits out of all images
 
-Folders inside a class's are looked into, and links are followed. Names may be bytes of any kind.
+Folders inside the folder of a class are searched too, and links are followed. Names may be any bytes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _CODECS = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}
 
 
 class File(NamedTuple):
-    """An image's file: where it is, its class, and a stamp that another content does not have."""
+    """An image's file: where it is, its class, and a stamp that changes with its content."""
 
     path: Path
     label: int
@@ -48,7 +48,7 @@ class File(NamedTuple):
 
 @dataclass(frozen=True)
 class Listing:
-    """What stands in an image folder: its classes, the files of each split, and what is left out.
+    """What is in an image folder: its classes, the files of each split, and what is left out.
 
     `digest` names the folder and its files, with their sizes, times of change and numbers on the disk.
     """
@@ -65,7 +65,7 @@ class Listing:
 
 
 def list_images(root: Path) -> Listing:
-    """List an image folder; raises DataError where its layout is not accepted, or files cannot be seen."""
+    """List an image folder. Raises DataError if its layout is not accepted, or files cannot be read."""
     with on_disk(root, "name another folder with the dataset's setting 'root'"):
         if not root.is_dir():
             raise DataError(f"image-folder: {_text(root)} is not a folder\n  {LAYOUT}")
@@ -93,7 +93,7 @@ def list_images(root: Path) -> Listing:
 
 
 def files_error(head: str, what: str, files: Mapping[str, str]) -> DataError:
-    """Return the error that names all files that something is wrong with. files: what it is, by file."""
+    """Return the error that names all files with a problem. files: the problem, by file."""
     lines = [f"{_text(name)}: {printable(why)}" for name, why in list(files.items())[:MOST_TOLD]]
     more = [f"… and {len(files) - MOST_TOLD:,} more"] * (len(files) > MOST_TOLD)
     count = f"{counted(len(files), 'image')} {what}"
@@ -102,7 +102,7 @@ def files_error(head: str, what: str, files: Mapping[str, str]) -> DataError:
 
 @lru_cache(maxsize=1)
 def suffixes() -> tuple[frozenset[str], frozenset[str]]:
-    """Return the suffixes of the images that Pillow reads, and of those that it could were it built with a codec."""
+    """Return the suffixes of images that Pillow reads, and of those that it would read with another codec."""
     from PIL import Image, features
 
     Image.init()
@@ -120,7 +120,7 @@ def suffixes() -> tuple[frozenset[str], frozenset[str]]:
 
 @dataclass
 class _Found:
-    """What was found so far below a root: the digest of it, what is left out, and files that cannot be seen."""
+    """What was found so far below a root: its digest, what is left out, and files that cannot be read."""
 
     root: Path
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
@@ -131,7 +131,7 @@ class _Found:
         self.digest.update(os.fsencode(self.root) + b"\0")
 
     def name(self, place: Path) -> str:
-        """Return what a place is called in what is told: its path below the root."""
+        """Return how messages name a place: by its path below the root."""
         return printable(place.relative_to(self.root).as_posix())
 
     def leave_out(self, place: Path, why: str) -> None:
@@ -162,7 +162,7 @@ class _Found:
         return files
 
     def _walk(self, folder: Path, top: Path, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[Path, str]]:
-        """Yield the images in a folder and the folders in it. above: the folders that it is in."""
+        """Yield the images in a folder and in its subfolders. above: the folders that it is in."""
         here = _number(folder.stat())
         if here in above:
             self.leave_out(top, "link to a folder that it is in")
@@ -195,7 +195,7 @@ class _Found:
 
 
 def _split_folders(root: Path, found: _Found) -> dict[str, Path]:
-    """Return the folder of each split; that of `train` is the root itself where it has folders of classes alone."""
+    """Return the folder of each split; for `train` the root itself, if it only has folders of classes."""
     folders = _subfolders(root)
     present = {split: [n for n in folders if n.casefold() in names] for split, names in _FOLDERS.items()}
     if not present["train"]:
@@ -228,7 +228,7 @@ def _subfolders(place: Path) -> list[str]:
 
 
 def _passed_over(name: str) -> str:
-    """Return why a file or folder is passed over whatever it is, or an empty string."""
+    """Return why a file or folder is skipped whatever it holds, or an empty string."""
     if name.startswith("."):
         return "hidden"
     return "of the operating system" if name.casefold() in _OF_SYSTEMS else ""
@@ -247,10 +247,10 @@ def _why_not(suffix: str) -> str:
 
 
 def _stamp(status: os.stat_result) -> str:
-    """Return what tells a file's content from another one's.
+    """Return what identifies a file's content.
 
-    The time of change is the system's own and cannot be set, as that of writing can be; the file's number notices
-    that folders of files made in the same moment have changed places.
+    The time of change is set by the system alone, unlike the time of writing; the file's number shows that folders
+    whose files were made in the same moment have changed places.
     """
     return f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 

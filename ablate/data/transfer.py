@@ -1,4 +1,4 @@
-"""One file over HTTP: resumed where it stopped, and tried again for as long as it gets further."""
+"""One file over HTTP: resumed where it stopped, and tried again as long as tries get further."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BLOCK_BYTES = 1 << 18
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a silent connection is waited for, how many tries are made without progress, and the pause between."""
+    """How long to wait for a silent connection, how often to try without progress, and the pause between tries."""
 
     stall_seconds: float = 30.0
     tries: int = 3
@@ -39,7 +39,7 @@ class RefusedError(Exception):
 def transfer(url: str, part: Path, patience: Patience, progress: Progress) -> None:
     """Download a file, from where an earlier try stopped. Raises RefusedError, and DataError for what the disk refuses.
 
-    Tries are counted anew whenever one got further than all before.
+    Tries are counted anew whenever one gets further than all before.
     """
     furthest, tries = length_of(part), 0
     while True:
@@ -77,7 +77,7 @@ def _attempt(url: str, part: Path, patience: Patience, progress: Progress) -> No
 
 
 def _ask(url: str, part: Path, have: int, patience: Patience) -> HTTPResponse | None:
-    """Ask for all from byte `have` on; None where there is nothing more to come."""
+    """Ask for everything from byte `have` on; return None if there is nothing more."""
     from http.client import HTTPException
     from urllib.error import HTTPError
     from urllib.request import Request, urlopen
@@ -101,13 +101,13 @@ def _ask(url: str, part: Path, have: int, patience: Patience) -> HTTPResponse | 
 
 
 def _answered(code: int, content_range: str, part: Path, have: int) -> None:
-    """Handle an answer that is no success: return where the part is complete, else raise."""
+    """Handle an answer that is no success: return if the part is complete, else raise."""
     if code == 416 and have:
         if content_range == f"bytes */{have}":
             return
         with on_disk(part):
             part.unlink()
-        raise _BrokenError(f"the file there does not go on at {megabytes(have)}, so it starts again")
+        raise _BrokenError(f"the server's file does not go on at {megabytes(have)}, so the download starts again")
     if code in (408, 425, 429) or code >= 500:
         raise _BrokenError(f"HTTP status {code}")
     raise RefusedError(f"HTTP status {code}")
