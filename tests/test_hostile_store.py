@@ -200,4 +200,4 @@ def test_a_number_too_large_for_one_is_as_if_it_were_missing(hostile: Hostile) -
     runs, _ = read_frames(hostile.store, {("baseline", 0): run.parent.name})
     assert runs["dead_weights"].isna().all()
     assert runs["test/accuracy"].isna().all()
-    assert runs["state"].tolist() == ["done"]
+    assert runs["state"].tolist() == ["stored"]
