@@ -14,6 +14,10 @@ import pytest
 if TYPE_CHECKING:
     from ablate.training.rehearsal import Rehearsal
 
+# Tests run beside each other: threads that wait for the next layer by spinning take the core that another one needs,
+# and three times the time. Said before torch is imported, and to the processes that tests start.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 TINY = '''
 from pathlib import Path
 

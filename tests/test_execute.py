@@ -247,10 +247,7 @@ def test_runs_end_with_their_driver(study: Path) -> None:
             pass
         driver.send_signal(signal.SIGKILL)
         driver.wait()
-        # The worker holds the other end of this pipe: reading ends only when it is gone.
-        began = time.monotonic()
-        driver.stdout.read()
-    assert time.monotonic() - began < 30
+        driver.stdout.read()  # the worker holds the other end of this pipe: this ends only when it is gone
 
 
 @pytest.mark.parametrize(("code", "text"), [(-9, "SIGKILL; the system may have run out"), (7, "exit code 7")])
@@ -377,7 +374,7 @@ def forks(*, after: int = 2):
         calls.append(1)
         if len(calls) > after:
             if os.fork() == 0:
-                time.sleep(300)
+                time.sleep(3600)  # longer than any test may take
                 os._exit(0)
             os._exit(9)
         return images
@@ -386,10 +383,8 @@ def forks(*, after: int = 2):
 '''
     write("plugins/forks.py", forks)
     todo = jobs(study, 'flipped.augmentation=[{ use = "forks" }]')[1:2]
-    began = time.monotonic()
     (failed,) = [e for e in run(LocalProcesses(1), todo) if isinstance(e, Failed)]
     assert "exit code 9" in failed.reason
-    assert time.monotonic() - began < 60
 
 
 def test_a_result_is_kept_where_there_are_no_hard_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -811,11 +806,11 @@ def lingers(shape, classes, *, how: str = "thread"):
     import torch
 
     if how == "thread":
-        threading.Thread(target=time.sleep, args=(100,)).start()
+        threading.Thread(target=time.sleep, args=(3600,)).start()  # longer than any test may take
     if how == "fork" and os.fork() == 0:
-        time.sleep(100)
+        time.sleep(3600)
     if how == "sleep":
-        time.sleep(100)
+        time.sleep(3600)
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(classes))
 """
 
@@ -825,9 +820,7 @@ def lingers(shape, classes, *, how: str = "thread"):
 def test_a_rehearsal_ends_whatever_a_model_leaves_behind(study: Path, write: Write, how: str, reason: str) -> None:
     write("plugins/lingers.py", LINGERS)
     todo = jobs(study, f"baseline.model={{ use = 'lingers', how = '{how}' }}")[:2]
-    began = time.monotonic()
     found = LocalProcesses(1).rehearse([replace(job, limits=Limits(run_timeout=3)) for job in todo])
-    assert time.monotonic() - began < 60
     assert set(found.failed) == ({"baseline", "flipped"} if reason else set())
     assert all(reason in text for text in found.failed.values())
 
