@@ -23,7 +23,7 @@ import torchvision
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from ablate.training.kernel_crop import dead_weights, use_live_taps
+from ablate.training.kernel_crop import crop_kernels, dead_weights
 
 CLASSES = 100
 WARM_UP = 3
@@ -68,7 +68,7 @@ def compare(name: str, arguments: argparse.Namespace, *, bf16: bool) -> str:
     whole = build(name).to(device, memory_format=order)
     dead, parameters = dead_weights(whole, (3, size, size))
     live = copy.deepcopy(whole)
-    use_live_taps(live)
+    crop_kernels(live)
     images = torch.randn(arguments.batch, 3, size, size, device=device).to(memory_format=order)
     trainees = [Trainee(model, images, bf16=bf16) for model in (whole, live)]
     rounds = []

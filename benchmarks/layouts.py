@@ -115,7 +115,7 @@ def compute(mode: str, pipe: Connection) -> None:
     os.environ["ONEDNN_MAX_CPU_ISA"] = instructions  # read when a process first computes
     import torch
 
-    from ablate.training.kernel_crop import use_live_taps
+    from ablate.training.kernel_crop import crop_kernels
 
     torch.set_num_threads(int(threads))
 
@@ -140,7 +140,7 @@ def compute(mode: str, pipe: Connection) -> None:
             small = max(kernel) > 1 and min(height, width) <= max(kernel) * max(dilation)
             for live in (False, True) if small else (False,):
                 if live:
-                    use_live_taps(layer)
+                    crop_kernels(layer)
                 found = gradients(layer, images, torch.channels_last)
                 for name, a, b in zip(("output", "input", "weight", "bias"), found, usual, strict=False):
                     off = float((a - b).norm() / b.norm()) if float(b.norm()) else float(a.norm())

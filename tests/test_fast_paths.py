@@ -129,7 +129,7 @@ def test_float32_is_float32_also_on_a_gpu_unless_tf32_is_asked_for(
 
 
 def test_tf32_without_such_a_gpu_is_refused_before_anything_runs(study: Path) -> None:
-    with pytest.raises(RunError, match="precision 'tf32' takes an NVIDIA GPU"):
+    with pytest.raises(RunError, match="precision 'tf32' needs an NVIDIA GPU"):
         built(study, "baseline.precision=tf32")
 
 

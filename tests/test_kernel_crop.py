@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import grad
 from torch.nn.functional import conv2d, cross_entropy, pad, unfold
 
-from ablate.training.kernel_crop import crop_kernels, dead_weights, use_all_taps, use_live_taps
+from ablate.training.kernel_crop import crop_axis, crop_kernels, dead_weights, restore_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ def geometries() -> list[tuple[int, int, int, Sides, int]]:
     """Return all small (size, kernel, stride, padding, dilation) that have at least one output."""
     sides: list[Sides] = ["same", "valid", *product(range(4), range(4))]
     every = product(range(1, 6), range(1, 6), range(1, 4), sides, range(1, 3))
-    return [g for g in every if crop_kernels(*g).outputs]
+    return [g for g in every if crop_axis(*g).outputs]
 
 
 def padded(pixels: Tensor, stride: int, reach: int, padding: Sides) -> Tensor:
@@ -102,7 +102,7 @@ def test_live_taps_are_those_that_meet_a_pixel() -> None:
         size, kernel, stride, padding, dilation = geometry
         ones = padded(torch.ones(1, 1, size, 1), stride, dilation * (kernel - 1) + 1, padding)
         met = unfold(ones, (kernel, 1), dilation=(dilation, 1), stride=(stride, 1))[0].sum(1)
-        if crop_kernels(*geometry).live != tuple(met.nonzero().flatten().tolist()):
+        if crop_axis(*geometry).live != tuple(met.nonzero().flatten().tolist()):
             wrong.append(geometry)
     assert wrong == []
 
@@ -115,7 +115,7 @@ def test_the_range_of_live_taps_with_its_padding_gives_what_the_whole_kernel_giv
         weight = torch.randn(1, 1, kernel, 1, dtype=torch.float64, generator=draw)
         column = padded(pixels, stride, dilation * (kernel - 1) + 1, padding)
         whole = conv2d(column, weight, stride=(stride, 1), dilation=(dilation, 1))
-        axis = crop_kernels(*geometry)
+        axis = crop_axis(*geometry)
         column, weight = pad(pixels, (0, 0, axis.before, axis.after)), weight[:, :, axis.start : axis.stop]
         part = conv2d(column, weight, stride=(stride, 1), dilation=(dilation, 1))
         if part.shape[2] != axis.outputs or not close(part, whole):
@@ -124,12 +124,12 @@ def test_the_range_of_live_taps_with_its_padding_gives_what_the_whole_kernel_giv
 
 
 def test_a_tap_between_live_ones_may_be_dead_and_is_kept() -> None:
-    axis = crop_kernels(1, 3, stride=2, padding=2, dilation=1)
+    axis = crop_axis(1, 3, stride=2, padding=2, dilation=1)
     assert (axis.live, axis.start, axis.stop) == ((0, 2), 0, 3)
 
 
 def test_a_kernel_that_meets_padding_alone_is_kept_whole() -> None:
-    axis = crop_kernels(2, 1, stride=3, padding=1, dilation=1)
+    axis = crop_axis(2, 1, stride=3, padding=1, dilation=1)
     assert (axis.live, axis.start, axis.stop, axis.outputs) == ((), 0, 1, 2)
 
 
@@ -139,14 +139,14 @@ def test_a_layer_gives_the_same_outputs_and_gradients(memory: torch.memory_forma
     draw, wrong = torch.Generator().manual_seed(0), []
     kernels = [(1, 3), (1, 7), (2, 2), (2, 3), (2, 5), (3, 3), (4, 7), (5, 1)]
     for (size, kernel), stride, padding, dilation in product(kernels, (1, 2), (0, 1, 3), (1, 2)):
-        if not crop_kernels(size, kernel, stride, padding, dilation).outputs:
+        if not crop_axis(size, kernel, stride, padding, dilation).outputs:
             continue
         conv = nn.Conv2d(2, 4, (kernel, 3), (stride, 1), (padding, 1), (dilation, 1), groups).double()
         conv.to(memory_format=memory)
         for columns in (1, 2, 3):
             pixels = torch.randn(2, 2, size, columns, dtype=torch.float64, generator=draw).to(memory_format=memory)
             results = []
-            for prepare in (use_all_taps, use_live_taps):
+            for prepare in (restore_kernels, crop_kernels):
                 prepare(conv)
                 inputs = pixels.clone().requires_grad_()
                 outputs = conv(inputs)
@@ -161,7 +161,7 @@ def test_products_lie_in_memory_as_convolutions_do(memory: torch.memory_format) 
     whole = nn.Sequential(*(m for m in small_net().eval() if getattr(m, "groups", 1) == 1))
     whole.to(memory_format=memory)
     live = copy.deepcopy(whole)
-    use_live_taps(live)
+    crop_kernels(live)
     batch = images().to(memory_format=memory)
     for depth in range(1, len(whole)):
         assert live[:depth](batch).stride() == whole[:depth](batch).stride()
@@ -171,7 +171,7 @@ def test_products_lie_in_memory_as_convolutions_do(memory: torch.memory_format) 
 def test_batches_of_any_size_and_images_without_one_pass(count: int) -> None:
     whole = nn.Sequential(*(m for m in small_net() if isinstance(m, nn.Conv2d)))
     live = copy.deepcopy(whole)
-    use_live_taps(live)
+    crop_kernels(live)
     torch.testing.assert_close(live(images(count)), whole(images(count)))
     torch.testing.assert_close(live(images(1)[0]), whole(images(1)[0]))
 
@@ -179,14 +179,14 @@ def test_batches_of_any_size_and_images_without_one_pass(count: int) -> None:
 def test_the_size_of_images_may_change_from_call_to_call() -> None:
     whole = small_net()[:-1].eval()
     live = copy.deepcopy(whole)
-    use_live_taps(live)
+    crop_kernels(live)
     for size in (8, 16, 5, 8):
         torch.testing.assert_close(live(images(size=size)), whole(images(size=size)))
 
 
 def test_training_goes_on_after_a_first_look_in_inference_mode() -> None:
     model = small_net()
-    use_live_taps(model)
+    crop_kernels(model)
     with torch.inference_mode():
         model(images())
     assert learn(model, images())["gradient of images"] is not None
@@ -194,7 +194,7 @@ def test_training_goes_on_after_a_first_look_in_inference_mode() -> None:
 
 def test_dead_weights_have_a_gradient_of_zero_and_decay() -> None:
     conv = nn.Conv2d(2, 2, 3, padding=1)
-    use_live_taps(conv)
+    crop_kernels(conv)
     before = conv.weight.detach().clone()
     conv(torch.randn(4, 2, 1, 1)).sum().backward()
     torch.optim.SGD(conv.parameters(), lr=0.1, weight_decay=0.5).step()
@@ -208,7 +208,7 @@ def test_dead_weights_have_a_gradient_of_zero_and_decay() -> None:
 def test_bfloat16_autocast_gives_bfloat16_and_nearly_the_same() -> None:
     whole = small_net().eval()
     live = copy.deepcopy(whole)
-    use_live_taps(live)
+    crop_kernels(live)
     with torch.autocast("cpu", torch.bfloat16):
         one, other = whole(images()), live(images())
     assert other.dtype == one.dtype == torch.bfloat16
@@ -218,7 +218,7 @@ def test_bfloat16_autocast_gives_bfloat16_and_nearly_the_same() -> None:
 def test_a_prepared_model_looks_as_before_and_its_copies_are_prepared_too() -> None:
     plain = small_net()
     model = copy.deepcopy(plain)
-    use_live_taps(model)
+    crop_kernels(model)
     assert repr(model) == repr(plain)
     assert [type(m) for m in model.modules()] == [type(m) for m in plain.modules()]
     assert list(model.state_dict()) == list(plain.state_dict())
@@ -234,7 +234,7 @@ def test_a_prepared_model_looks_as_before_and_its_copies_are_prepared_too() -> N
 
 def test_hooks_see_the_layer_as_before() -> None:
     model = small_net()
-    use_live_taps(model)
+    crop_kernels(model)
     seen: list[Any] = []
     model[-2].register_forward_hook(lambda *of_call: seen.append(of_call))
     logits = model(images())
@@ -244,8 +244,8 @@ def test_hooks_see_the_layer_as_before() -> None:
 
 def test_using_all_taps_leaves_no_trace() -> None:
     plain, model = small_net(), small_net()
-    use_live_taps(model)
-    use_all_taps(model)
+    crop_kernels(model)
+    restore_kernels(model)
     assert [vars(m).keys() for m in model.modules()] == [vars(m).keys() for m in plain.modules()]
 
 
@@ -256,7 +256,7 @@ def test_convolutions_of_their_own_kind_are_left_alone() -> None:
             return doubled
 
     model = nn.Sequential(Doubled(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"))
-    use_live_taps(model)
+    crop_kernels(model)
     assert not any("_conv_forward" in vars(m) for m in model.modules())
 
 
@@ -303,7 +303,7 @@ def test_counting_dead_weights_leaves_the_model_and_the_random_state() -> None:
     model[1].eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     state = torch.get_rng_state()
-    use_live_taps(model)
+    crop_kernels(model)
     dead_weights(model, (3, 8, 8))
     assert torch.equal(torch.get_rng_state(), state)
     assert [m.training for m in model] == [index != 1 for index in range(len(model))]
@@ -362,6 +362,6 @@ def test_a_model_learns_the_same_with_live_taps(name: str) -> None:
     create = timm.create_model if library == "timm" else torchvision.models.get_model
     whole = create(short, num_classes=10, **settings).double().train()
     live = copy.deepcopy(whole)
-    use_live_taps(live)
+    crop_kernels(live)
     batch = images(size=32, dtype=torch.float64)
     assert_same(learn(whole, batch), learn(live, batch), 1e-8)

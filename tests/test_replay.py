@@ -406,7 +406,7 @@ def test_batches_that_differ_in_form_are_not_recorded(study: Path) -> None:
 
     run = replace(run, transforms=[now_and_then], noise=[torch.Generator()])
     assert with_replay(run, spec, study.parent / "replays", recorded).replay is None
-    assert refused(study.parent / "replays") == "RuntimeError: batches differ in their form"
+    assert refused(study.parent / "replays") == "RuntimeError: batches differ in shape or type"
 
 
 class Moving(torch.optim.SGD):

@@ -245,7 +245,7 @@ def test_a_damaged_checkpoint_is_none(damage: bytes | None, folder: Path) -> Non
     write_checkpoint(file, "key", {"a": torch.zeros(1000)})
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
-    with pytest.raises(NoCheckpointError, match="its checksum does not fit"):
+    with pytest.raises(NoCheckpointError, match="its checksum does not match"):
         read_checkpoint(file, "key")
 
 

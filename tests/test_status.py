@@ -182,7 +182,7 @@ def test_a_pilot_is_followed_by_the_study_itself(study: Path) -> None:
 def test_a_precision_that_a_device_lacks_is_refused_in_the_plan(study: Path) -> None:
     told = ablate("plan", study, "--set", "baseline.precision=tf32", "--device", "cpu")
     assert told.exit_code == 2
-    assert "precision 'tf32' takes an NVIDIA GPU" in told.stderr
+    assert "precision 'tf32' needs an NVIDIA GPU" in told.stderr
     assert ablate("plan", study, "--set", "baseline.precision=tf32", "--device", "cuda").exit_code == 0
     assert ablate("plan", study, "--device", "gpu").exit_code == 2
 

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ingredients:
-    """All that one run trains with, built and on the device.
+    """Everything that one run trains with, built and on the device.
 
     order: draws the order of the training images (on the CPU, so that all devices see the same order);
-    noise: one for each transform, on the images' device. average: of the weights, evaluated in their place;
+    noise: a generator for each transform, on the images' device. average: of the weights, evaluated in their place;
     layout: of images and weights in memory. The other numbers are those of a `Recipe`.
-    replay: takes the place of `descend` for batches of the usual shape; returns None for one of another.
+    replay: replaces `descend` for batches of the usual shape; returns None for any other.
     """
 
     model: nn.Module
@@ -53,8 +53,8 @@ class Ingredients:
 class Epoch:
     """An epoch under way: the order of its images, how many steps are done, and what they gave.
 
-    losses holds each step's mean loss, kept on the device; lr is the learning rate of the last step; seconds is
-    the time that its steps have taken so far.
+    losses: each step's mean loss, on the device. lr: the learning rate of the last step. seconds: the time that the
+    steps have taken so far.
     """
 
     order: Tensor
@@ -69,7 +69,7 @@ class Epoch:
         losses: list[float] = self.losses[: self.step].tolist()
         return sum(size * loss for size, loss in zip(sizes, losses, strict=True)) / sum(sizes)
 
-    def broke(self) -> int:
-        """Return the first step (from 1) whose loss is not finite, 0 where there is none; waits for the device."""
+    def diverged_at(self) -> int:
+        """Return the first step (from 1) whose loss is not finite, 0 if there is none; waits for the device."""
         losses = self.losses[: self.step].tolist()
         return next((step for step, loss in enumerate(losses, 1) if not math.isfinite(loss)), 0)

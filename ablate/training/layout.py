@@ -1,8 +1,8 @@
-"""The memory layout of a network: channels last, which CPUs convolve faster, but for layers that it is wrong for.
+"""The memory layout of a network: channels last, which CPUs convolve faster, except where it gives wrong results.
 
 oneDNN's gradient of a 1x1 convolution of stride 2 or more by its weight, on fewer channels than a register holds
-(8 with AVX2, 16 with AVX-512), is wrong in that layout, or crashes, or hangs, by the number of threads and the size.
-Such layers run in torch's usual layout. Source: https://github.com/uxlfoundation/oneDNN/issues/6035 and
+(8 with AVX2, 16 with AVX-512), is wrong in that layout, or crashes, or hangs, depending on the number of threads and
+the size. Such layers run in torch's usual layout. Source: https://github.com/uxlfoundation/oneDNN/issues/6035 and
 `benchmarks/layouts.py`, whose table is in docs/decisions/011-memory-layout.md.
 """
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 USUAL = torch.contiguous_format
 NARROW = 16
-"""Channels into a group of a convolution that are fewer than a register of any CPU holds: the same on all of them."""
+"""Fewer input channels per group than this do not fill a register of some CPU; one limit for all of them."""
 
 
 def layout_for(usual: str) -> torch.memory_format:
-    """Return the layout of a model: torch's usual one where there is a reason for it, `usual`, else channels last."""
+    """Return the layout of a model: torch's usual one if there is a reason for it, `usual`, else channels last."""
     return USUAL if usual else torch.channels_last
 
 
 def lay_out(model: nn.Module, device: torch.device, layout: torch.memory_format) -> None:
-    """Put a model's weights into a layout; of channels last are left out, on CPUs, the layers that it is wrong for."""
+    """Put a model's weights into a layout; on CPUs, layers that channels last is wrong for keep the usual one."""
     model.to(memory_format=layout)
     if layout != torch.channels_last or device.type != "cpu":
         return
     for conv in narrow_strided(model):
-        weight = conv._parameters.get("weight")  # noqa: SLF001  # not where it is computed from others
+        weight = conv._parameters.get("weight")  # noqa: SLF001  # absent if it is computed from others
         if weight is not None:
             weight.data = as_usual(weight.data)
         conv.register_forward_pre_hook(_enter)
@@ -40,7 +40,7 @@ def lay_out(model: nn.Module, device: torch.device, layout: torch.memory_format)
 
 
 def narrow_strided(model: nn.Module) -> Iterator[nn.Conv2d]:
-    """Yield the 1x1 convolutions that see every second pixel or fewer, on few channels."""
+    """Yield the 1x1 convolutions of stride 2 or more on few channels."""
     for module in model.modules():
         if (
             isinstance(module, nn.Conv2d)
@@ -52,7 +52,7 @@ def narrow_strided(model: nn.Module) -> Iterator[nn.Conv2d]:
 
 
 def as_usual(tensor: Tensor) -> Tensor:
-    """Return a tensor in the usual layout, also where one of its sides is 1, which `contiguous` takes for either."""
+    """Return a tensor in the usual layout, even if one of its sides is 1, where `contiguous` sees no difference."""
     return tensor.flatten(1).view(tensor.shape)
 
 

@@ -1,4 +1,4 @@
-"""A model's first gradients in channels-last layout, held against those in the usual one: kernels can be wrong."""
+"""A model's first gradients in channels-last layout, compared with those in the usual one: kernels can be wrong."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from .ingredients import Ingredients
 
 PROVEN_ON = 16
-"""Images at most, and no more than a training step takes at once."""
+"""At most this many images, and no more than a training step takes at once."""
 ROUNDING = 0.01
-"""How far two layouts may be apart, as a share of a gradient's length. What was seen wrong is off by half and more."""
+"""How far apart two layouts may be, as a share of a gradient's length. Wrong ones were off by half or more."""
 AS_EXACT = 10
-"""Of a network that makes much of any rounding, channels last may be as many times as far from float64 as usual."""
+"""In a network that amplifies rounding, channels last may be this many times as far from float64 as usual."""
 
 
 def layout_doubt(spec: RunSpec, registry: Registry, data: Data) -> str:
-    """Return why a run's model cannot be trained in channels-last layout on this CPU, "" where it can.
+    """Return why a run's model cannot be trained in channels-last layout on this CPU, "" if it can.
 
-    data: images of its test split are what both are tried on. Takes the time of a few small steps.
+    data: both layouts are tried on images of its test split. Takes the time of a few small steps.
     """
     last, usual = (build(spec, registry, data, layout=layout) for layout in (torch.channels_last, USUAL))
     ours, wanted = _gradients(last), _gradients(usual)
     if _apart(ours, wanted) <= ROUNDING:
         return ""
     if _apart(_gradients(usual), wanted):
-        return ""  # the model draws by itself, and cannot be compared
+        return ""  # the model draws random numbers, and cannot be compared
     try:
         exact = _gradients(_in_float64(usual))
         limit = max(ROUNDING, AS_EXACT * _apart(wanted, exact))
@@ -55,7 +55,7 @@ def _in_float64(run: Ingredients) -> Ingredients:
 
 
 def _gradients(run: Ingredients) -> list[Tensor]:
-    """Return the gradients of a first step on images as they are, in full precision, and leave the model as it was."""
+    """Return the gradients of a first step, in full precision, without augmentation; the model stays unchanged."""
     split = run.data.test or run.data.train
     count = min(PROVEN_ON, at_once(run.batch_size, run.accumulate), len(split))
     rows = torch.arange(count, device=split.place)
@@ -69,9 +69,9 @@ def _gradients(run: Ingredients) -> list[Tensor]:
 
 
 def _apart(found: list[Tensor], wanted: list[Tensor]) -> float:
-    """Return how far gradients are apart at most, each as a share of its own length, inf where one is no number.
+    """Return the largest distance between gradients, each as a share of its own length; inf if one is nan.
 
-    What is zero but for rounding has no scale of its own: it counts as a thousandth of the longest.
+    A gradient that is zero up to rounding has no scale of its own: its length counts as a thousandth of the longest.
     """
     if len(found) != len(wanted):
         return math.inf

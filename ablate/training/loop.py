@@ -1,6 +1,6 @@
 """The training loop: flat, short, free of the registry and of files.
 
-Nothing in an epoch waits for the device but its end: losses stay there until they are summed.
+Only the end of an epoch waits for the device: losses stay there until they are summed.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from .ingredients import Ingredients
 
 MOST_EVALUATED = 500
-"""Images that evaluation takes at a time at most; more are not faster."""
+"""The most images that evaluation takes at a time; more are not faster."""
 FEW_PIXELS = 128 * 32 * 32
-"""In an evaluation batch, so few that they are taken at once however small the training batches are."""
+"""An evaluation batch may always have this many pixels, however small the training batches are."""
 IN_EVALUATION = "in evaluation"
-"""Noted on what evaluation raises."""
+"""The note that is added to what evaluation raises."""
 
 
 def begin_epoch(run: Ingredients) -> Epoch:
@@ -43,7 +43,7 @@ def begin_epoch(run: Ingredients) -> Epoch:
 def train_epoch(run: Ingredients, epoch: Epoch, on_step: Callable[[Epoch], None] | None = None) -> float:
     """Train for the rest of an epoch and return its mean loss per image.
 
-    The loss is that of the augmented images under the weights of the moment, as training saw it.
+    The loss is that of the augmented images, each under the weights of its step.
     on_step: called after each step; what it raises ends the epoch there, and `epoch` says where.
     """
     model = run.model.train()
@@ -65,10 +65,10 @@ def train_step(run: Ingredients, batch: Tensor) -> Tensor:
     total = torch.zeros((), device=run.data.mean.device)
     run.optimizer.zero_grad(set_to_none=True)
     images, labels = run.data.train.take(batch)
-    # Of the whole batch, so that parts change neither crops nor which images are mixed.
+    # On the whole batch, so that parts change neither the crops nor which images are mixed.
     images, mixes = augment(images, run.transforms, run.noise)
     wanted = targets(labels, mixes, run.classes)
-    # In parts, for less memory: each counts by its share of the batch.
+    # In parts, for less memory; each is weighted by its share of the batch.
     parts = parts_of(len(batch), run.accumulate)
     for some, theirs in zip(images.tensor_split(parts), wanted.tensor_split(parts), strict=True):
         replayed = run.replay(some, theirs) if run.replay else None
@@ -80,20 +80,20 @@ def train_step(run: Ingredients, batch: Tensor) -> Tensor:
 
 
 def parts_of(images: int, accumulate: int) -> int:
-    """Return in how many parts a batch is taken, equal to one image: none is a single one, unless the batch is.
+    """Return how many parts a batch is split into; their sizes differ by one image at most.
 
-    As for a last batch, batch normalisation has no variance to divide by there.
+    No part is a single image, unless the batch is: batch normalisation has no variance to divide by there.
     """
     return max(1, min(accumulate, images // 2))
 
 
 def at_once(batch_size: int, accumulate: int) -> int:
-    """Return how many images a training step takes through the model at once at most."""
+    """Return the most images that a training step passes through the model at once."""
     return -(-batch_size // parts_of(batch_size, accumulate))
 
 
 def descend(run: Ingredients, images: Tensor, wanted: Tensor, share: float = 1.0) -> Tensor:
-    """Add to the weights' gradients those of augmented images (B, C, H, W) in [0, 1], and return their mean loss.
+    """Add the gradients for augmented images (B, C, H, W) in [0, 1] to the weights', and return their mean loss.
 
     wanted: labels (B,) or shares of classes (B, classes). share: of the optimizer's batch; gradients and loss are
     weighted by it.
@@ -106,12 +106,12 @@ def descend(run: Ingredients, images: Tensor, wanted: Tensor, share: float = 1.0
 
 
 def normalised(images: Tensor, data: Data, layout: torch.memory_format = torch.channels_last) -> Tensor:
-    """Return images in [0, 1] as a model takes them: by the training images' mean and deviation, in its layout."""
+    """Return images in [0, 1] as a model takes them: normalised by the training images' statistics, in its layout."""
     return images.sub(data.mean).div_(data.std).contiguous(memory_format=layout)
 
 
 def exact(logits: Tensor) -> Tensor:
-    """Return logits as a loss takes them: half precision is too coarse for a logarithm of a sum."""
+    """Return logits in float32: half precision is too coarse for the logarithm of a sum."""
     return logits.float() if logits.dtype.itemsize < 4 else logits
 
 
@@ -123,8 +123,8 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 def evaluation_batch(batch_size: int, accumulate: int, pixels: int) -> int:
     """Return how many images evaluation takes at a time: no more than a training step does at once, or FEW_PIXELS.
 
-    So it takes no more memory either: a training step keeps what all layers give, and evaluation what a few do.
-    From the recipe alone, since the same images in other batches give other last bits. pixels: of one image.
+    So it takes no more memory either: a training step keeps the outputs of all layers, evaluation those of a few.
+    Decided by the recipe alone, since the same images in other batches give other last bits. pixels: of one image.
     """
     return min(MOST_EVALUATED, max(at_once(batch_size, accumulate), FEW_PIXELS // pixels, 1))
 
@@ -133,7 +133,7 @@ def evaluation_batch(batch_size: int, accumulate: int, pixels: int) -> int:
 def evaluate(run: Ingredients, images: Images, on_batch: Callable[[], None] = lambda: None) -> tuple[float, float]:
     """Return the mean cross-entropy and the accuracy (a fraction) over a split, without augmentation.
 
-    The accuracy is nan where the loss is not finite: the largest of scores that are no numbers is the first.
+    The accuracy is nan if the loss is not finite: the largest of scores that are nan is the first.
     on_batch: called before each batch; what it raises ends the evaluation.
     """
     model = (run.model if run.average is None else run.average).eval()
@@ -157,7 +157,7 @@ def evaluate(run: Ingredients, images: Images, on_batch: Callable[[], None] = la
 
 
 def step_schedule(run: Ingredients, loss: float) -> None:
-    """Step a scheduler after an epoch; one that watches a loss is given it."""
+    """Step a scheduler after an epoch; a scheduler that watches a loss is given it."""
     if isinstance(run.scheduler, ReduceLROnPlateau):
         run.scheduler.step(loss)
     else:

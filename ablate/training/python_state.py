@@ -1,4 +1,4 @@
-"""What an object holds in Python, by name: what a component has changed that no checkpoint would bring back."""
+"""What an object holds in Python, by path: to find what a component changes that no checkpoint would restore."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOST = 20_000
-"""So many things are looked at; who holds more holds data."""
+"""The most values that are looked at; an object with more holds data."""
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
 NamedValue = tuple[str, object]
 
@@ -28,8 +28,8 @@ NamedValue = tuple[str, object]
 def python_values(thing: object, apart: tuple[object, ...] = ()) -> dict[str, NamedValue]:
     """Return the plain values, arrays and generators that an object reaches, by path, each with its type's name.
 
-    Parameters and buffers of modules and what PyTorch's optimizers hold are left out: those have a state of their
-    own. apart: not looked into.
+    Parameters and buffers of modules and what PyTorch's optimizers hold are left out: those have a state_dict.
+    apart: objects that are not looked into.
     """
     found: dict[str, NamedValue] = {}
     seen = {id(other) for other in apart}
@@ -46,7 +46,7 @@ def python_values(thing: object, apart: tuple[object, ...] = ()) -> dict[str, Na
 
 
 def _leaf(part: object) -> NamedValue | None:
-    """Return what tells a thing without parts from another of its kind."""
+    """Return what identifies the value of a thing without parts; None for one with parts."""
     kind = type(part).__name__
     if isinstance(part, PLAIN):
         return kind, repr(part)
@@ -68,7 +68,7 @@ def _leaf(part: object) -> NamedValue | None:
 
 
 def tensor_bytes(values: Tensor) -> bytes:
-    """Return a tensor's values in their order, whatever its type, its device and its layout in memory."""
+    """Return a tensor's values in their order, whatever its type, device and memory layout."""
     flat = values.detach().cpu().contiguous().reshape(-1)
     return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
 
@@ -76,7 +76,7 @@ def tensor_bytes(values: Tensor) -> bytes:
 def _inside(part: object) -> Iterator[tuple[str, object]]:
     """Yield the parts of a thing with their names."""
     if getattr(part if isinstance(part, types.FunctionType) else type(part), "__module__", "").startswith(_OURS):
-        return  # plans of ours, made anew as they are needed
+        return  # our own plans, which are made anew when they are needed
     match part:
         case types.ModuleType() | type() | types.BuiltinFunctionType():
             return
@@ -100,9 +100,9 @@ def _of_function(part: types.FunctionType) -> Iterator[tuple[str, object]]:
     for name, cell in zip(part.__code__.co_freevars, part.__closure__ or (), strict=True):
         try:
             yield name, cell.cell_contents
-        except ValueError:  # a name that is not bound yet
+        except ValueError:  # a variable without a value yet
             continue
-    # What begins with an underscore is of whoever wraps functions, such as a compiler.
+    # Attributes with an underscore belong to what wraps functions, such as a compiler.
     yield from ((name, value) for name, value in vars(part).items() if not name.startswith("_"))
     yield from (("", value) for value in part.__defaults__ or ())
     yield from (part.__kwdefaults__ or {}).items()

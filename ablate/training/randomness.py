@@ -1,4 +1,4 @@
-"""The random states of a whole process: torch's, NumPy's and Python's own generators, which anything may draw from."""
+"""The random state of a process: torch's, NumPy's and Python's global generators, which anything may draw from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def process_random() -> dict[str, Any]:
     """Return every random state of the process, as plain data and tensors."""
     kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002  # a plugin may use it
-    assert not isinstance(keys, str)  # numpy's types allow it for the form that is not asked for
+    assert not isinstance(keys, str)  # in the types it may be, for the form that is not asked for
     version, internal, carried = random.getstate()
     return {
         "torch": torch.get_rng_state(),
@@ -28,7 +28,7 @@ def process_random() -> dict[str, Any]:
 
 
 def restore_process_random(state: Mapping[str, Any]) -> None:
-    """Put every random state of the process back."""
+    """Restore every random state of the process."""
     torch.set_rng_state(state["torch"])
     if state["cuda"]:
         torch.cuda.set_rng_state_all(state["cuda"])
@@ -42,7 +42,7 @@ def restore_process_random(state: Mapping[str, Any]) -> None:
 
 @contextlib.contextmanager
 def process_random_untouched() -> Iterator[None]:
-    """Put every random state of the process back afterwards."""
+    """Restore every random state of the process afterwards."""
     state = process_random()
     try:
         yield
@@ -51,7 +51,7 @@ def process_random_untouched() -> Iterator[None]:
 
 
 def drawn_from(before: Mapping[str, Any]) -> list[str]:
-    """Return whose generators have been drawn from, or seeded, since a state was taken."""
+    """Return the libraries whose generators were drawn from, or seeded, since a state was taken."""
     now = process_random()
     found = []
     if not all(a is b or torch.equal(a, b) for a, b in zip(_of_torch(before), _of_torch(now), strict=True)):

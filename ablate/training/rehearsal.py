@@ -1,4 +1,4 @@
-"""A rehearsal: a run is built and held to all that can be known of it on made-up images, before any run starts."""
+"""A rehearsal: a run is built and tried out on made-up images, before any run starts."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ if TYPE_CHECKING:
     from .ingredients import Ingredients
 
 REHEARSED = 4
-"""Images that a rehearsal trains on."""
+"""How many images a rehearsal trains on."""
 TRIED_IMAGES, TRIES = 32, 4
-"""So many images an augmentation is tried on, and so often: what it does to one in twenty shows."""
+"""How many images an augmentation is tried on, and how often: enough to show what it does to one in twenty."""
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """About how many bytes a run's state takes, without the order of its images, and what is doubtful, if anything.
+    """What a rehearsal found.
 
-    usual_layout: why the model is to be trained in the usual layout on this machine, "" for channels last.
+    state_bytes: the approximate size of a run's state, without the order of its images. doubt: what is doubtful, "" if
+    nothing is. usual_layout: why the model has to be trained in the usual layout on this machine, "" for channels last.
     """
 
     state_bytes: int
@@ -46,10 +47,10 @@ class Rehearsal:
 
 
 def rehearse(spec: RunSpec, registry: Registry, machine: Machine, proven: dict[str, str] | None = None) -> Rehearsal:
-    """Build a run and take steps on made-up images: what would fail fails here, before any run starts.
+    """Build a run and take steps on made-up images, so that what would fail fails before any run starts.
 
-    proven: the models whose layout was looked at before, and what was found; this one is added.
-    Raises RunError where a component breaks its contract, or whatever a component raises.
+    proven: the models whose layout was checked before, and what was found; this one is added.
+    Raises RunError if a component breaks its contract, or whatever a component raises.
     """
     device = pick_device(machine.device)
     torch.backends.cudnn.deterministic = True
@@ -79,7 +80,7 @@ def rehearse(spec: RunSpec, registry: Registry, machine: Machine, proven: dict[s
 
 
 def _unfit(spec: RunSpec, registry: Registry, data: Data, machine: Machine, proven: dict[str, str]) -> str:
-    """Return why a model cannot be trained in channels-last layout, which is looked at once."""
+    """Return why a model cannot be trained in channels-last layout; each model is checked once."""
     if data.mean.device.type != "cpu":
         return ""
     torch.set_num_threads(machine.threads)  # which decide what a kernel does
@@ -91,7 +92,7 @@ def _unfit(spec: RunSpec, registry: Registry, data: Data, machine: Machine, prov
 
 
 def _made_up(spec: RunSpec, device: torch.device) -> Data:
-    """Return data of a run's form: a few images to train on, and as many to evaluate as it does at a time."""
+    """Return data of a run's form: a few images to train on, and one batch to evaluate."""
     dataset, recipe = spec.identity["dataset"], spec.recipe
     size = evaluation_batch(recipe.batch_size, recipe.accumulate, math.prod(dataset["shape"][1:]))
     evaluated = max(abs(int(recipe.splits.test or 0)), abs(int(recipe.splits.validation or 0)), 1)
@@ -101,7 +102,7 @@ def _made_up(spec: RunSpec, device: torch.device) -> Data:
 
 
 def _images(count: int, dataset: Mapping[str, Any], device: torch.device) -> Images:
-    """Return images of noise, with a black and a white one where there are several."""
+    """Return images of noise; if there are several, one is black and one is white."""
     draw = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (count, *dataset["shape"]), dtype=torch.uint8, generator=draw)
     if count > 2:

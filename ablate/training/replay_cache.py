@@ -1,4 +1,4 @@
-"""What recording a run's steps was measured to bring, remembered in the user's cache."""
+"""What it was measured to save to record a run's steps, remembered in the user's cache."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from ..study.spec import RunSpec
 
 KEPT_SECONDS = 7 * 24 * 3600.0
-"""After which it is measured anew: other runs may have been on the GPU."""
+"""Then it is measured again: other runs may have been on the GPU."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What recording a step was measured to bring.
+    """The times of a step, recorded and not.
 
-    step_seconds, replayed_seconds: of forward and backward pass as they are, and replayed. recording_seconds: what it
-    takes to record them. refused: why they cannot be recorded, "" where they can. tries: how often that was begun and
-    has not ended.
+    step_seconds, replayed_seconds: of a plain forward and backward pass, and of a replayed one. recording_seconds: the
+    time to record them. refused: why they cannot be recorded, "" if they can. tries: how often a recording was begun
+    and never ended.
     """
 
     step_seconds: float = 0.0
@@ -39,7 +39,7 @@ class Measured:
     tries: int = 0
 
     def pays(self, steps: int) -> bool:
-        """Tell whether a run of so many steps ends sooner."""
+        """Tell whether recording makes a run of this many steps faster."""
         return not self.refused and steps * (self.step_seconds - self.replayed_seconds) > self.recording_seconds
 
 
@@ -65,7 +65,7 @@ def read_measured(file: Path) -> Measured | None:
 
 
 def write_measured(file: Path, measured: Measured) -> None:
-    """Keep what was measured; a cache, without which the next run measures again."""
+    """Remember what was measured; if that fails, the next run measures again."""
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(file, json.dumps(asdict(measured)).encode())

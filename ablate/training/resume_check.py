@@ -1,7 +1,7 @@
-"""Whether a run that is interrupted goes on as if it had not been, tried out before any run begins.
+"""Whether an interrupted run goes on as if it had not been interrupted, tried out before any run begins.
 
-A run takes a step, is kept as a checkpoint keeps it, and built anew from that; then both take the next step. Where
-they differ, a component has state that no checkpoint brings back, and what it holds in Python says which.
+A run takes a step, and is built anew from its checkpoint; then both take the next step. If they differ, a component
+has state that no checkpoint restores, and what the components hold in Python shows which one.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ REMEDY = {
     "augmentation": "return an object with state_dict() and load_state_dict(state), or draw from the generator alone",
 }
 HELD = "a checkpoint holds tensors, numbers, texts, NumPy's numbers and arrays, and lists and dicts of those"
-# What changes as a run goes on; a cache that was not filled yet is absent or None at first.
+# Types of values that change as a run goes on; a cache that is not filled yet is absent or None at first.
 _CHANGING = {*(kind.__name__ for kind in PLAIN), "Generator", "RandomState", "Random", "count"} - {"NoneType"}
 Reached = list["dict[str, NamedValue]"]
 
 
 @dataclass(frozen=True)
 class LostState:
-    """What a component holds in Python that a run built anew from a checkpoint does not; changing: for certain."""
+    """What a component holds in Python that a checkpoint did not restore. changing: the paths that surely change."""
 
     entry: Entry
     paths: Sequence[str]
@@ -52,11 +52,11 @@ def check_resuming(
     made: Callable[[], Ingredients],
     step: Callable[[Ingredients, int], object],
 ) -> str:
-    """Hold a run that has taken one step to the promise that it can be interrupted; return what is doubtful.
+    """Check that a run that has taken one step can be interrupted; return what is doubtful, "" if nothing is.
 
     entries: those of its model, optimizer, scheduler and augmentations, in this order. made: builds the run anew.
-    step: takes one, of the number given, and returns what came out.
-    Raises RunError naming the component that breaks the promise.
+    step: takes the step of the given number, and returns its result.
+    Raises RunError naming the component whose state is lost.
     """
     kept = _kept(run, entries)
     before = _reached(run)
@@ -117,7 +117,7 @@ def _lost(entries: Sequence[Entry], before: Reached, after: Reached) -> list[Los
 
 
 def _next(run: Ingredients, kept: Mapping[str, Any], step: Callable[[Ingredients, int], object]) -> object:
-    """Take the next step, with the random states of the checkpoint, and return all that came out."""
+    """Take the next step, from the checkpoint's random states, and return its result and the state after it."""
     restore_random(run, kept["random"])
     told = step(run, 2)
     return {"told": told, **capture(run, 1, None, [])}
@@ -141,9 +141,9 @@ def _bytes(values: torch.Tensor | np.ndarray[Any, Any]) -> bytes:
 
 
 def _kept(run: Ingredients, entries: Sequence[Entry]) -> Mapping[str, Any]:
-    """Return a run's state as a checkpoint gives it back.
+    """Return a run's state as a checkpoint restores it.
 
-    Raises RunError where it cannot hold something, or not give it back without running code.
+    Raises RunError if a checkpoint cannot hold something, or not restore it without running code.
     """
     state = capture(run, 1, None, [])
     try:
@@ -155,9 +155,9 @@ def _kept(run: Ingredients, entries: Sequence[Entry]) -> Mapping[str, Any]:
 
 
 def _check_plain(entries: Sequence[Entry], state: Mapping[str, Any]) -> None:
-    """Raise RunError naming the component whose state does not survive a checkpoint, and what of it."""
+    """Raise RunError naming the component, and the part of its state, that does not survive a checkpoint."""
     model, optimizer, scheduler, *augmentations = entries
-    # A schedule before the optimizer, whose rates it sets.
+    # A schedule before the optimizer whose rates it sets.
     parts = [(scheduler, state["scheduler"]), (optimizer, state["optimizer"]), (model, state["model"])]
     for entry, part in [*parts, *zip(augmentations, state["transforms"], strict=True)]:
         for path, what in _odd(part, ""):
@@ -168,7 +168,7 @@ def _check_plain(entries: Sequence[Entry], state: Mapping[str, Any]) -> None:
 
 
 def _odd(part: object, path: str) -> Iterator[tuple[str, str]]:
-    """Yield the paths in a state that do not survive a checkpoint, and the type of what is there."""
+    """Yield the paths in a state that do not survive a checkpoint, each with the type of its value."""
     if _survives(part):
         return
     inside: list[tuple[object, object]] = []
@@ -183,6 +183,6 @@ def _odd(part: object, path: str) -> Iterator[tuple[str, str]]:
 def _survives(part: object) -> bool:
     try:
         unpacked(packed({"part": part}))
-    except Exception:  # noqa: BLE001  # pickling runs code of a user's
+    except Exception:  # noqa: BLE001  # pickling runs a user's code
         return False
     return True

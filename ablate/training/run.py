@@ -206,7 +206,7 @@ class _Trainer:
             self.records.append(record)
             self._recorder.epoch(record)
             if self.diverged and not self._limits.go_on:
-                step = self._epoch.broke() if self._epoch else 0
+                step = self._epoch.diverged_at() if self._epoch else 0
                 since = f", from step {step}" if step else ""
                 raise DivergedError(f"diverged: {self.diverged}{since} (learning rate {record['lr']:g} at its end)")
             self._number, self._epoch = self._number + 1, None

@@ -1,4 +1,4 @@
-"""Walks a schedule over a run before anything is trained: with a real optimizer, on made-up parameters."""
+"""Walks through a schedule for a whole run before anything is trained, with a real optimizer on made-up parameters."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from ..components.registry import Entry
 
 MOST_STEPS = 1_000_000
-"""A schedule that steps more often in a run is not walked: it would take more than some ten seconds."""
+"""A schedule that steps more often in a run is not walked: that would take more than about ten seconds."""
 BEYOND, LEAST_BEYOND, MOST_BEYOND = 20, 10_000, 60_000
-"""How far a schedule is followed to find its end: so many times the run, and at least and at most so many steps."""
+"""How far a schedule is followed to find its end: this many times the run, with a least and a most number of steps."""
 SAME = 1e-9
-"""Rates that differ by less, as a share of the highest, are the same: their difference is rounding."""
+"""Rates that differ by less, as a share of the highest, are equal: their difference is rounding."""
 
 
 class NoWalkError(Exception):
-    """A schedule that cannot be followed without training, as one that watches the loss."""
+    """A schedule cannot be followed without training, such as one that watches the loss."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """What decides a schedule: the optimizer and the scheduler with their settings, and how long the run trains."""
+    """All that decides a schedule: the optimizer and the scheduler with their settings, and the length of the run."""
 
     optimizer: Entry
     scheduler: Entry
@@ -63,14 +63,14 @@ class Course:
 class Walker:
     """An optimizer and its schedule, stepped as the training loop steps them.
 
-    Raises NoWalkError where that cannot be done without a model or a loss.
+    Raises NoWalkError if that is impossible without a model or a loss.
     """
 
     def __init__(self, course: Course) -> None:
         try:
             self._optimizer = course.optimizer.build(iter(_parameters()), settings=course.settings)
             groups = self._optimizer.param_groups
-            # Before the schedule is there: what it adds are notes of its own.
+            # Read before the schedule adds its own entries.
             names = [n for n in groups[0] if n != "params" and all(n in group for group in groups)]
             moving = [n for n in names if isinstance(groups[0][n], float | tuple | list)]
             self.fixed = [{n: group[n] for n in names if n not in moving} for group in groups]
@@ -86,7 +86,7 @@ class Walker:
 
     @property
     def values(self) -> list[tuple[Any, ...]]:
-        """Return what each group trains with now, as far as it is a number or numbers."""
+        """Return the numbers that each group trains with now."""
         return [self._read(group) for group in self._optimizer.param_groups]
 
     @property
@@ -95,7 +95,7 @@ class Walker:
         return tuple([float(group["lr"]) for group in self._optimizer.param_groups])
 
     def step(self) -> None:
-        """Step the schedule. Raises NoWalkError where it looks at what only training gives."""
+        """Step the schedule. Raises NoWalkError if it looks at what only training gives."""
         _MadeUp.closed = True
         try:
             self._scheduler.step()
@@ -104,17 +104,17 @@ class Walker:
 
 
 def walk(course: Course) -> Walk | None:
-    """Walk the schedule of a run and return what it does; None where it cannot be followed without training.
+    """Walk the schedule of a run and return what it does; None if it cannot be followed without training.
 
-    Raises InputError where the schedule fails before the run has ended.
+    Raises InputError if the schedule fails before the run has ended.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of schedules that step before their optimizer does
+        warnings.simplefilter("ignore")  # about schedules that step before their optimizer does
         try:
             return _walk(course)
         except InputError:
             raise
-        except Exception:  # noqa: BLE001  # of a component, which is named when its run is tried out
+        except Exception:  # noqa: BLE001  # a component's, which is named when its run is rehearsed
             return None
 
 
@@ -151,11 +151,11 @@ def _walk(course: Course) -> Walk:
 
 
 def _shape(rates: Sequence[float], per_epoch: int) -> dict[str, Any]:
-    """Return where the rate of a run is 0 to the end, and where it rises again after it has fallen."""
+    """Return from where on the rate of a run is 0, and where it rises again after it has fallen."""
     peak = max(rates)
     found: dict[str, Any] = {}
     working = next((n for n in range(len(rates), 0, -1) if rates[n - 1] > SAME * peak), 0)
-    if len(rates) - working > (per_epoch > 1):  # a schedule of batches may well end at 0: its last one costs nothing
+    if len(rates) - working > (per_epoch > 1):  # a schedule by batches may end at 0: that costs one step
         found["idle"] = working / per_epoch
     top, low = rates[0], 0
     for place, rate in enumerate(rates):
@@ -172,7 +172,7 @@ def _shape(rates: Sequence[float], per_epoch: int) -> dict[str, Any]:
 
 
 def _beyond(walker: Walker, groups: Sequence[tuple[float, ...]], per_epoch: int) -> dict[str, Any]:
-    """Follow a schedule beyond its run; return where a rate changes first, and where it ends if that is later."""
+    """Follow a schedule beyond its run; return where a rate first changes, and where it ends if that is later."""
     units, peak, last = len(groups), max(map(max, groups)), max(groups[-1])
     more = max(units, min((BEYOND - 1) * units, MOST_BEYOND), LEAST_BEYOND if per_epoch > 1 else 0)
     changed = next((unit for unit, rates in enumerate(groups) if rates != groups[0]), None)
@@ -193,10 +193,10 @@ def _beyond(walker: Walker, groups: Sequence[tuple[float, ...]], per_epoch: int)
             walker.step()
         except NoWalkError:
             raise
-        except Exception:  # noqa: BLE001  # there it ends
+        except Exception:  # noqa: BLE001  # this is its end
             end = unit
             break
-    if end is None and moved < units + more / 2:  # and stays as it is for as long as it was followed
+    if end is None and moved < units + more / 2:  # and stays the same for as long as it was followed
         end = moved
     found: dict[str, Any] = {"flat": changed is None or changed >= units}
     found |= {} if changed is None else {"first": changed / per_epoch}
@@ -204,7 +204,7 @@ def _beyond(walker: Walker, groups: Sequence[tuple[float, ...]], per_epoch: int)
 
 
 def _taken(course: Course) -> Iterator[str]:
-    """Yield the optimizer's settings that may be halved without anything changing at any step."""
+    """Yield the optimizer's settings that can be halved without changing any step: the schedule replaces them."""
     plain = course.optimizer.build(iter(_parameters()), settings=course.settings).param_groups[0]
     for name in (setting.name for setting in course.optimizer.settings if setting.name in plain):
         for label, other in _halved(name, plain[name]):
@@ -216,7 +216,7 @@ def _taken(course: Course) -> Iterator[str]:
 
 
 def _same(pair: tuple[Walker, Walker]) -> bool:
-    """Tell whether two walkers train with the same now, and step both."""
+    """Tell whether two walkers now have the same numbers, and step both."""
     same = pair[0].values == pair[1].values
     for walker in pair:
         walker.step()
@@ -224,7 +224,7 @@ def _same(pair: tuple[Walker, Walker]) -> bool:
 
 
 def _halved(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield a number with half its value, and a tuple with half of each in turn, each with what it is called."""
+    """Yield a number halved, or a tuple with each of its numbers halved in turn, with the name of what was halved."""
     if isinstance(value, float) and value:
         yield name, value / 2
     if isinstance(value, tuple | list):
@@ -234,14 +234,14 @@ def _halved(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _parameters() -> list[torch.nn.Parameter]:
-    """Return parameters of the kinds that networks have: of a convolution, a matrix and a vector."""
+    """Return parameters of the shapes that networks have: of a convolution, a matrix and a vector."""
     return [_MadeUp(torch.zeros(shape)) for shape in ((2, 2, 3, 3), (2, 2), (2,))]
 
 
 class _MadeUp(torch.nn.Parameter):
-    """A parameter whose values and gradient tell nothing of training: a schedule that looks at them is not walked.
+    """A parameter that says nothing about training: a schedule that looks at its values or gradient is not walked.
 
-    closed: while a schedule steps.
+    closed: True while a schedule steps.
     """
 
     closed = False
@@ -252,10 +252,10 @@ class _MadeUp(torch.nn.Parameter):
     ) -> Any:
         if cls.closed:
             raise NoWalkError
-        with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001  # as torch's own parameters have it
+        with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001  # as torch's own parameters do
             return func(*args, **(kwargs or {}))
 
 
 def _untrained() -> dict[str, Any]:
-    """Stand in for what an optimizer keeps of a parameter once it has stepped."""
+    """Stand in for the state that an optimizer has of a parameter once it has stepped."""
     raise NoWalkError
