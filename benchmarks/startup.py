@@ -18,10 +18,10 @@ from pathlib import Path
 
 import peers
 
-from ablate.commands.prepare import Options, prepare
 from ablate.execute.jobs import EpochDone, Event, Finished, Job
 from ablate.execute.local import LocalProcesses
 from ablate.execute.server import warm_up
+from ablate.launch.study import Options, open_study
 from ablate.paths import data_dir, shipped
 from ablate.study.toml import Changes
 from ablate.training.machine import Machine
@@ -39,10 +39,10 @@ def runs(folder: Path, count: int) -> tuple[list[float], list[float], float, flo
     settings = ("baseline.epochs=1", "baseline.dataset.train=64", "baseline.batch_size=64")
     changes = Changes(settings, tuple(range(count)))
     options = Options(shipped("studies") / "digits.toml", folder / "store", data_dir(), changes, ("baseline",))
-    prepared = prepare(options)
+    prepared = open_study(options)
     prepared.home.make_writable()
     place = (prepared.home.root, Machine(data_dir(), "cpu", 1))
-    jobs = [Job(p.spec, *place, prepared.code(p.spec.recipe)) for p in prepared.planned]
+    jobs = [Job(spec, *place, prepared.code(spec.recipe)) for spec in prepared.asked]
     executor = LocalProcesses(1)
     warm_up()
     ended = began = time.perf_counter()

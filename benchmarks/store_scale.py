@@ -22,8 +22,8 @@ from pathlib import Path
 from statistics import median
 from unittest import mock
 
-from ablate.commands.prepare import Options, Prepared, prepare
-from ablate.commands.run import record
+from ablate.launch.record import record
+from ablate.launch.study import LoadedStudy, Options, open_study
 
 VARIANTS, SEEDS, EPOCHS = 5, 100, 5
 
@@ -46,7 +46,7 @@ set = {{ model = {{ use = "simple-cnn", width = {width} }} }}
 """
 
 
-def make_runs(prepared: Prepared, draw: random.Random) -> None:
+def make_runs(prepared: LoadedStudy, draw: random.Random) -> None:
     """Write the files of a study's runs."""
     environment = {"device": "cpu", "device_name": "made up", "threads": 1, "python": "3", "versions": {}}
     for spec in prepared.specs:
@@ -74,7 +74,7 @@ def make_store(folder: Path, studies: int) -> Path:
             text += "".join(VARIANT.format(width=7 * n) for n in range(1, VARIANTS))
             study = folder / f"scale-{number}.toml"
             study.write_text(text)
-            prepared = prepare(Options(study, store, folder / "data"))
+            prepared = open_study(Options(study, store, folder / "data"))
             prepared.home.make_writable()
             make_runs(prepared, draw)
             record(prepared)

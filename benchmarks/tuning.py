@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import optuna
 import peers
 
-from ablate.commands.prepare import Options, Prepared, prepare
-from ablate.commands.run import RunOptions, jobs_of
 from ablate.execute.inline import Inline
 from ablate.execute.jobs import never
 from ablate.host import cores
+from ablate.launch.jobs import jobs_of
+from ablate.launch.study import LoadedStudy, Options, open_study
 from ablate.paths import data_dir
 from ablate.store.store import Store
 from ablate.study.spec import Choice
@@ -56,7 +56,7 @@ sampler = "random"
 "model.dropout" = { low = 0.0, high = 0.8 }
 """
 
-ONE_THREAD = RunOptions(jobs=cores())
+ONE_THREAD = cores()
 """As if there were a run for each core: more threads do not help a network this small, and suffer from others."""
 
 CONTENDERS = {"random": ("random", "none"), "TPE": ("tpe", "none"), "TPE, median pruner": ("tpe", "median")}
@@ -83,7 +83,7 @@ class Outcome:
 class Bench:
     """One contender's study, its one variant, and the store of all its repetitions."""
 
-    prepared: Prepared
+    prepared: LoadedStudy
     task: Task
     sampler: str
     pruner: str
@@ -145,7 +145,7 @@ def bench(folder: Path, sampler: str, pruner: str, trials: int) -> Bench:
     study.write_text(STUDY)
     store = Store(folder / f"{sampler}-{pruner}")
     store.make_writable()
-    prepared = prepare(Options(study, store.root, data_dir(None), device="cpu"))
+    prepared = open_study(Options(study, store.root, data_dir(None), device="cpu"))
     (task,) = tasks(prepared.reading, prepared.resolved, prepared.registry, ())
     return Bench(prepared, task, sampler, pruner, trials)
 

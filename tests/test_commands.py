@@ -16,10 +16,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ablate.cli import app
-from ablate.commands.prepare import Options
-from ablate.commands.run import RunOptions, run_study
+from ablate.commands.run import run_study
 from ablate.errors import InputError
 from ablate.execute.inline import Inline
+from ablate.launch.make import RunOptions
+from ablate.launch.study import Options
 from ablate.paths import known_file
 from ablate.store.run_writer import RunWriter
 from ablate.store.store import Store
@@ -457,7 +458,7 @@ def test_a_subset_of_real_cifar100_trains(
         'model = { use = "simple-cnn", width = 8 }\noptimizer = { use = "adam", lr = 1e-3 }\n',
     )
     options = Options(study, Path("store").resolve(), cifar100, device="cpu")
-    assert run_study(options, RunOptions(jobs=1, json=True), Inline()) == 0
+    assert run_study(options, RunOptions(jobs=1), Inline(), json=True) == 0
     (run,) = json.loads(capsys.readouterr().out)["runs"]
     assert 4 < run["train/loss"] < 5
     shutil.rmtree("store")

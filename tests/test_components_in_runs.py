@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ablate.commands.prepare import Options, prepare
-from ablate.commands.run import RunOptions, jobs_of
 from ablate.execute.inline import Inline
 from ablate.execute.jobs import Failed
 from ablate.execute.local import LocalProcesses
+from ablate.launch.jobs import jobs_of
+from ablate.launch.study import Options, open_study
 from ablate.store.store import Store
 from ablate.study.toml import Changes
 
@@ -64,9 +64,9 @@ def odd(*, how: str = "panic", after: int = 3):
 
 
 def jobs(study: Path, *settings: str) -> list[Job]:
-    prepared = prepare(Options(study, Path("store").resolve(), Path("data"), Changes(settings, (0,))))
+    prepared = open_study(Options(study, Path("store").resolve(), Path("data"), Changes(settings, (0,))))
     prepared.home.make_writable()
-    return jobs_of(prepared, prepared.todo, RunOptions(1))[:1]
+    return jobs_of(prepared, prepared.specs, 1)[:1]
 
 
 REASONS = {

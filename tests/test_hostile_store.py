@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ablate.commands.plan import show_plan
-from ablate.commands.prepare import Options, prepare
 from ablate.commands.report import ReportOptions, write_report
-from ablate.commands.run import record
 from ablate.commands.status import show_status
-from ablate.commands.tune import best_settings
 from ablate.errors import AblateError
+from ablate.launch.record import record
+from ablate.launch.study import Options, open_study
+from ablate.launch.tuned import best_settings
 from ablate.store.clean import Cleaner
 from ablate.store.documents import commit_document, read_document
 from ablate.store.frame import read_frames
@@ -72,7 +72,7 @@ class Hostile:
         self.options = Options(study, Path("ablate-store").resolve(), Path("data").resolve())
         self.store = Store(self.options.store)
         self.store.make_writable()
-        prepared = prepare(self.options)
+        prepared = open_study(self.options)
         record(prepared)
         self.files = [self.store.studies_folder / "tiny.json", self.store.last_file, self.store.root / "store.json"]
         machine = {"device": "cpu", "device_name": "x", "threads": 1, "python": "3.11", "versions": {"torch": "2"}}
@@ -124,7 +124,7 @@ class Hostile:
             lambda: check_store(found),
             lambda: Cleaner(found, ("unused", "leftovers", "failed", "checkpoints")).find(),
             lambda: load_tunings(found, "tiny"),
-            lambda: best_settings(prepare(self.options)),
+            lambda: best_settings(open_study(self.options)),
         ]
         for step in steps:
             with suppress(AblateError):  # an error that is meant for the user is in order

@@ -6,10 +6,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ablate.commands.prepare import Options
 from ablate.commands.report import read_records
-from ablate.commands.run import RunOptions, run_study
+from ablate.commands.run import run_study
 from ablate.execute.inline import Inline
+from ablate.launch.make import RunOptions
+from ablate.launch.study import Options
 from ablate.report.content import Records, report
 from ablate.report.identical import identical
 from ablate.store.store import Store

@@ -18,13 +18,13 @@ from typer.testing import CliRunner, Result
 
 from ablate.cli import app
 from ablate.commands.plan import show_plan
-from ablate.commands.prepare import Options, prepare
 from ablate.commands.report import read_records
-from ablate.commands.run import record
 from ablate.commands.status import show_status
 from ablate.commands.store import CleanOptions, clean
 from ablate.errors import AblateError
 from ablate.files import write_checked
+from ablate.launch.record import record
+from ablate.launch.study import Options, open_study
 from ablate.report import figures
 from ablate.report.content import report
 from ablate.store import filenames
@@ -103,7 +103,7 @@ class Made:
 
 def make(study: Path) -> Made:
     """Make the runs of a study in the store of the working folder."""
-    prepared = prepare(Options(study, Path("ablate-store").resolve(), Path("data").resolve()))
+    prepared = open_study(Options(study, Path("ablate-store").resolve(), Path("data").resolve()))
     made = Made(study, [spec.key for spec in prepared.specs])
     made.store.make_writable()
     for spec in prepared.specs:
@@ -159,7 +159,7 @@ def old(path: Path, text: str = "x") -> Path:
 
 def again(made: Made) -> None:
     """Record the study as `ablate run` does before the first run."""
-    record(prepare(made.options))
+    record(open_study(made.options))
 
 
 def unused(made: Made) -> set[str]:

@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ablate.cli import app
-from ablate.commands.last import study_run_last, study_to_run_again
-from ablate.commands.prepare import Options, prepare
-from ablate.commands.run import record
 from ablate.errors import InputError
+from ablate.launch.last import study_run_last, study_to_run_again
+from ablate.launch.record import record
+from ablate.launch.study import Options, open_study
 from ablate.store.store import Store
 from ablate.study.toml import Changes
 
@@ -28,7 +28,7 @@ def ablate(*arguments: str | Path) -> Result:
 def planned(study: Path, store: Path, *settings: str) -> Store:
     """Return a store in which a study was planned last, and a trace of its plugins' code removed."""
     Store(store).make_writable()
-    record(prepare(Options(study, store.resolve(), Path("data").resolve(), Changes(settings))))
+    record(open_study(Options(study, store.resolve(), Path("data").resolve(), Changes(settings))))
     for trace in Path().rglob("ran"):
         trace.unlink()
     return Store(store.resolve())

@@ -29,6 +29,8 @@ ORDER = [
     "checks",
     "report",
     "console",
+    "launch",
+    "api",
     "commands",
     "cli",
     "__main__",

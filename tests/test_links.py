@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ablate.commands.prepare import Options, prepare
-from ablate.commands.run import RunOptions, record, run_study
+from ablate.commands.run import run_study
 from ablate.errors import StoreError
 from ablate.execute.inline import Inline
+from ablate.launch.make import RunOptions
+from ablate.launch.record import record
+from ablate.launch.study import Options, open_study
 from ablate.store.clean import Cleaner
 from ablate.store.filenames import RUN_FILES
 from ablate.store.integrity import check_store
@@ -103,7 +105,7 @@ def journal(store: Store, study: Path) -> None:
 
 
 def recorded(store: Store, study: Path) -> None:
-    record(prepare(Options(study, store.root, store.root / "data")))
+    record(open_study(Options(study, store.root, store.root / "data")))
 
 
 def made(store: Store, study: Path) -> None:
@@ -216,7 +218,7 @@ def test_a_study_run_in_a_store_with_links_changes_nothing_of_the_users(
     options = Options(study, Path("ablate-store").resolve(), Path("data").resolve(), device="cpu")
     store = Store(options.store)
     store.make_writable()
-    keys = [spec.key for spec in prepare(options).specs]
+    keys = [spec.key for spec in open_study(options).specs]
     linked(store.writer(keys[0]).path, notes.parent)
     store.writer(keys[1]).path.mkdir()
     (store.writer(keys[1]).path / "lock").symlink_to(notes)

@@ -14,10 +14,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ablate.cli import app
-from ablate.commands.prepare import Options, Prepared, expected_bytes, expected_seconds, prepare
 from ablate.commands.report import read_records
-from ablate.commands.run import RunOptions, run_study
+from ablate.commands.run import run_study
 from ablate.execute.inline import Inline
+from ablate.launch.costs import expected_bytes, expected_seconds
+from ablate.launch.make import RunOptions
+from ablate.launch.study import LoadedStudy, Options, open_study
 from ablate.report.content import report
 from ablate.report.lr_find import draw_find, find_data
 from ablate.store.frame import Cost
@@ -56,7 +58,7 @@ def run(study: Path, **changes: Any) -> int:
 
 
 def folders(study: Path) -> dict[tuple[str, int], Path]:
-    prepared = prepare(options(study))
+    prepared = open_study(options(study))
     return {(s.variant, s.seed): prepared.home.run(s.key).path for s in prepared.specs}
 
 
@@ -158,7 +160,7 @@ def test_a_pilot_finds_its_rates_too(finding: Path) -> None:
 def test_the_range_test_is_in_the_key_and_a_default_written_out_changes_nothing(finding: Path) -> None:
     def keys(table: str) -> set[str]:
         finding.write_text(text.replace(TABLE, table))
-        return {s.key for s in prepare(options(finding)).specs if s.variant == "flipped"}
+        return {s.key for s in open_study(options(finding)).specs if s.variant == "flipped"}
 
     text = finding.read_text()
     plain = keys("{ find = true }")
@@ -209,16 +211,16 @@ def test_a_changed_range_test_is_told_on_both_sides(finding: Path) -> None:
 
 
 def test_the_expected_time_and_room_hold_the_range_test(finding: Path) -> None:
-    def known(prepared: Prepared) -> dict[str, Cost]:
+    def known(prepared: LoadedStudy) -> dict[str, Cost]:
         return {cost_key(s.identity): Cost(0.001, 0.0, 1000) for s in prepared.specs}
 
-    prepared = prepare(options(finding))
-    expected = expected_seconds(prepared, known(prepared))
+    prepared = open_study(options(finding))
+    expected = expected_seconds(prepared.specs, known(prepared))
     plain, tested = (expected[s.key] for s in prepared.specs[:2])
     assert plain is not None
     assert tested == pytest.approx(plain + 60 * 16 * 0.001)
     sizes = {"baseline": 1000, "flipped": 1000}
-    room = [expected_bytes(prepared, sizes, [spec], 1) for spec in prepared.specs[:2]]
+    room = [expected_bytes([spec], sizes, 1, keep=False) for spec in prepared.specs[:2]]
     assert room[0] is not None
     assert room[1] is not None
     assert room[1] > room[0]

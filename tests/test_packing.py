@@ -13,12 +13,12 @@ import pytest
 from typer.testing import CliRunner
 
 from ablate.cli import app
-from ablate.commands.run import RunOptions, local, placed
 from ablate.components.discover import discover
 from ablate.execute.gpu import GONE, GpuUse, gauge
 from ablate.execute.jobs import Busy, Crowded, Event, Failed, Fewer, Finished, Job, ProcessDied, Started
 from ablate.execute.local import LocalProcesses
 from ablate.execute.packing import Packing
+from ablate.launch.placement import Placement, local, placed
 from ablate.store.store import Store
 from ablate.study.plan import run_specs
 from ablate.study.resolve import parts, resolve_study
@@ -152,39 +152,38 @@ def test_one_run_begins_whatever_the_gpu_says() -> None:
 
 
 def test_where_the_user_leaves_it_open_a_gpu_has_one_run_at_a_time() -> None:
-    how = placed(RunOptions(), "cuda", 100)
+    how = placed(None, "cuda", 100)
     assert (how.jobs, how.packed, how.surely, how.at_a_time) == (1, False, 1, "1 at a time")
 
 
 def test_runs_share_a_gpu_where_the_user_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ablate.commands.run.cores", lambda: 16)
-    asked = RunOptions(packed=True)
-    how = placed(asked, "cuda", 100)
+    monkeypatch.setattr("ablate.launch.placement.cores", lambda: 16)
+    how = placed(0, "cuda", 100)
     assert (how.jobs, how.packed, how.surely) == (MOST_ON_A_GPU, True, 1)
     assert how.at_a_time == f"at most {MOST_ON_A_GPU} at a time"
-    assert placed(asked, "cuda", 3).jobs == 3
-    given = placed(RunOptions(jobs=2), "cuda", 100)
+    assert placed(0, "cuda", 3).jobs == 3
+    given = placed(2, "cuda", 100)
     assert (given.jobs, given.packed, given.surely) == (2, False, 2)
-    on_cpu = placed(asked, "cpu", 100)
+    on_cpu = placed(0, "cpu", 100)
     assert (on_cpu.jobs, on_cpu.packed) == (default_jobs("cpu", 100), False)
-    monkeypatch.setattr("ablate.commands.run.cores", lambda: 2)
-    assert placed(asked, "cuda", 100).jobs == 2  # each needs a core that launches its kernels
+    monkeypatch.setattr("ablate.launch.placement.cores", lambda: 2)
+    assert placed(0, "cuda", 100).jobs == 2  # each needs a core that launches its kernels
 
 
-@pytest.mark.parametrize(("given", "packed"), [((), False), (("--jobs", "0"), True), (("--jobs", "3"), False)])
+@pytest.mark.parametrize(("given", "jobs"), [((), None), (("--jobs", "0"), 0), (("--jobs", "3"), 3)])
 @pytest.mark.parametrize(("command", "spine"), [("run", "run.run_study"), ("tune", "tune.tune_study")])
 def test_nought_jobs_asks_for_as_many_as_fit(
-    study: Path, monkeypatch: pytest.MonkeyPatch, command: str, spine: str, given: tuple[str, ...], packed: bool
+    study: Path, monkeypatch: pytest.MonkeyPatch, command: str, spine: str, given: tuple[str, ...], jobs: int | None
 ) -> None:
     asked: list[Any] = []
 
-    def note(_: object, how: Any) -> int:
-        asked.append(how)
+    def note(_: object, how: Any, **__: object) -> int:
+        asked.append(how.jobs)
         return 0
 
     monkeypatch.setattr(f"ablate.commands.{spine}", note)
     assert CliRunner().invoke(app, [command, str(study), *given]).exit_code == 0
-    assert [(how.packed, how.jobs) for how in asked] == [(packed, 3 if "3" in given else 0)]
+    assert asked == [jobs]
 
 
 @pytest.mark.parametrize("uuid", ["", "00000000-0000-0000-0000-000000000000"])
@@ -295,14 +294,14 @@ def test_a_gpu_with_time_gets_more_runs_at_a_time(study: Path, monkeypatch: pyte
 
 
 def test_where_the_gpu_cannot_be_read_there_is_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    packed = RunOptions(jobs=8, packed=True, for_gpu=True)
-    how, _ = local(packed, "a GPU without a driver", 100)
-    assert (how.jobs, how.packed) == (1, False)
-    how, _ = local(packed, "", 100)  # the runs are on the CPU after all
-    assert (how.jobs, how.packed) == (default_jobs("cpu", 100), False)
-    how, _ = local(RunOptions(jobs=1, for_gpu=True), "", 100)  # one was for a GPU
+    packed = Placement(8, packed=True, for_gpu=True)
+    how, _, why = local(packed, "a GPU without a driver", 100)
+    assert (how.jobs, how.packed, why) == (1, False, "this GPU does not say how busy it is")
+    how, _, why = local(packed, "", 100)  # the runs are on the CPU after all
+    assert (how.jobs, how.packed, why) == (default_jobs("cpu", 100), False, "torch has no GPU here")
+    how, _, _ = local(Placement(1, for_gpu=True), "", 100)  # one was for a GPU
     assert how.jobs == default_jobs("cpu", 100)
-    monkeypatch.setattr("ablate.commands.run.gauge", lambda _: lambda: GONE)
+    monkeypatch.setattr("ablate.launch.placement.gauge", lambda _: lambda: GONE)
     assert local(packed, "a GPU", 100)[0] == packed
 
 

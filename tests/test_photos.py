@@ -13,9 +13,11 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from ablate.cli import app
-from ablate.commands.prepare import Options, prepare
-from ablate.commands.run import RunOptions, announce_data, run_study
+from ablate.commands.run import run_study
 from ablate.execute.inline import Inline
+from ablate.launch.announce import announce_data
+from ablate.launch.make import RunOptions
+from ablate.launch.study import Options, open_study
 
 STUDY = """
 [study]
@@ -86,12 +88,12 @@ def test_a_relative_root_starts_at_the_study_file_and_is_not_in_the_key(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = study(project)
-    first = prepare(options(path)).specs[0]
+    first = open_study(options(path)).specs[0]
     assert first.recipe.dataset.settings["root"] == str(project / "photos")
     assert str(project) not in json.dumps(first.identity)
     moved = project.rename(project.with_name("moved"))
     monkeypatch.chdir(moved)
-    again = prepare(options(Path("photos.toml")))
+    again = open_study(options(Path("photos.toml")))
     assert again.specs[0].key == first.key
     assert again.resolved.study.variants[0].recipe.dataset.settings["root"] == "photos"
 
@@ -133,14 +135,12 @@ def test_photos_that_are_replaced_after_they_were_planned_are_not_trained_on(pro
     assert "the data of 'image-folder' changed after this run was planned" in failed.read_text()
 
 
-def test_a_run_tells_of_some_cuts_and_says_how_many_more_there_are(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_tells_of_some_cuts_and_says_how_many_more_there_are(project: Path) -> None:
     path = study(project)
     data = 'dataset = { use = "image-folder", root = "photos", size = 8, test = N }'
     variants = [f'[[variant]]\nname = "N"\nset = {{ {data} }}\n'.replace("N", str(n)) for n in range(5, 10)]
     path.write_text(path.read_text() + "".join(variants))
-    announce_data(prepare(options(path)).resolved.study)
-    told = capsys.readouterr().err.splitlines()
+    told: list[str] = []
+    announce_data(open_study(options(path)).study, told.append)
     assert [line.split(", test")[0] for line in told[:4]] == [f"  image-folder: train {n}" for n in (13, 12, 11, 10)]
     assert told[4:] == ["  … and 2 other cuts of the data: see 'ablate plan'"]

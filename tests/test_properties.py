@@ -300,11 +300,11 @@ def test_keys_do_not_hang_on_spelling_order_names_of_studies_or_defaults(
 ELSEWHERE = """
 import json, sys
 from pathlib import Path
-from ablate.commands.prepare import Options, prepare
+from ablate.launch.study import Options, open_study
 study = Path(sys.argv[1])
 for line in sys.stdin:
     study.write_text(json.loads(line), encoding="utf-8")
-    specs = prepare(Options(study, Path("store"), Path("data"))).specs
+    specs = open_study(Options(study, Path("store"), Path("data"))).specs
     print(json.dumps([[spec.variant, spec.seed, spec.key] for spec in specs]), flush=True)
 """
 

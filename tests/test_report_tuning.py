@@ -19,11 +19,12 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from ablate.commands.prepare import Options
 from ablate.commands.report import ReportOptions, write_report
-from ablate.commands.run import RunOptions, run_study
+from ablate.commands.run import run_study
 from ablate.components.contracts import Range, Values
 from ablate.execute.inline import Inline
+from ablate.launch.make import RunOptions
+from ablate.launch.study import Options
 from ablate.report import drawing, figures_budget, figures_settings, figures_trade_offs, figures_tuning
 from ablate.report.content import Records, report
 from ablate.report.doubts import doubts, edges

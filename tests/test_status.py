@@ -13,9 +13,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ablate.cli import app
-from ablate.commands.prepare import Options
-from ablate.commands.run import RunOptions, run_study
+from ablate.commands.run import run_study
 from ablate.execute.inline import Inline
+from ablate.launch.make import RunOptions
+from ablate.launch.study import Options
 from ablate.store.sources import changed
 from ablate.store.store import Store
 from ablate.study.plan import RESULTS_VERSION

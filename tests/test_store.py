@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ablate.commands.last import study_run_last
 from ablate.errors import InputError, StoreError
+from ablate.launch.last import study_run_last
 from ablate.store import owner
 from ablate.store import result_cache as index
 from ablate.store.documents import commit_document, plain, read_committed, read_document, write_document

@@ -11,13 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from ablate.cli import app
-from ablate.commands.prepare import Options, prepare
-from ablate.commands.run import record
 from ablate.console import progress, text, tuning
 from ablate.data.progress import Progress
 from ablate.data.progress import say as tell
 from ablate.errors import for_terminal
 from ablate.execute.jobs import Failed, Started
+from ablate.launch.record import record
+from ablate.launch.study import Options, open_study
 from ablate.store.store import Store
 
 EVIL = "a\x1b]0;b\x07\x9b31m\x7f\u202egnp\u2066\rc\udcff[/red][link=x]\u2028d"
@@ -80,7 +80,7 @@ def test_nothing_that_a_store_holds_is_obeyed_by_the_terminal(study: Path) -> No
     options = Options(study, Path("ablate-store").resolve(), Path("data").resolve())
     store = Store(options.store)
     store.make_writable()
-    prepared = prepare(options)
+    prepared = open_study(options)
     record(prepared)
     run = store.writer(prepared.specs[0].key)
     with run.lock():

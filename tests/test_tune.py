@@ -15,12 +15,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ablate.cli import app
-from ablate.commands.prepare import Options, Prepared, prepare
-from ablate.commands.tune import TuneOptions, open_searches, tune_study, with_tuned
+from ablate.commands.tune import TuneOptions, open_searches, tune_study
 from ablate.components.contracts import Range, Values
 from ablate.errors import InputError, StudyError
 from ablate.execute.inline import Inline
 from ablate.execute.local import LocalProcesses
+from ablate.launch.study import LoadedStudy, Options, open_study
+from ablate.launch.tuned import with_tuned
 from ablate.store.store import Store
 from ablate.study.spec import Choice
 from ablate.study.toml import Changes, read_study
@@ -109,7 +110,7 @@ def test_a_trial_trains_its_share_of_the_epochs(study: Path) -> None:
 
 def test_the_default_range_is_the_optimizers_own(study: Path) -> None:
     def space(setting: str) -> dict[str, Any]:
-        prepared = prepare(options(study, settings=(setting,)))
+        prepared = open_study(options(study, settings=(setting,)))
         (first, _) = tasks(prepared.reading, prepared.resolved, prepared.registry, ())
         return dict(first.space)
 
@@ -592,7 +593,7 @@ def test_an_sqlite_file_holds_trials_too(study: Path) -> None:
 
 
 def test_a_trial_asked_for_beyond_the_total_waits_for_a_larger_one(study: Path) -> None:
-    prepared = prepare(options(with_table(study), "baseline"))
+    prepared = open_study(options(with_table(study), "baseline"))
     Store(prepared.options.store).make_writable()
     first, second = _opened(prepared), _opened(prepared)
     assert first.ask(2, {"pid": 1}) is not None
@@ -610,7 +611,7 @@ def test_a_trial_asked_for_beyond_the_total_waits_for_a_larger_one(study: Path) 
     assert more.number == 2
 
 
-def _opened(prepared: Prepared) -> Search:
+def _opened(prepared: LoadedStudy) -> Search:
     todo = tasks(prepared.reading, prepared.resolved, prepared.registry, prepared.options.only)
     return open_searches(prepared, todo, TuneOptions())[0]
 
@@ -670,7 +671,7 @@ def test_no_trial_sees_an_image_that_final_runs_are_tested_on(write: Write, stud
         '{ use = "tiny", validation = 16 }', '{ use = "untested", validation = 24, test = 24 }'
     )
     study.write_text(text)
-    prepared = prepare(options(study))
+    prepared = open_study(options(study))
     (task, _) = tasks(prepared.reading, prepared.resolved, prepared.registry, ())
     device = __import__("torch").device("cpu")
     trial = load(task.spec(prepared.resolved, {}), prepared.registry, Path("data"), device)
@@ -705,7 +706,7 @@ pruner = "none"
 "optimizer.weight_decay" = {{ low = 1e-6, high = 1e-2, log = true }}
 """
     tune(with_table(study, table), "baseline", trials=5, settings=("baseline.epochs=1",))
-    search = _opened(prepare(options(study, "baseline", settings=("baseline.epochs=1",))))
+    search = _opened(open_study(options(study, "baseline", settings=("baseline.epochs=1",))))
     trial = search._study.ask()
     assert set(trial.relative_params) == {"optimizer.lr", "optimizer.weight_decay"}
 
@@ -749,7 +750,7 @@ def test_a_tuned_variant_is_run_with_tuned_alone(study: Path) -> None:
     assert ablate("run", study, "--tuned", "--only", "baseline (tuned)", "--jobs", "1").exit_code == 0
     refusal = ablate("run", study, "--only", "baseline (tuned)", "--seeds", "7,")
     assert refusal.exit_code == 2
-    assert "'baseline (tuned)' is run with --tuned" in refusal.stderr
+    assert "'baseline (tuned)' runs with --tuned" in refusal.stderr
     refusal = ablate("run", study, "--tuned", "--only", "baseline", "--seeds", "1000,")
     assert "1000 is a seed of the study" in refusal.stderr
     assert ablate("tune", study, "--only", "baseline (tuned)").exit_code == 2

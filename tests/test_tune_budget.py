@@ -10,11 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from ablate.cli import app
-from ablate.commands.prepare import Options, prepare
 from ablate.commands.report import read_records
-from ablate.commands.run import RunOptions, run_study
+from ablate.commands.run import run_study
 from ablate.commands.tune_effects import check_effects
 from ablate.execute.inline import Inline
+from ablate.launch.make import RunOptions
+from ablate.launch.study import Options, open_study
 from ablate.report.tuning import tuning_part
 from ablate.store.store import Store
 from ablate.store.studies import find_study
@@ -65,7 +66,7 @@ def scheduled(study: Path, scheduler: str, epochs: int = 12, tune: str = TUNE) -
 
 def trial(study: Path, **settings: Any) -> tuple[dict[str, Any], list[str]]:
     """Return the schedule's settings in a trial of the baseline, and what is said of it before the first one."""
-    prepared = prepare(options(study))
+    prepared = open_study(options(study))
     todo: list[Task] = tasks(prepared.reading, prepared.resolved, prepared.registry, ["baseline"])
     spec = todo[0].spec(prepared.resolved, settings)
     return dict(spec.identity["scheduler"]["settings"]), check_effects(prepared, todo)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import optuna
 import pytest
 
-from ablate.commands.prepare import Options, Prepared, prepare
-from ablate.commands.run import RunOptions
-from ablate.commands.tune import TuneOptions, _driver, tune_study
+from ablate.commands.tune import TuneOptions, tune_study
+from ablate.commands.tune import driver as tuning_driver
 from ablate.console.tuning import TuningLines
 from ablate.errors import InputError
 from ablate.execute.inline import Inline
+from ablate.launch.study import LoadedStudy, Options, open_study
 from ablate.store.owner import DEAD_SECONDS, this_process
 from ablate.store.store import Store
 from ablate.study.spec import Choice
@@ -34,25 +34,25 @@ FOREIGN = {"host": "elsewhere", "boot": "another", "pid": 1, "since": "2020-01-0
 
 
 @pytest.fixture
-def prepared(study: Path) -> Prepared:
-    return prepare(Options(study, Path("store").resolve(), Path("data").resolve()))
+def prepared(study: Path) -> LoadedStudy:
+    return open_study(Options(study, Path("store").resolve(), Path("data").resolve()))
 
 
-def storage(prepared: Prepared) -> BaseStorage:
+def storage(prepared: LoadedStudy) -> BaseStorage:
     store = Store(prepared.options.store)
     store.make_writable()
     return open_storage(store)
 
 
-def search(prepared: Prepared, opened: BaseStorage, **changes: Any) -> Search:
+def search(prepared: LoadedStudy, opened: BaseStorage, **changes: Any) -> Search:
     """The trials of the study's baseline, as one driver sees them."""
     task = tasks(prepared.reading, prepared.resolved, prepared.registry, ("baseline",))[0]
     tuning = replace(prepared.resolved.study.tuning, **changes)
     return Search(opened, "tiny", task, tuning, ("validation/accuracy",), task.spec(prepared.resolved, {}))
 
 
-def driver(prepared: Prepared, one: Search, total: int) -> Driver:
-    made: Driver = _driver(prepared, [one], total, RunOptions(jobs=1), TuningLines([]))
+def driver(prepared: LoadedStudy, one: Search, total: int) -> Driver:
+    made: Driver = tuning_driver(prepared, [one], total, 1, {}, TuningLines([]))
     return made
 
 
@@ -67,7 +67,7 @@ def ended_pid() -> int:
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "cma-es"])
-def test_two_drivers_draw_no_settings_twice(prepared: Prepared, sampler: str) -> None:
+def test_two_drivers_draw_no_settings_twice(prepared: LoadedStudy, sampler: str) -> None:
     both = [search(prepared, storage(prepared), sampler=Choice(sampler)) for _ in range(2)]
     asked = [one.ask(8, me()) for _ in range(4) for one in both]
     assert [one.number for one in asked if one] == list(range(8))
@@ -75,7 +75,7 @@ def test_two_drivers_draw_no_settings_twice(prepared: Prepared, sampler: str) ->
     assert len(set(drawn)) == 8
 
 
-def test_two_drivers_that_begin_at_once_try_the_variants_own_settings_once(prepared: Prepared) -> None:
+def test_two_drivers_that_begin_at_once_try_the_variants_own_settings_once(prepared: LoadedStudy) -> None:
     both = [search(prepared, storage(prepared)) for _ in range(2)]
     first, second = (one.ask(4, me()) for one in both)
     assert first is not None
@@ -86,7 +86,7 @@ def test_two_drivers_that_begin_at_once_try_the_variants_own_settings_once(prepa
     assert trials[1].settings["optimizer.lr"] != pytest.approx(1e-2)
 
 
-def test_what_a_trial_draws_is_the_same_whoever_draws_it(prepared: Prepared) -> None:
+def test_what_a_trial_draws_is_the_same_whoever_draws_it(prepared: LoadedStudy) -> None:
     choice = Choice("random", {"seed": 3})
     alone = search(prepared, optuna.storages.InMemoryStorage(), sampler=choice)
     wanted = [alone.ask(6, me()) for _ in range(6)]
@@ -98,12 +98,12 @@ def test_what_a_trial_draws_is_the_same_whoever_draws_it(prepared: Prepared) -> 
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, True, "a"])
-def test_a_samplers_seed_is_a_whole_number(prepared: Prepared, seed: object) -> None:
+def test_a_samplers_seed_is_a_whole_number(prepared: LoadedStudy, seed: object) -> None:
     with pytest.raises(InputError, match=r"seed = .* is not a whole number"):
         search(prepared, storage(prepared), sampler=Choice("tpe", {"seed": seed}))
 
 
-def test_a_trial_beyond_the_last_is_given_back_and_taken_when_more_are_wanted(prepared: Prepared) -> None:
+def test_a_trial_beyond_the_last_is_given_back_and_taken_when_more_are_wanted(prepared: LoadedStudy) -> None:
     both = [search(prepared, storage(prepared)) for _ in range(2)]
     for _ in range(3):
         both[0].ask(3, me())
@@ -118,7 +118,7 @@ def test_a_trial_beyond_the_last_is_given_back_and_taken_when_more_are_wanted(pr
     assert more.number == 3
 
 
-def test_a_driver_that_died_asking_for_one_too_many_leaves_none_too_many(study: Path, prepared: Prepared) -> None:
+def test_a_driver_that_died_asking_for_one_too_many_leaves_none_too_many(study: Path, prepared: LoadedStudy) -> None:
     options = replace(prepared.options, only=("baseline",))
     assert tune_study(options, TuneOptions(trials=1), Inline()) == 0
     one = search(prepared, storage(prepared))
@@ -132,7 +132,7 @@ def test_a_driver_that_died_asking_for_one_too_many_leaves_none_too_many(study: 
 
 @pytest.mark.parametrize("owner", [{}, FOREIGN, {**FOREIGN, "pid": "no number"}], ids=["nameless", "foreign", "odd"])
 def test_a_driver_that_cannot_be_seen_is_dead_when_its_heart_has_stopped(
-    prepared: Prepared, owner: dict[str, Any]
+    prepared: LoadedStudy, owner: dict[str, Any]
 ) -> None:
     one = search(prepared, storage(prepared))
     made = driver(prepared, one, 4)
@@ -142,7 +142,7 @@ def test_a_driver_that_cannot_be_seen_is_dead_when_its_heart_has_stopped(
     assert made._dead(one, 0, owner, now=100.0 + patience)
 
 
-def test_a_heartbeat_keeps_a_driver_of_another_machine_alive(prepared: Prepared) -> None:
+def test_a_heartbeat_keeps_a_driver_of_another_machine_alive(prepared: LoadedStudy) -> None:
     one = search(prepared, storage(prepared))
     made = driver(prepared, one, 4)
     for beat in range(5):
@@ -151,14 +151,14 @@ def test_a_heartbeat_keeps_a_driver_of_another_machine_alive(prepared: Prepared)
     assert made._dead(one, 0, {**FOREIGN, "beat": 4}, now=5 * (DEAD_SECONDS - 1) + 1)
 
 
-def test_a_driver_of_this_machine_whose_process_has_ended_is_dead_at_once(prepared: Prepared) -> None:
+def test_a_driver_of_this_machine_whose_process_has_ended_is_dead_at_once(prepared: LoadedStudy) -> None:
     one = search(prepared, storage(prepared))
     made = driver(prepared, one, 4)
     assert made._dead(one, 0, me(ended_pid()), now=0.0)
     assert not made._dead(one, 1, me(os.getppid()), now=0.0)
 
 
-def test_the_heart_beats_for_a_drivers_own_trials_only(prepared: Prepared) -> None:
+def test_the_heart_beats_for_a_drivers_own_trials_only(prepared: LoadedStudy) -> None:
     both = [search(prepared, storage(prepared)) for _ in range(2)]
     both[0].ask(4, me())
     both[1].own(0, FOREIGN | {"pid": os.getpid()})  # taken over by another machine's process with the same number
@@ -169,7 +169,7 @@ def test_the_heart_beats_for_a_drivers_own_trials_only(prepared: Prepared) -> No
     assert {number: owner["beat"] for number, owner in both[1].left().items()} == {0: 0, 1: 8}
 
 
-def test_a_trial_that_two_drivers_took_over_is_told_once(prepared: Prepared) -> None:
+def test_a_trial_that_two_drivers_took_over_is_told_once(prepared: LoadedStudy) -> None:
     both = [search(prepared, storage(prepared)) for _ in range(2)]
     both[0].ask(4, FOREIGN)
     for one in both:
@@ -185,7 +185,7 @@ def test_a_trial_that_two_drivers_took_over_is_told_once(prepared: Prepared) -> 
     assert (trial.state, trial.values, trial.curve, trial.seconds) == ("done", (0.5,), (0.5,), 0.0)
 
 
-def test_the_trials_of_a_dead_driver_are_gone_on_with(study: Path, prepared: Prepared) -> None:
+def test_the_trials_of_a_dead_driver_are_gone_on_with(study: Path, prepared: LoadedStudy) -> None:
     one = search(prepared, storage(prepared))
     left = one.ask(3, me(ended_pid()))
     assert left is not None

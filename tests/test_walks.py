@@ -15,12 +15,13 @@ from typer.testing import CliRunner
 from ablate import Horizon
 from ablate.checks.study import findings
 from ablate.cli import app
-from ablate.commands.prepare import Options
 from ablate.commands.report import read_records
-from ablate.commands.run import RunOptions, run_study
+from ablate.commands.run import run_study
 from ablate.components.discover import discover
 from ablate.errors import InputError
 from ablate.execute.inline import Inline
+from ablate.launch.make import RunOptions
+from ablate.launch.study import Options
 from ablate.paths import shipped, walks_dir
 from ablate.store.store import Store
 from ablate.store.studies import find_study

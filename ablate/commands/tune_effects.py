@@ -11,15 +11,15 @@ from ..errors import InputError, listing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..launch.study import LoadedStudy
     from ..tune.space import Task
-    from .prepare import Prepared
 
 
 ALIKE = 0.1
 """Schedules that end this near to each other, as a share of their highest rates, end alike."""
 
 
-def check_effects(prepared: Prepared, tasks: Sequence[Task]) -> list[str]:
+def check_effects(study: LoadedStudy, tasks: Sequence[Task]) -> list[str]:
     """Return lines on the schedules of trials: which are shorter, which settings have no effect, which end elsewhere.
 
     Raises InputError for a variant where nothing that is tuned has an effect.
@@ -27,7 +27,7 @@ def check_effects(prepared: Prepared, tasks: Sequence[Task]) -> list[str]:
     told: dict[tuple[str, str], list[str]] = {}
     for task in tasks:
         name, use = task.variant.name, task.recipe.scheduler.use
-        idle = without_effect(prepared, task)
+        idle = without_effect(study, task)
         if idle and len(idle) == len(task.space):
             raise InputError(
                 f"tune: variant '{name}': nothing that is tuned has an effect ({listing(idle)}): {use} puts values of "
@@ -37,7 +37,7 @@ def check_effects(prepared: Prepared, tasks: Sequence[Task]) -> list[str]:
         for setting in idle:
             told.setdefault((setting, use), []).append(name)
     doubts = [f"{setting} has no effect under {use} ({listing(names, 8)})" for (setting, use), names in told.items()]
-    doubts += [line for task in tasks if (line := _unreached(prepared, task))]
+    doubts += [line for task in tasks if (line := _unreached(study, task))]
     return [*(line for task in tasks if (line := _shorter(task))), *(f"doubtful: {line}" for line in doubts)]
 
 
@@ -48,10 +48,10 @@ def _shorter(task: Task) -> str:
     return f"schedule of a trial {task.recipe.scheduler.use} with {said}  ({task.variant.name})" if said else ""
 
 
-def _unreached(prepared: Prepared, task: Task) -> str:
+def _unreached(study: LoadedStudy, task: Task) -> str:
     """Say where trials end at another point of the schedule than the variant's own runs do."""
-    whole = prepared.schedules.walk(task.variant.recipe)
-    trial = prepared.schedules.walk(task.spec(prepared.resolved, {}).recipe)
+    whole = study.schedules.walk(task.variant.recipe)
+    trial = study.schedules.walk(task.spec(study.resolved, {}).recipe)
     if not whole or not trial or not whole.peak or not trial.peak:
         return ""
     ends = trial.last / trial.peak, whole.last / whole.peak
@@ -64,16 +64,16 @@ def _unreached(prepared: Prepared, task: Task) -> str:
     )
 
 
-def without_effect(prepared: Prepared, task: Task) -> list[str]:
+def without_effect(study: LoadedStudy, task: Task) -> list[str]:
     """Return what is tuned of the optimizer and the scheduler and changes nothing at any step of a trial."""
     try:
-        walk = prepared.schedules.walk(task.spec(prepared.resolved, {}).recipe)
+        walk = study.schedules.walk(task.spec(study.resolved, {}).recipe)
         found = [f"optimizer.{name}" for name in walk.taken] if walk else []
         for name, where in task.space.items():
             if name.startswith("scheduler."):
                 ends = (where.low, where.high) if isinstance(where, Range) else where.values
-                recipes = [task.spec(prepared.resolved, {name: end}).recipe for end in ends]
-                walks = [prepared.schedules.walk(recipe) for recipe in recipes]
+                recipes = [task.spec(study.resolved, {name: end}).recipe for end in ends]
+                walks = [study.schedules.walk(recipe) for recipe in recipes]
                 if all(walks) and len({walk.trace for walk in walks if walk}) == 1:
                     found.append(name)
     except InputError as error:

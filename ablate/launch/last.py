@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..console import text
 from ..errors import InputError, listing
 from ..paths import same_store, shipped, shown, typed
 from ..store.documents import read_document
@@ -24,7 +23,7 @@ from ..study.toml import read_study
 if TYPE_CHECKING:
     from ..store.studies import StudyRecord
     from ..study.toml import Changes
-    from .prepare import Options
+    from .study import Note, Options
 
 
 def study_run_last(store: Store, command: str, pilot: bool | None = False) -> tuple[Store, StudyRecord]:
@@ -52,16 +51,16 @@ def study_run_last(store: Store, command: str, pilot: bool | None = False) -> tu
     return home, record
 
 
-def again(options: Options, command: str) -> Options:
+def again(options: Options, command: str, note: Note) -> Options:
     """Return options for the study run last, with the changes that it was run with unless some are given.
 
-    Raises InputError as `study_to_run_again`.
+    note: takes a line that names it. Raises InputError as `study_to_run_again`.
     """
     record = study_to_run_again(Store(options.store), command, pilot=None)
     changes = options.changes
     if not changes.settings and not changes.seeds:
         changes = replace(changes, settings=record.changes.settings, seeds=record.changes.seeds)
-    text.note(f"{' '.join([shown(record.path), *typed_changes(changes)])}: the study run last")
+    note(f"{' '.join([shown(record.path), *typed_changes(changes)])}: the study run last")
     return replace(options, study=record.path, changes=changes)
 
 
@@ -80,17 +79,14 @@ def typed_again(command: str, options: Options, *flags: str) -> str:
     return " ".join(words) + same_store(options.store)
 
 
-def note_changed(home: Store, record: StudyRecord) -> None:
-    """Say what has changed since a study was run, ablate or its components; a plan tells which runs are new."""
+def changed_since(home: Store, record: StudyRecord) -> str:
+    """Say what has changed since a study was run, ablate or its components; "" where nothing has."""
     files = changed(record.sources)
     what = f"{listing(shown(file) for file in files)} changed since it was run" if files else ""
     if record.engine != RESULTS_VERSION:
         what = "it was run with a version of ablate that computes results differently"
-    if what:
-        text.note(
-            f"{record.name}: {what}; "
-            f"which runs are new: ablate plan {typed(record.path)}{same_store(whole(home, record))}"
-        )
+    plan = f"ablate plan {typed(record.path)}{same_store(whole(home, record))}"
+    return f"{record.name}: {what}; which runs are new: {plan}" if what else ""
 
 
 def whole(home: Store, record: StudyRecord) -> Path:

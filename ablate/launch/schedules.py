@@ -9,7 +9,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from ..components.contracts import Horizon
-from ..console import text
 from ..errors import InputError, StoreError
 from ..paths import walks_dir
 from ..store.documents import read_document, write_document
@@ -20,6 +19,7 @@ from ..study.splits import steps_per_epoch
 from ..study.walks import Walk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ..components.contracts import Kind
@@ -35,12 +35,12 @@ WALKS_VERSION = 2
 class Schedules:
     """The walks of schedules: each distinct one is made once, and read from the user's cache after that.
 
-    A cache holds doubts alone: nothing that a run computes is taken from it. A schedule that fails before its run
-    ends is in no cache.
+    Only warnings rest on the cache; no run computes with it. A schedule that fails before its run ends is not cached.
+    note: takes a line for the user before the first walk, which takes seconds.
     """
 
-    def __init__(self, resolved: ResolvedStudy, registry: Registry) -> None:
-        self._settled, self._registry = resolved, registry
+    def __init__(self, resolved: ResolvedStudy, registry: Registry, note: Callable[[str], None]) -> None:
+        self._resolved, self._registry, self._note = resolved, registry, note
         self._known: dict[str, Walk | None] = {}
         self._noted = False
 
@@ -66,7 +66,7 @@ class Schedules:
 
     def _made(self, recipe: Recipe, horizon: Horizon) -> Walk | None:
         if not self._noted:
-            text.note("walking the schedules over their runs: a few seconds, the first time")
+            self._note("walking the schedules over their runs: a few seconds, the first time")
             self._noted = True
         from ..training.schedule_walk import Course, walk  # torch, which later commands need not load
 
@@ -77,7 +77,7 @@ class Schedules:
     def _key(self, recipe: Recipe, horizon: Horizon) -> str:
         def part(kind: Kind, choice: Choice) -> list[Any]:
             library = self._registry.library(kind, choice.use)
-            source = self._settled.sources[kind, choice.use]
+            source = self._resolved.sources[kind, choice.use]
             return [choice.use, choice.settings, source, library.version if library else ""]
 
         parts = [part("optimizer", recipe.optimizer), part("scheduler", recipe.scheduler)]
@@ -111,6 +111,6 @@ def walked(reading: Reading, resolved: ResolvedStudy, schedules: Schedules) -> d
 
 
 def _keep(file: Path, walk: Walk | None) -> None:
-    with contextlib.suppress(StoreError, OSError):  # without it the next command takes a little longer, and no more
+    with contextlib.suppress(StoreError, OSError):  # only a cache: without it the next command is slower
         file.parent.mkdir(parents=True, exist_ok=True)
         write_document(file, {"walk": walk.document() if walk else None})

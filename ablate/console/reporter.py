@@ -1,0 +1,63 @@
+"""What is said while runs are made: on standard error, or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Protocol
+
+from . import text
+from .progress import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from ..execute.jobs import Event, Tell
+    from ..study.spec import RunSpec
+
+
+class Reporter(Protocol):
+    """Hears how it goes, and says so or not."""
+
+    def note(self, line: str) -> None:
+        """Take a line for the user."""
+        ...
+
+    def runs(
+        self, specs: Sequence[RunSpec], seconds: Callable[[RunSpec], float | None]
+    ) -> AbstractContextManager[Tell]:
+        """Return what takes the events of runs. seconds: what a run is expected to take, or None."""
+        ...
+
+
+class Terminal:
+    """Says it on standard error: lines, and on a terminal a live table of the runs under way."""
+
+    def note(self, line: str) -> None:
+        """Write a line."""
+        text.note(line)
+
+    def runs(
+        self, specs: Sequence[RunSpec], seconds: Callable[[RunSpec], float | None]
+    ) -> AbstractContextManager[Tell]:
+        """Return what shows the events of runs."""
+        return progress(specs, seconds)
+
+
+class Silent:
+    """Says nothing."""
+
+    def note(self, line: str) -> None:
+        """Drop a line."""
+
+    def runs(
+        self,
+        specs: Sequence[RunSpec],  # noqa: ARG002  # the form of a reporter
+        seconds: Callable[[RunSpec], float | None],  # noqa: ARG002
+    ) -> AbstractContextManager[Tell]:
+        """Return what drops events."""
+        return contextlib.nullcontext(_drop)
+
+
+def _drop(event: Event) -> None:
+    pass

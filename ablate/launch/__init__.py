@@ -1,0 +1,14 @@
+"""What `run`, `tune`, `lr-find` and `plan` share: a study made ready, its plan, its costs, and how its runs begin.
+
+study      the study read, checked and resolved; its runs, without a look at the store
+schedules  what its schedules do over a run
+plan       each of its runs looked up in the store
+costs      how long runs are expected to take, and how much room
+placement  how many at a time, and on what
+jobs       runs as an executor takes them
+rehearsal  each variant tried out before any run starts
+room       whether the store can take them: links, space
+record     what is about to run, noted in the store
+make       all of these in turn, for `ablate run` and `ablate.run`
+last       the study run last, and commands for it as they would be typed
+"""

@@ -1,0 +1,75 @@
+"""What runs are expected to cost, by what those made before were measured to: seconds, and bytes in the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..store.frame import Cost, costs
+from ..store.store import Store
+from ..store.studies import load_study
+from ..study.plan import cost_key
+from ..study.spec import RangeTest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ..study.spec import RunSpec
+
+# What a run costs beside its steps: its process, its data and its model.
+START_SECONDS = 1.0
+# Upper bounds of what a run's files take on the disk and of a line of its history: 12,288 and 318 bytes were the most
+# in a store of the digits study and one of CIFAR-100.
+# A step of a range test is three numbers on a line each.
+RECORD_BYTES, EPOCH_BYTES, TEST_BYTES = 16_000, 500, 80
+
+
+def measured_costs(folder: Path, study: str) -> dict[str, Cost]:
+    """Return what runs of a study and of its pilot were measured to cost, by cost key.
+
+    folder: of the real store. study: its name.
+    """
+    found: dict[str, Cost] = {}
+    store = Store(folder)
+    for home in (store.pilot, store):
+        record = load_study(home, study)
+        found |= costs(home, list(dict.fromkeys(row.key for row in record.rows))) if record else {}
+    return found
+
+
+def expected_seconds(specs: Sequence[RunSpec], known: Mapping[str, Cost]) -> dict[str, float | None]:
+    """Return the expected seconds of each run, by key.
+
+    None where no run with the same model, augmentation, optimizer, batch size and image shape was measured.
+    """
+    return {spec.key: _seconds(spec, known.get(cost_key(spec.identity))) for spec in specs}
+
+
+def _seconds(spec: RunSpec, cost: Cost | None) -> float | None:
+    if cost is None:
+        return None
+    splits, test = spec.recipe.splits, RangeTest.of(spec.recipe)
+    each = cost.training * (splits.train or 0) + cost.evaluation * ((splits.validation or 0) + (splits.test or 0))
+    tested = cost.training * test.steps * spec.recipe.batch_size if test else 0.0
+    return START_SECONDS + tested + spec.recipe.epochs * each
+
+
+def total_seconds(expected: Mapping[str, float | None], jobs: int = 1) -> float | None:
+    """Return how long all runs together are expected to take, or None where one of them is not known."""
+    known = [seconds for seconds in expected.values() if seconds is not None]
+    return sum(known) / jobs if len(known) == len(expected) else None
+
+
+def expected_bytes(specs: Sequence[RunSpec], states: Mapping[str, int], jobs: int, keep: bool) -> int | None:
+    """Return how much room runs take in the store at most, or None where the size of one's state is not known.
+
+    states: bytes of a run's state by variant. keep: whether checkpoints stay when their runs are finished.
+    A state is written beside the one before, for each run under way.
+    """
+    sizes = [states.get(spec.variant) for spec in specs]
+    known = sorted(size for size in sizes if size is not None)
+    if len(known) < len(sizes):
+        return None
+    records = sum(RECORD_BYTES + EPOCH_BYTES * spec.recipe.epochs for spec in specs)
+    records += sum(TEST_BYTES * test.steps for spec in specs if (test := RangeTest.of(spec.recipe)))
+    return records + (sum(known) if keep else 0) + 2 * sum(known[-jobs:])

@@ -1,0 +1,37 @@
+"""Runs as an executor takes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..execute.jobs import Job
+from ..host import cores
+from ..training.machine import Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from ..study.spec import RunSpec
+    from .study import LoadedStudy
+
+
+def jobs_of(
+    study: LoadedStudy,
+    specs: Sequence[RunSpec],
+    at_a_time: int,
+    usual_layout: Mapping[str, str] = {},  # read only
+    retried: Collection[str] = (),
+) -> list[Job]:
+    """Return the jobs of runs, with all that another process needs for them.
+
+    at_a_time: how many share this machine's cores. usual_layout: why, of the variants whose models are trained in
+    torch's usual layout. retried: the keys of runs that failed before and are made again.
+    """
+    options, threads = study.options, max(1, cores() // at_a_time)
+
+    def job(spec: RunSpec) -> Job:
+        machine = Machine(options.data_dir, options.device, threads, usual_layout.get(spec.variant, ""))
+        code, limits = study.code(spec.recipe), study.written.limits
+        return Job(spec, study.home.root, machine, code, limits, retry=spec.key in retried)
+
+    return [job(spec) for spec in specs]

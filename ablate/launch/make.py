@@ -1,0 +1,125 @@
+"""A study's runs made, stage by stage: what `ablate run` and `ablate.run` share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..console.text import about
+from ..errors import counted, listing
+from ..execute.local import LocalProcesses
+from ..execute.server import warm_up
+from ..execute.signals import Interrupts
+from ..paths import same_store, shown, typed
+from .announce import announce_data, announce_findings
+from .costs import expected_seconds, measured_costs, total_seconds
+from .jobs import jobs_of
+from .placement import Placement, local, placed
+from .record import make_writable, record
+from .rehearsal import fetch_data, rehearse
+from .room import check_links, check_space
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..console.reporter import Reporter
+    from ..execute.jobs import Executor
+    from ..study.spec import RunSpec
+    from .plan import Plan
+    from .study import LoadedStudy, Note
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How runs are made.
+
+    jobs: how many at a time; 0 for as many as fit, None for what is usual on the device.
+    retry_failed: whether those that failed before are tried again.
+    """
+
+    jobs: int | None = None
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Runs about to be made: which, how many at a time, and the seconds that each is expected to take, by key."""
+
+    specs: Sequence[RunSpec]
+    placement: Placement
+    expected: Mapping[str, float | None]
+
+
+def begin(study: LoadedStudy, plan: Plan, how: RunOptions, reporter: Reporter, executor: Executor | None) -> Begun:
+    """Say what is going to happen, and get ready for it as far as no run has to wait.
+
+    executor: what makes the runs, None for processes of this machine.
+    Raises StoreError where the store cannot take them.
+    """
+    make_writable(study)
+    specs = plan.todo(how.retry_failed)
+    placement = placed(how.jobs, study.options.device, len(plan.runs))
+    expected = expected_seconds(specs, measured_costs(study.options.store, study.name))
+    begun = Begun(specs, placement, expected)
+    _announce(study, plan, begun, reporter.note)
+    check_links(study, specs)
+    if specs and executor is None:
+        warm_up()
+    return begun
+
+
+def make(study: LoadedStudy, plan: Plan, begun: Begun, reporter: Reporter, executor: Executor | None) -> int | None:
+    """Make the runs, trying each variant out first; return the signal that stopped them, or None.
+
+    Raises InputError where a variant cannot be trained, StoreError where the store cannot take the runs.
+    """
+    specs, placement = begun.specs, begun.placement
+    if not specs:
+        record(study)
+        return None
+    fetch_data(study, specs)
+    found = rehearse(study, executor or LocalProcesses(), specs, placement.jobs, reporter.note)
+    check_space(study, found.state_bytes, specs, placement.jobs)
+    record(study)
+    if executor is None:
+        placement, executor, why = local(placement, found.gpu, len(plan.runs))
+        if why:
+            reporter.note(f"{placement.at_a_time}: {why}")
+    stop_text = "stopping: runs under way keep their state; once more stops at once"
+    with (
+        Interrupts(lambda: reporter.note(stop_text)) as interrupts,
+        reporter.runs(specs, lambda spec: begun.expected.get(spec.key)) as tell,
+    ):
+        jobs = jobs_of(study, specs, placement.jobs, found.usual_layout, {spec.key for spec in plan.failed})
+        executor.run(jobs, tell, interrupts.stopping)
+    note_changed_code(study, specs, reporter.note)
+    return interrupts.signal
+
+
+def note_changed_code(study: LoadedStudy, specs: Sequence[RunSpec], note: Note) -> None:
+    """Say which plugins changed while their runs were made, which had the code as it was at the start."""
+    changed = study.changed_code(specs)
+    if changed:
+        options = study.options
+        note(
+            f"changed since the start: {listing(map(shown, changed))}; these runs are of the code as it was then\n"
+            f"  which runs are new: ablate plan {typed(options.study)}{same_store(options.store)}"
+        )
+
+
+def _announce(study: LoadedStudy, plan: Plan, begun: Begun, note: Note) -> None:
+    """Say what is going to happen, and what is doubtful in the study."""
+    stored = sum(run.state == "stored" for run in plan.runs)
+    pilot, count = study.study.pilot, len(begun.specs)
+    head = f"{study.name}{' (pilot)' if pilot else ''}: {counted(len(plan.runs), 'run')}"
+    at_once = f", {begun.placement.at_a_time}" if begun.placement.jobs > 1 else ""
+    made = {spec.key for spec in begun.specs}
+    left_out = sum(spec.key not in made for spec in plan.failed)
+    failed = f", {left_out} failed before" if left_out else ""
+    when = "" if pilot else f" ({about(total_seconds(begun.expected, begun.placement.surely))})"
+    rest = f"{count} to make{at_once}{when}" if count else "nothing to make"
+    note(f"{head}, {stored} stored{failed}, {rest}")
+    if count:
+        announce_data(study.study, note)
+    if count and not pilot:
+        announce_findings(study, note)

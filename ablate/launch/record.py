@@ -1,0 +1,37 @@
+"""What is about to run, noted in the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..store.sources import digest
+from ..store.store import Store
+from ..store.studies import StudyRecord, save_study, set_last, written_digest
+
+if TYPE_CHECKING:
+    from .study import LoadedStudy
+
+
+def make_writable(study: LoadedStudy) -> None:
+    """Make the store a folder to write in. Raises StoreError where that cannot be."""
+    store = Store(study.options.store)
+    for home in (store, store.pilot) if study.study.pilot else (store,):
+        home.make_writable()
+
+
+def record(study: LoadedStudy) -> None:
+    """Note what is about to run, of all variants: what `--only` leaves out is then missing, and not out of date.
+
+    The text that was read is noted, whatever has become of the file since.
+    """
+    digests = {variant.name: written_digest(variant.recipe) for variant in study.written.variants}
+    found = StudyRecord(
+        study.name,
+        study.options.study.resolve(),
+        study.reading.text,
+        study.options.changes,
+        walks={digests[name]: walk for name, walk in study.walks.items()},
+        sources={file: digest(content) for file, content in study.user_code().items()},
+    )
+    save_study(study.home, found, study.written, study.study, study.specs)
+    set_last(Store(study.options.store), study.name, study.study.pilot)

@@ -1,0 +1,218 @@
+"""A study made ready: read, checked and resolved. What its runs are is known then; which of them exist is not."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ..checks.study import findings
+from ..components.discover import discover
+from ..errors import InputError, StoreError, did_you_mean, listing
+from ..paths import known_file, shipped, shown
+from ..store.documents import read_document, write_document
+from ..store.store import Store
+from ..store.studies import StudyRecord, load_study, written_digest
+from ..study.plan import run_specs
+from ..study.resolve import Known, ResolvedStudy, parts, resolve_study
+from ..study.toml import Changes, Reading, read_study
+from ..training.machine import fast_precision, on_cpu
+from .schedules import Schedules, walked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ..checks.study import Finding
+    from ..components.datasets import Source
+    from ..components.registry import CodeSnapshot, Registry
+    from ..study.spec import Choice, Recipe, RunSpec, Study
+    from ..study.tuning import TunedSettings
+    from ..study.walks import Walk
+
+Note = Callable[[str], None]
+"""Takes a line for the user."""
+
+
+def silent(line: str) -> None:
+    """Say nothing of it."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for.
+
+    only: names of the variants to run; empty for all. store: the folder of the real store, also for a pilot.
+    device: by name, as `auto`; it decides what precision "auto" stands for.
+    """
+
+    study: Path
+    store: Path
+    data_dir: Path
+    changes: Changes = field(default_factory=Changes)
+    only: tuple[str, ...] = ()
+    device: str = "auto"
+
+    @property
+    def home(self) -> Store:
+        """Return the store that the runs belong in: a pilot has its own."""
+        store = Store(self.store)
+        return store.pilot if self.changes.pilot else store
+
+
+@dataclass(frozen=True)
+class LoadedStudy:
+    """A study that can run: every component found, every setting checked.
+
+    reading is the study as written, resolved the same with every setting filled in; specs are all its runs, asked
+    those of them that were asked for; walks is what each variant's schedule does; record is what was run under its
+    name before.
+    """
+
+    options: Options
+    registry: Registry
+    reading: Reading
+    resolved: ResolvedStudy
+    schedules: Schedules
+    walks: Mapping[str, Walk]
+    specs: tuple[RunSpec, ...]
+    asked: tuple[RunSpec, ...]
+    record: StudyRecord | None
+
+    @property
+    def name(self) -> str:
+        """Return the study's name."""
+        return self.study.name
+
+    @property
+    def study(self) -> Study:
+        """Return the study with every setting filled in."""
+        return self.resolved.study
+
+    @property
+    def written(self) -> Study:
+        """Return the study as written."""
+        return self.reading.study
+
+    @property
+    def home(self) -> Store:
+        """Return the store that its runs belong in."""
+        return self.options.home
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what is doubtful in the study."""
+        return findings(self.study, self.walks)
+
+    def code(self, recipe: Recipe) -> CodeSnapshot:
+        """Return the code of a recipe's components, as it was when it was read."""
+        return self.registry.snapshot((kind, choice.use) for kind, choice in parts(recipe))
+
+    def user_code(self) -> dict[Path, bytes]:
+        """Return the files of all variants' components that do not ship with ablate, as they were when read."""
+        files: dict[Path, bytes] = {}
+        for variant in self.study.variants:
+            files |= self.code(variant.recipe).files
+        ships = shipped("plugins").resolve()
+        return {file: content for file, content in files.items() if not file.is_relative_to(ships)}
+
+    def changed_code(self, specs: Sequence[RunSpec]) -> list[Path]:
+        """Return the files of these runs' code that have changed since they were read."""
+        used = {file for spec in specs for file in self.code(spec.recipe).files}
+        return sorted(used.intersection(self.registry.code.changed()))
+
+    def sources(self, specs: Sequence[RunSpec]) -> list[Source]:
+        """Return the sources of the datasets that runs need, each once."""
+        chosen: list[Choice] = []
+        for spec in specs:
+            if spec.recipe.dataset not in chosen:
+                chosen.append(spec.recipe.dataset)
+        found = [(self.registry.get("dataset", choice.use), choice.settings) for choice in chosen]
+        return [entry.build(self.options.data_dir, settings=settings) for entry, settings in found]
+
+
+def open_study(options: Options, note: Note = silent) -> LoadedStudy:
+    """Read, check and resolve a study. Raises InputError for whatever is wrong, before anything runs.
+
+    note: takes a line where this is going to take seconds.
+    """
+    reading = read_study(options.study, options.changes)
+    record = load_study(options.home, reading.study.name)
+    asked_for_tuned = options.changes.tuned is not None
+    if record and not asked_for_tuned:
+        options = replace(options, changes=replace(options.changes, tuned=_still_tuned(options, record)))
+        reading = read_study(options.study, options.changes)
+    registry = discover(options.study, reading.study.plugins)
+    resolved = _resolved(reading, registry, options, note)
+    schedules = Schedules(resolved, registry, note)
+    walks = {} if resolved.study.pilot else walked(reading, resolved, schedules)
+    _check_precision(options, resolved.study)
+    specs = tuple(run_specs(resolved, resolved.study.seeds))
+    _check_name(options, reading.study, record)
+    options = replace(options, only=_named(options.only, resolved.study, asked_for_tuned))
+    # What was tuned before stays in the study, and runs where --tuned asks for it.
+    others = {v.name for v in resolved.study.variants if v.tuned and not asked_for_tuned}
+    wanted = set(options.only) or {v.name for v in resolved.study.variants} - others
+    asked = tuple(spec for spec in specs if spec.variant in wanted)
+    return LoadedStudy(options, registry, reading, resolved, schedules, walks, specs, asked, record)
+
+
+def _resolved(reading: Reading, registry: Registry, options: Options, note: Note) -> ResolvedStudy:
+    """Resolve a study; what passes of libraries is remembered on this machine."""
+
+    def slow(prefix: str) -> None:
+        note(f"loading {prefix} to check the settings of its components: a few seconds, the first time")
+
+    known: Known = {digest: True for digest, passed in (read_document(known_file()) or {}).items() if passed is True}
+    passed = len(known)
+    resolved = resolve_study(reading, registry, options.data_dir, known, slow, fast_precision(options.device))
+    if len(known) > passed:
+        with contextlib.suppress(StoreError, OSError):  # only a cache: without it the next command is slower
+            known_file().parent.mkdir(parents=True, exist_ok=True)
+            write_document(known_file(), known)
+    return resolved
+
+
+def _check_precision(options: Options, study: Study) -> None:
+    """Raise InputError where a device cannot have a precision, as far as can be told without asking torch."""
+    wanting = [variant.name for variant in study.variants if variant.recipe.precision == "tf32"]
+    if wanting and (on_cpu(options.device) or options.device == "mps"):
+        raise InputError(
+            f"{shown(options.study)}: {listing(wanting)}: precision 'tf32' needs an NVIDIA GPU\n"
+            "  choose fp32 or bf16; where the runs are made on a GPU elsewhere, --device cuda plans for it"
+        )
+
+
+def _check_name(options: Options, written: Study, record: StudyRecord | None) -> None:
+    """Raise InputError where the study's name is that of another file in the store."""
+    if record and record.path != options.study.resolve() and record.path.exists():
+        raise InputError(
+            f"{shown(options.study)}: the name '{written.name}' is that of {shown(record.path)} in this store\n"
+            "  give one of the two studies another name, or use another store (--store DIR)"
+        )
+
+
+def _still_tuned(options: Options, record: StudyRecord) -> TunedSettings:
+    """Return the tuned variants that the study was run with and that are still what they were then."""
+    found = record.changes.tuned or ()
+    study = read_study(options.study, replace(options.changes, tuned=found)).study
+    planned = {row.digest for row in record.rows}
+    same = {v.parent for v in study.variants if v.tuned and written_digest(v.recipe) in planned}
+    return tuple((name, settings) for name, settings in found if name in same)
+
+
+def _named(names: Sequence[str], study: Study, tuned: bool) -> tuple[str, ...]:
+    """Return the variants that `--only` names. tuned: those that tuning found settings for may be among them."""
+    there = [v.name for v in study.variants]
+    listed = [v.name for v in study.variants if not v.tuned]
+    names = [there[0] if name == "baseline" and name not in there else name for name in names]
+    unknown = [name for name in names if name not in (there if tuned else listed)]
+    if unknown:
+        if unknown[0] in there:
+            raise InputError(f"--only: '{unknown[0]}' runs with --tuned; name the variant without '(tuned)'")
+        raise InputError(
+            f"--only: there is no variant '{unknown[0]}'{did_you_mean(unknown[0], listed)}\n"
+            f"  accepts {listing(listed, 20)}"
+        )
+    return tuple(names)

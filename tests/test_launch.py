@@ -1,0 +1,74 @@
+"""A study made ready and its runs made, as commands and the library share it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ablate.commands.run import run_study
+from ablate.errors import DeviceError
+from ablate.execute.inline import Inline
+from ablate.execute.jobs import Job, Rehearsed, Tryout, rehearsed
+from ablate.launch.make import RunOptions
+from ablate.launch.plan import plan
+from ablate.launch.rehearsal import rehearse
+from ablate.launch.study import Options, open_study
+from ablate.store.studies import load_study
+from ablate.study.toml import Changes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def options(study: Path, **changes: object) -> Options:
+    return Options(study, Path("ablate-store").resolve(), Path("data").resolve(), Changes(**changes), (), "cpu")  # type: ignore[arg-type]
+
+
+class Edits(Inline):
+    """Edits the study file while its variants are tried out."""
+
+    def __init__(self, study: Path) -> None:
+        self.study = study
+
+    def rehearse(self, jobs: Sequence[Job]) -> Rehearsed:
+        self.study.write_text(self.study.read_text().replace("seeds = 2", "seeds = 5"))
+        return super().rehearse(jobs)
+
+
+def test_the_text_that_is_recorded_is_the_one_that_the_runs_were_planned_from(study: Path) -> None:
+    before = study.read_text()
+    assert run_study(options(study), RunOptions(jobs=1), Edits(study)) == 0
+    record = load_study(options(study).home, "tiny")
+    assert record is not None
+    assert record.text == before != study.read_text()
+    assert set(record.keys(record.as_run().done())) == {(v, s) for v in ("baseline", "flipped") for s in (0, 1)}
+
+
+def test_a_study_is_made_ready_without_a_look_at_its_runs(study: Path) -> None:
+    """So that a broken store of runs costs no more than the plan."""
+    opened = open_study(options(study))
+    opened.home.root.parent.mkdir(exist_ok=True)
+    opened.home.root.write_text("not a folder")
+    assert [(s.variant, s.seed) for s in open_study(options(study)).specs[:2]] == [("baseline", 0), ("flipped", 0)]
+
+
+def test_failed_runs_are_to_be_made_only_where_they_are_tried_again(study: Path) -> None:
+    opened = open_study(options(study))
+    opened.home.make_writable()
+    opened.home.writer(opened.specs[0].key).record_failure("failed", "for a test")
+    planned = plan(opened)
+    assert planned.failed == [opened.specs[0]]
+    assert planned.todo() == list(opened.specs[1:])
+    assert planned.todo(retry_failed=True) == list(opened.specs)
+
+
+def test_a_device_that_is_not_there_is_said_once_and_of_no_variant(study: Path) -> None:
+    class Nowhere(Inline):
+        def rehearse(self, jobs: Sequence[Job]) -> Rehearsed:
+            return rehearsed(Tryout(job.spec.variant, "--device cuda:9: not here", no_device=True) for job in jobs)
+
+    opened = open_study(options(study))
+    with pytest.raises(DeviceError, match=r"^--device cuda:9: not here$"):
+        rehearse(opened, Nowhere(), opened.specs, 1, print)
