@@ -1,4 +1,4 @@
-"""Care of the store, and readers that meet damage in it."""
+"""Checking, mending and cleaning a store, and readers that meet damage in it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ablate.launch.study import Options, open_study
 from ablate.report import figures
 from ablate.report.content import report
 from ablate.store import filenames
-from ablate.store.clean import KINDS, Cleaner
+from ablate.store.clean import WASTE_KINDS, Cleaner
 from ablate.store.filenames import RUN_FILES
 from ablate.store.integrity import Fault, check_store, mend
 from ablate.store.store import Store
@@ -554,7 +554,7 @@ def test_weights_that_a_study_keeps_go_only_when_asked_for(made: Made) -> None:
     assert not made.finished.checkpoint.exists()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "kept"])
+@pytest.mark.parametrize("kind", [kind for kind in WASTE_KINDS if kind != "kept"])
 def test_a_selector_removes_its_kind_alone(made: Made, kind: str) -> None:
     made.store.writer("unnamed").begin({"key": "unnamed"})
     made.store.writer("unnamed").commit_result(RESULT)
