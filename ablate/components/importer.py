@@ -5,6 +5,7 @@ Python's caches of compiled modules are not used: they are told apart by time an
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import inspect
 import sys
@@ -15,16 +16,17 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..paths import shown
+from ..paths import shipped, shown
 from .code import INSTALLED, STANDARD, Code, bytes_of, is_source
 from .reach import LIBRARIES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import CodeType, ModuleType
 
 PLUGIN = "ablate_plugin_"
 """What the names of plugins' modules begin with."""
+_SHIPPED = shipped("plugins").resolve()
 
 
 class _Loader(SourceFileLoader):
@@ -195,6 +197,35 @@ def _importer() -> str:
 
 
 FINDER = _Finder()
+
+
+@contextlib.contextmanager
+def imports_isolated() -> Iterator[None]:
+    """Have the user's own modules imported anew for a while, and put modules, path and finder back afterwards.
+
+    So the top of a plugin runs as in a new process. Shipped plugins, which change nothing, and libraries stay.
+    """
+    code, path, finders = FINDER.code, [*sys.path], [*sys.meta_path]
+    loaded = dict(FINDER.loaded)
+    shipped_modules = {name for name, loader in loaded.items() if Path(loader.path).is_relative_to(_SHIPPED)}
+    theirs = _modules_of(loaded.keys() - shipped_modules)
+    FINDER.loaded = {name: loaded[name] for name in shipped_modules}
+    for name in theirs:
+        del sys.modules[name]
+    try:
+        yield
+    finally:
+        for name in _modules_of(FINDER.loaded.keys() - shipped_modules):
+            del sys.modules[name]
+        sys.modules.update(theirs)
+        sys.path[:], sys.meta_path[:] = path, finders
+        FINDER.code, FINDER.loaded = code, loaded
+
+
+def _modules_of(names: Iterable[str]) -> dict[str, ModuleType]:
+    """Return these modules and all that belongs to their packages: folders around modules were loaded by nothing."""
+    tops = {name.partition(".")[0] for name in names}
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in tops}
 
 
 def load(name: str, file: Path, code: Code) -> ModuleType:

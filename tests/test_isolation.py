@@ -1,0 +1,202 @@
+"""A run in the caller's own process: it trains as in a new one, and leaves no trace."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ablate.components.discover import discover
+from ablate.components.importer import FINDER
+from ablate.execute.inline import Inline
+from ablate.execute.jobs import Event, Failed, Finished, Job
+from ablate.execute.local import LocalProcesses
+from ablate.store.store import Store
+from ablate.study.plan import run_specs
+from ablate.study.resolve import parts, resolve_study
+from ablate.study.toml import Changes, read_study
+from ablate.training.isolation import isolated
+from ablate.training.machine import Machine
+
+MEDDLES = '''
+import os
+import random
+import sys
+import warnings
+
+import torch
+
+import _beside
+from ablate import augmentation
+
+torch.set_float32_matmul_precision("medium")
+sys.path.append("/nowhere")
+
+
+@augmentation("meddles")
+def meddles(*, how: str = "quietly"):
+    """Change all that a process shares, once a batch to train on comes."""
+
+    def transform(images, generator):
+        if len(images) > 8:
+            _beside.meddle()
+            torch.set_num_threads(1)
+            torch.backends.cudnn.benchmark = True
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            random.random()
+            warnings.simplefilter("error", UserWarning)
+            os.environ["MEDDLED"] = "yes"
+            os.environ.pop("UNUSUAL", None)
+            os.chdir("/")
+            if how == "raise":
+                raise ValueError("no more")
+            if how == "interrupt":
+                raise KeyboardInterrupt
+        return images
+
+    return transform
+'''
+BESIDE = '''
+import numpy as np
+
+
+def meddle():
+    """Draw from NumPy's own generator."""
+    np.random.rand()
+'''
+Write = Callable[[str, str], Path]
+
+
+def state() -> dict[str, Any]:
+    """Return all that a process shares and a run might change."""
+    backends: Any = torch.backends
+    return {
+        "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
+        "deterministic": (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+            backends.cudnn.deterministic,
+            backends.cudnn.benchmark,
+        ),
+        "dtype": torch.get_default_dtype(),
+        "device": torch.get_default_device(),
+        "precision": torch.get_float32_matmul_precision(),
+        "tf32": (backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32),
+        "autograd": (torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")),
+        "torch": torch.get_rng_state().tolist(),
+        "numpy": np.random.get_state(legacy=False)["state"]["key"].tolist(),
+        "numpy position": np.random.get_state(legacy=False)["state"]["pos"],
+        "python": random.getstate(),
+        "warnings": list(warnings.filters),
+        "environment": dict(os.environ),
+        "folder": Path.cwd(),
+        "path": list(sys.path),
+        "finders": list(sys.meta_path),
+        "modules": {
+            name: id(module)
+            for name, module in sys.modules.items()
+            if name.startswith("ablate_plugin_") or name == "_beside"
+        },
+        "code": id(FINDER.code),
+    }
+
+
+@pytest.fixture
+def unusual(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give this process settings that few have."""
+    monkeypatch.setenv("UNUSUAL", "yes")
+    with isolated():  # which puts the test's own changes back
+        torch.set_num_threads(2)
+        torch.set_default_dtype(torch.float64)
+        torch.set_float32_matmul_precision("high")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = True
+        torch.set_grad_enabled(False)
+        torch.set_autocast_enabled("cpu", True)
+        torch.manual_seed(7)
+        np.random.seed(7)
+        random.seed(7)
+        yield
+
+
+def jobs(study: Path, *settings: str) -> list[Job]:
+    reading = read_study(study, Changes(settings))
+    registry = discover(study)
+    specs = run_specs(resolve_study(reading, registry, Path("data"), {}), reading.study.seeds)
+    code = registry.snapshot({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
+    Store(Path("store").resolve()).make_writable()
+    return [Job(spec, Path("store").resolve(), Machine(Path("data"), "cpu", 1), code) for spec in specs]
+
+
+def meddling(study: Path, write: Write, how: str) -> list[Job]:
+    write("plugins/meddles.py", MEDDLES)
+    write("plugins/_beside.py", BESIDE)
+    return jobs(study, f'flipped.augmentation=[{{ use = "meddles", how = "{how}" }}]')[1:2]
+
+
+@pytest.mark.usefixtures("unusual")
+@pytest.mark.parametrize("how", ["quietly", "raise", "interrupt"])
+def test_a_run_in_this_process_leaves_no_trace(study: Path, write: Write, how: str) -> None:
+    todo = meddling(study, write, how)
+    before, events = state(), list[Event]()
+    try:
+        Inline().run(todo, events.append)
+    except KeyboardInterrupt:
+        assert how == "interrupt"
+    after = state()
+    assert {name for name in before if before[name] != after[name]} == set()
+    assert [type(e) for e in events if isinstance(e, (Failed, Finished))] == {
+        "quietly": [Finished],
+        "raise": [Failed],
+        "interrupt": [],
+    }[how]
+
+
+@pytest.mark.usefixtures("unusual")
+def test_a_rehearsal_in_this_process_leaves_no_trace(study: Path, write: Write) -> None:
+    todo = meddling(study, write, "quietly")
+    before = state()
+    assert "draws from the process's own generator (numpy, python)" in Inline().rehearse(todo).failed["flipped"]
+    after = state()
+    assert {name for name in before if before[name] != after[name]} == set()
+
+
+@pytest.mark.usefixtures("unusual")
+def test_a_run_has_the_same_bits_whatever_the_process_has_set(study: Path, write: Write) -> None:
+    found = []
+    for executor in (Inline(), LocalProcesses(1)):
+        events: list[Event] = []
+        executor.run(meddling(study, write, "quietly"), events.append)
+        (end,) = [e for e in events if isinstance(e, Finished)]
+        found.append(end.result["weights"])
+        Path("store").rename(f"store-{len(found)}")
+    assert found[0] == found[1]
+
+
+def test_precisions_that_were_set_backend_by_backend_come_back() -> None:
+    matmul: Any = torch.backends.cuda.matmul
+    if not hasattr(matmul, "fp32_precision"):
+        pytest.skip("torch has had them since 2.9")
+    with isolated():
+        matmul.fp32_precision = "tf32"  # now the one for all cannot be read
+        with isolated():
+            assert torch.get_float32_matmul_precision() == "highest"
+        assert matmul.fp32_precision == "tf32"
+
+
+def test_a_default_device_holds_for_the_caller_alone() -> None:
+    torch.set_default_device("meta")
+    try:
+        with isolated():
+            assert torch.ones(1).device.type == "cpu"
+        assert torch.ones(1).device.type == "meta"
+    finally:
+        torch.set_default_device(None)
