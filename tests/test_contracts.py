@@ -198,7 +198,7 @@ def mine(params, *, lr: float):
     groups = [{"params": [p for p in params if (p.ndim > 1) == wide]} for wide in (True, False)]
     return torch.optim.SGD(groups, lr=lr)
 """
-    assert tried(code, "optimizer", lr="0.1").doubt == ""
+    assert tried(code, "optimizer", lr="0.1").warning == ""
 
 
 LOAD = """@dataset("mine")

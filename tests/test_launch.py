@@ -10,7 +10,6 @@ import pytest
 from ablate.commands.run import run_study
 from ablate.errors import DeviceError
 from ablate.execute.inline import Inline
-from ablate.execute.jobs import Job, Rehearsed, Tryout, rehearsed
 from ablate.launch.make import RunOptions
 from ablate.launch.plan import plan
 from ablate.launch.rehearsal import rehearse
@@ -20,6 +19,8 @@ from ablate.study.toml import Changes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ablate.execute.jobs import Job, RehearsalReport
 
 
 def options(study: Path, **changes: object) -> Options:
@@ -32,7 +33,7 @@ class Edits(Inline):
     def __init__(self, study: Path) -> None:
         self.study = study
 
-    def rehearse(self, jobs: Sequence[Job]) -> Rehearsed:
+    def rehearse(self, jobs: Sequence[Job]) -> RehearsalReport:
         self.study.write_text(self.study.read_text().replace("seeds = 2", "seeds = 5"))
         return super().rehearse(jobs)
 
@@ -66,8 +67,8 @@ def test_failed_runs_are_to_be_made_only_where_they_are_tried_again(study: Path)
 
 def test_a_device_that_is_not_there_is_said_once_and_of_no_variant(study: Path) -> None:
     class Nowhere(Inline):
-        def rehearse(self, jobs: Sequence[Job]) -> Rehearsed:
-            return rehearsed(Tryout(job.spec.variant, "--device cuda:9: not here", no_device=True) for job in jobs)
+        def rehearse(self, jobs: Sequence[Job]) -> RehearsalReport:
+            raise DeviceError("--device cuda:9: not here")
 
     opened = open_study(options(study))
     with pytest.raises(DeviceError, match=r"^--device cuda:9: not here$"):

@@ -31,6 +31,7 @@ ORDER = [
     "console",
     "launch",
     "api",
+    "testing",
     "commands",
     "cli",
     "__main__",

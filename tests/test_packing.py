@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from ablate.cli import app
 from ablate.components.discover import discover
 from ablate.execute.gpu import GONE, GpuUse, gauge
-from ablate.execute.jobs import Busy, Crowded, Event, Failed, Fewer, Finished, Job, ProcessDied, Started
+from ablate.execute.jobs import Busy, Event, Failed, Finished, Job, JobsReduced, MemoryContention, Started, WorkerDied
 from ablate.execute.local import LocalProcesses
 from ablate.execute.packing import Packing
 from ablate.launch.placement import Placement, local, placed
@@ -98,7 +98,7 @@ def levels(gpu: Gpu, most: int = 8, seconds: float = 400.0, lasting: Sequence[fl
         while packing.room(len(gpu.runs)):
             number += 1
             gpu.runs[str(number)] = gpu.now
-            packing.began(str(number))
+            packing.started(str(number))
         if gpu.now % 1 == 0:
             found.append(len(gpu.runs))
         gpu.pass_by(0.25)
@@ -137,10 +137,10 @@ def test_memory_of_others_is_not_counted_as_a_runs() -> None:
 def test_a_number_that_was_given_holds() -> None:
     packing = Packing(3)
     assert [packing.room(n) for n in range(5)] == [True, True, True, False, False]
-    packing.fewer()
+    packing.reduce()
     assert not packing.room(2)
-    packing.fewer()
-    packing.fewer()
+    packing.reduce()
+    packing.reduce()
     assert packing.room(0)
     assert not packing.room(1)
 
@@ -247,8 +247,8 @@ def test_a_run_that_lacks_memory_beside_others_is_made_alone(
     events = run(LocalProcesses(3, read), hungry(1))
     assert sum(isinstance(e, Finished) for e in events) == 4
     assert not [e for e in events if isinstance(e, Failed)]
-    assert [e for e in events if isinstance(e, Crowded)]
-    learnt = [e.at_a_time for e in events if isinstance(e, Fewer)]
+    assert [e for e in events if isinstance(e, MemoryContention)]
+    learnt = [e.jobs for e in events if isinstance(e, JobsReduced)]
     assert learnt == sorted(learnt, reverse=True)
     # One fewer each time that runs were out of memory together, however many they were.
     assert set(learnt) <= {1, 2}
@@ -263,24 +263,24 @@ def test_a_run_that_lacks_memory_alone_has_failed_and_the_others_stay_side_by_si
     reasons = [e.reason for e in events if isinstance(e, Failed)]
     assert len(reasons) == 4
     assert all("out of memory" in reason for reason in reasons)
-    assert not [e for e in events if isinstance(e, (Fewer, ProcessDied))]
+    assert not [e for e in events if isinstance(e, (JobsReduced, WorkerDied))]
     # One of each variant is tried alone; of the others it is known then.
-    assert 1 <= sum(isinstance(e, Crowded) for e in events) <= 4
+    assert 1 <= sum(isinstance(e, MemoryContention) for e in events) <= 4
 
 
 def test_a_run_that_had_nobody_beside_it_failed_for_good(hungry: Callable[[int], list[Job]]) -> None:
     events = run(LocalProcesses(1), hungry(0))
     assert sum(isinstance(e, Failed) for e in events) == 4
-    assert not [e for e in events if isinstance(e, Crowded)]
+    assert not [e for e in events if isinstance(e, MemoryContention)]
 
 
 def test_a_run_that_waits_to_be_made_alone_has_not_failed(hungry: Callable[[int], list[Job]]) -> None:
     """Stopped in between, the same command goes on with it."""
     todo = hungry(1)
     events: list[Event] = []
-    LocalProcesses(2).run(todo, events.append, lambda: any(isinstance(e, Crowded) for e in events))
+    LocalProcesses(2).run(todo, events.append, lambda: any(isinstance(e, MemoryContention) for e in events))
     states = {job.spec.key: Store(job.store).state(job.spec.key) for job in todo}
-    assert {states[e.spec.key] for e in events if isinstance(e, Crowded)} == {"unfinished"}
+    assert {states[e.spec.key] for e in events if isinstance(e, MemoryContention)} == {"unfinished"}
     assert "failed" not in states.values()
     assert sum(isinstance(e, Finished) for e in run(LocalProcesses(2), todo)) == 4
 
@@ -323,7 +323,7 @@ def test_a_busy_run_that_is_to_be_made_alone_keeps_nobody_waiting(hungry: Callab
         events: list[Event] = []
 
         def tell(event: Event) -> None:
-            if isinstance(event, Crowded) and not any(isinstance(e, Crowded) for e in events):
+            if isinstance(event, MemoryContention) and not any(isinstance(e, MemoryContention) for e in events):
                 take(held, Store(todo[0].store).writer(event.spec.key))
             events.append(event)
             if sum(isinstance(e, Finished) for e in events) == 3:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 from ablate.components.discover import discover
 from ablate.console import progress
 from ablate.console.progress import Pace, RunLines, RunTable
-from ablate.execute.jobs import Crowded, EpochDone, Failed, Fewer, Finished, ProcessDied, Started, UnderWay
+from ablate.execute.jobs import (
+    EpochDone,
+    EpochProgress,
+    Failed,
+    Finished,
+    JobsReduced,
+    MemoryContention,
+    Started,
+    WorkerDied,
+)
 from ablate.numbers import duration
 from ablate.study.plan import run_specs
 from ablate.study.resolve import resolve_study
@@ -44,7 +53,7 @@ def test_the_time_left_falls_while_a_run_goes_on(study: Path, monkeypatch: pytes
     pace = Pace(specs, lambda _: None)
     pace.take(Started(specs[0]))
     clock.now = 5.0
-    pace.take(UnderWay(specs[0], 1, 0.5))
+    pace.take(EpochProgress(specs[0], 1, 0.5))
     assert pace.text() == ""  # a quarter of a run, within seconds, says little
     clock.now = 20.0
     pace.take(Finished(specs[0], RESULT))
@@ -62,7 +71,7 @@ def test_a_long_first_run_says_how_long_is_left_before_it_ends(study: Path, monk
     pace = Pace([first], lambda _: None)
     pace.take(Started(first))
     clock.now = 100.0
-    pace.take(UnderWay(first, 1, 0.5))  # of two epochs
+    pace.take(EpochProgress(first, 1, 0.5))  # of two epochs
     assert pace.left() == 300.0
 
 
@@ -74,9 +83,9 @@ def test_epochs_of_an_earlier_command_say_nothing_of_the_pace(study: Path, monke
     pace.take(Started(first, 1))
     clock.now = 100.0
     assert pace.left() is None
-    pace.take(UnderWay(first, 2, 0.5))
+    pace.take(EpochProgress(first, 2, 0.5))
     assert pace.left() == 100.0  # a quarter of the run in 100 s, and another quarter to go: the half before counts not
-    pace.take(ProcessDied(first, "killed", 2))
+    pace.take(WorkerDied(first, "killed", 2))
     assert pace.left() is None
 
 
@@ -86,7 +95,7 @@ def test_what_is_expected_counts_where_it_is_known(study: Path) -> None:
     assert pace.left() == 120.0
     pace.take(Started(specs[0]))
     pace.take(Started(specs[1]))
-    pace.take(UnderWay(specs[0], 1, 1.0))
+    pace.take(EpochProgress(specs[0], 1, 1.0))
     assert pace.left() == (30 + 60) / 2
     for spec in specs:
         pace.take(Finished(spec, RESULT))
@@ -105,10 +114,10 @@ def test_lines_and_the_live_table_tell_it_too(study: Path, capsys: pytest.Captur
 def test_a_run_that_lacked_room_is_told_as_such(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = specs_of(study)[:2]
     tell = RunLines([first, second], lambda _: None).tell
-    tell(Crowded(first))
-    tell(Fewer(first, 2))
+    tell(MemoryContention(first))
+    tell(JobsReduced(first, 2))
     tell(Failed(second, "out of memory: a model"))
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith("crowded baseline, seed 0: out of memory beside others")
+    assert lines[0].startswith("retry   baseline, seed 0: out of memory beside other runs")
     assert lines[1].startswith("fewer   at most 2 at a time from now on")
     assert lines[2].startswith("[1/2] failed")  # what is made again is not counted

@@ -151,13 +151,13 @@ class Ramp:
     def load_state_dict(self, state):
         self.seen, self.rng.bit_generator.state = state["seen"], state["rng"]
 """
-    assert tried(kept if code == "kept" else code, kind).doubt == ""
+    assert tried(kept if code == "kept" else code, kind).warning == ""
 
 
 def test_a_counter_without_effect_so_far_is_doubtful(tried: Callable[..., Rehearsal]) -> None:
     found = tried(RAMP.format(amount="0.1 * (seen > 1000)"), "augmentation")
-    assert found.doubt == "state that no checkpoint holds changed in augmentation 'mine' (plugins/mine.py:8): seen"
-    assert "mine.py:8): calls" in tried(COUNTING.format(scale="1"), "model").doubt
+    assert found.warning == "state that no checkpoint holds changed in augmentation 'mine' (plugins/mine.py:8): seen"
+    assert "mine.py:8): calls" in tried(COUNTING.format(scale="1"), "model").warning
 
 
 def test_a_cache_that_is_filled_is_not_doubtful(tried: Callable[..., Rehearsal]) -> None:
@@ -168,7 +168,7 @@ def mine():
         return images * cache.setdefault(images.shape, 0.5)
     return apply
 """
-    assert tried(code, "augmentation").doubt == ""
+    assert tried(code, "augmentation").warning == ""
 
 
 def test_half_a_state_is_refused(tried: Callable[..., Rehearsal]) -> None:
@@ -188,13 +188,13 @@ def mine():
 def test_state_in_a_global_is_noticed(tried: Callable[..., Rehearsal]) -> None:
     with pytest.raises(RunError, match=r"mine.py:9\) makes other pixels of the same images"):
         tried(GLOBAL.replace("1e-6", "0.1"), "augmentation")
-    assert tried(GLOBAL, "augmentation").doubt.startswith("the same steps taken twice give other numbers")
+    assert tried(GLOBAL, "augmentation").warning.startswith("the same steps taken twice give other numbers")
 
 
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_a_schedule_is_not_stepped_beyond_its_run(tried: Callable[..., Rehearsal], epochs: int) -> None:
     code = BY_NUMPY.replace("self.factors[self.last_epoch]", f"self.factors[self.last_epoch] * (1 / ({epochs} >= 0))")
-    assert tried(code, "scheduler").doubt == ""
+    assert tried(code, "scheduler").warning == ""
 
 
 def test_what_is_held_in_python_is_found_by_path() -> None:

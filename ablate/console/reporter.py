@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from ..execute.jobs import Event, Tell
+    from ..execute.jobs import Event, OnEvent
     from ..study.spec import RunSpec
 
 
@@ -25,7 +25,7 @@ class Reporter(Protocol):
 
     def runs(
         self, specs: Sequence[RunSpec], seconds: Callable[[RunSpec], float | None]
-    ) -> AbstractContextManager[Tell]:
+    ) -> AbstractContextManager[OnEvent]:
         """Return what takes the events of runs. seconds: what a run is expected to take, or None."""
         ...
 
@@ -39,7 +39,7 @@ class Terminal:
 
     def runs(
         self, specs: Sequence[RunSpec], seconds: Callable[[RunSpec], float | None]
-    ) -> AbstractContextManager[Tell]:
+    ) -> AbstractContextManager[OnEvent]:
         """Return what shows the events of runs."""
         return progress(specs, seconds)
 
@@ -54,7 +54,7 @@ class Silent:
         self,
         specs: Sequence[RunSpec],  # noqa: ARG002  # the form of a reporter
         seconds: Callable[[RunSpec], float | None],  # noqa: ARG002
-    ) -> AbstractContextManager[Tell]:
+    ) -> AbstractContextManager[OnEvent]:
         """Return what drops events."""
         return contextlib.nullcontext(_drop)
 

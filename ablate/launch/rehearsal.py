@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import DeviceError, InputError, counted
+from ..errors import InputError, counted
 from .jobs import jobs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..execute.jobs import Executor, Rehearsed
+    from ..execute.jobs import Executor, RehearsalReport
     from ..study.spec import RunSpec
     from .study import LoadedStudy, Note
 
@@ -21,28 +21,28 @@ def fetch_data(study: LoadedStudy, specs: Sequence[RunSpec]) -> None:
         source.prepare()
 
 
-def rehearse(study: LoadedStudy, executor: Executor, specs: Sequence[RunSpec], at_a_time: int, note: Note) -> Rehearsed:
+def rehearse(
+    study: LoadedStudy, executor: Executor, specs: Sequence[RunSpec], at_a_time: int, note: Note
+) -> RehearsalReport:
     """Try each variant of these runs out, as `training.rehearsal` does; return what was found.
 
-    Raises InputError with all that fails.
+    Raises InputError with all that fails, DeviceError if the device cannot be used.
     """
     first: dict[str, RunSpec] = {}
     for spec in specs:
         first.setdefault(spec.variant, spec)
     note(f"trying out {counted(len(first), 'variant')}: each is built and takes a few steps")
     found = executor.rehearse(jobs_of(study, list(first.values()), at_a_time))
-    if found.no_device:
-        raise DeviceError(found.no_device)
     if found.failed:
         raise InputError(_refusal(study, found))
-    for variant, doubt in found.doubts.items():
-        note(f"  doubtful: {variant}: {doubt}")
+    for variant, warning in found.warnings.items():
+        note(f"  doubtful: {variant}: {warning}")
     for variant, why in found.usual_layout.items():
         note(f"  {variant}: {why}; it is trained in torch's usual layout, which is slower")
     return found
 
 
-def _refusal(study: LoadedStudy, found: Rehearsed) -> str:
+def _refusal(study: LoadedStudy, found: RehearsalReport) -> str:
     """Say which variants cannot be trained, and why."""
     failed, reasons = found.failed, set(found.failed.values())
     # One reason for all is the machine's fault, or the baseline's, and stands there once.

@@ -37,12 +37,13 @@ TRIED_IMAGES, TRIES = 32, 4
 class Rehearsal:
     """What a rehearsal found.
 
-    state_bytes: the approximate size of a run's state, without the order of its images. doubt: what is doubtful, "" if
-    nothing is. usual_layout: why the model has to be trained in the usual layout on this machine, "" for channels last.
+    state_bytes: the approximate size of a run's state, without the order of its images.
+    warning: what is doubtful, "" if nothing is.
+    usual_layout: why the model has to be trained in the usual layout on this machine, "" for channels last.
     """
 
     state_bytes: int
-    doubt: str = ""
+    warning: str = ""
     usual_layout: str = ""
 
 
@@ -50,7 +51,8 @@ def rehearse(spec: RunSpec, registry: Registry, machine: Machine, proven: dict[s
     """Build a run and take steps on made-up images, so that what would fail fails before any run starts.
 
     proven: the models whose layout was checked before, and what was found; this one is added.
-    Raises RunError if a component breaks its contract, or whatever a component raises.
+    Raises DeviceError if the device cannot be used, RunError if a component breaks its contract, or whatever a
+    component raises.
     """
     device = pick_device(machine.device)
     torch.backends.cudnn.deterministic = True
@@ -75,8 +77,8 @@ def rehearse(spec: RunSpec, registry: Registry, machine: Machine, proven: dict[s
     dead_weights(run.model, dataset["shape"])
     taken = steps_per_epoch(len(data.train), run.batch_size)
     steps = recipe.epochs * steps_per_epoch(int(recipe.splits.train or len(data.train)), recipe.batch_size)
-    doubt = check_resuming(run, entries_of(spec, registry), made, step) if steps >= 2 * taken else ""
-    return Rehearsal(state_bytes(run), doubt, usual)
+    warning = check_resuming(run, entries_of(spec, registry), made, step) if steps >= 2 * taken else ""
+    return Rehearsal(state_bytes(run), warning, usual)
 
 
 def _unfit(spec: RunSpec, registry: Registry, data: Data, machine: Machine, proven: dict[str, str]) -> str:

@@ -54,7 +54,7 @@ class Recorder(Protocol):
         ...
 
     def unusable(self, why: str) -> None:
-        """Take note that the state to go on from could not be used, so that the run begins anew."""
+        """Take note that the state to go on from could not be used, so that the run starts over."""
         ...
 
     def kept_range_test(self) -> RangeTestResult | None:

@@ -1,0 +1,271 @@
+"""What happens to each run of a command: when it is attempted, how often, and what is made of how an attempt ended.
+
+The same wherever runs are trained. How an attempt gets there is a `Sender`'s business: `local` sends it to a process,
+`inline` trains it on the spot, and a cluster's sender would submit it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from ..errors import StoreError
+from ..store.store import Store
+from .jobs import (
+    BUSY_SECONDS,
+    Aborted,
+    Busy,
+    Damaged,
+    EpochDone,
+    EpochProgress,
+    Event,
+    Failed,
+    Finished,
+    Job,
+    JobsReduced,
+    MemoryContention,
+    OnEvent,
+    Started,
+    Stopped,
+    Stopping,
+    WorkerDied,
+    never,
+)
+
+if TYPE_CHECKING:
+    from .packing import Packing
+
+TRIES = 3
+"""How often a run is attempted whose worker exits without saying how the run ended."""
+STOP_SECONDS = 20.0
+"""How long a run that was asked to stop may take to save its state."""
+POLL_SECONDS = 0.25
+"""How long to wait for news before looking whether to stop, and whether an attempt takes too long."""
+NOT_STOPPED = "did not stop in time"
+
+Handle = TypeVar("Handle", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class WorkerExited:
+    """A worker is gone that had not told how its run ended. reason: why, in words: a signal, an exit code, a node."""
+
+    reason: str
+
+
+News = Event | WorkerExited
+GOES_ON = (Started, EpochProgress, EpochDone, Damaged)
+"""What a worker tells while its attempt goes on; anything else ends the attempt."""
+
+
+class Sender(AbstractContextManager[None], Protocol[Handle]):
+    """Sends attempts to where runs are trained, and brings back what is told of them.
+
+    An attempt is one call of `worker.work(job, on_event, stopping)`, in a process that sees the job's store and its
+    data folder. `Job` and all events can be pickled. `work` itself reads what is stored, resumes from a checkpoint,
+    locks the run and records its result or failure; nothing else has to come back than the events, in their order.
+
+    A sender decides nothing: it does not try again, and knows no time limit. `Attempts` calls it from one thread.
+    It is entered before its first attempt. On leaving, no attempt may go on and no resource be held: on an exception
+    all are ended at once, otherwise none is running any more.
+    """
+
+    def start(self, job: Job) -> Handle:
+        """Start an attempt, or submit it to a queue, and return at once with what stands for it.
+
+        Raises AblateError where this cannot be done at all.
+        """
+        ...
+
+    def poll(self, seconds: float, hear: Callable[[Handle, News], None]) -> None:
+        """Wait up to so many seconds for news, and pass on what there is by then.
+
+        Of each attempt the events in the order in which they were told. The last of them is one that is not in
+        `GOES_ON`, after which the sender forgets the attempt; where the worker is gone without one, `WorkerExited`
+        takes its place, exactly once, and only when nothing of the attempt is running any more: the run is free for
+        another attempt. `hear` may call `ask_to_stop` and `kill`.
+        """
+        ...
+
+    def ask_to_stop(self, handle: Handle) -> None:
+        """Have `stopping` be true for the worker from now on, as soon as it can be told. Does not wait."""
+        ...
+
+    def kill(self, handle: Handle) -> None:
+        """End an attempt now, with everything that it started; `poll` then tells of it as of any that is gone."""
+        ...
+
+
+@dataclass(eq=False)
+class _Run:
+    """A job and where it stands: what its attempts have left it, and of the present one what has been decided.
+
+    shared: others ran at the same time. alone: to be trained with no other beside it, which left it too little memory.
+    """
+
+    job: Job
+    tries_left: int = TRIES
+    alone: bool = False
+    busy: bool = False
+    not_before: float = 0.0
+    began: float = 0.0
+    shared: bool = False
+    asked_at: float | None = None
+    killed_for: str = ""
+
+    def begin(self, now: float) -> None:
+        """Begin another attempt."""
+        self.began, self.shared, self.asked_at, self.killed_for = now, False, None, ""
+
+    def overdue(self, now: float) -> str:
+        """Return why the attempt is to be ended now, "" where it may go on."""
+        limit = self.job.limits.run_timeout
+        if limit is not None and now - self.began > limit:
+            return f"timed out after {limit:g} s (run_timeout)"
+        return NOT_STOPPED if self.asked_at is not None and now - self.asked_at > STOP_SECONDS else ""
+
+
+class Attempts(Generic[Handle]):
+    """Attempts runs until each has ended or all are to stop.
+
+    A worker that exits without a word costs its run one of TRIES; it resumes from its checkpoint. A run that takes
+    longer than its study's `run_timeout` has failed. One that runs out of memory beside others is tried again alone;
+    if that goes well, there is one fewer at a time from then on. One that another process is training is looked at
+    again later. One that was asked to stop and does not is ended, and resumes from its last checkpoint next time.
+    """
+
+    def __init__(
+        self, sender: Sender[Handle], packing: Packing, on_event: OnEvent, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._sender, self._packing, self._on_event, self._clock = sender, packing, on_event, clock
+        self._running: dict[Handle, _Run] = {}
+        self._waiting: list[_Run] = []
+        self._too_large: set[str] = set()  # variants that were out of memory alone
+        self._aborted = ""
+
+    def make(self, jobs: Iterable[Job], stopping: Stopping = never) -> None:
+        """Attempt all jobs; as `Executor.run`."""
+        new = (_Run(job) for job in jobs)
+
+        def over() -> bool:
+            return bool(self._aborted) or stopping()
+
+        with self._sender:
+            while True:
+                while self._packing.room(len(self._running)) and not over() and (run := self._next(new)):
+                    self._start(run)
+                if not self._running and (over() or not self._waiting):
+                    break
+                if over():
+                    for handle in self._running:
+                        self._ask_to_stop(handle)
+                self._kill_overdue()
+                self._sender.poll(POLL_SECONDS, self._hear)
+        if self._aborted:
+            raise StoreError(self._aborted)
+
+    def _next(self, new: Iterator[_Run]) -> _Run | None:
+        """Take the run to begin next; None where there is none for now, or where one has to be alone."""
+        if any(run.alone for run in self._running.values()):
+            return None
+        alone = [run for run in self._waiting if run.alone]
+        if alone:
+            return None if self._running else self._taken(alone)
+        due = [run for run in self._waiting if run.not_before <= self._clock()]
+        # Those that others train are looked at last: the others are at work.
+        return self._taken([run for run in due if not run.busy]) or next(new, None) or self._taken(due)
+
+    def _taken(self, some: list[_Run]) -> _Run | None:
+        """Take the first of some of those that wait."""
+        if not some:
+            return None
+        self._waiting.remove(some[0])
+        return some[0]
+
+    def _start(self, run: _Run) -> None:
+        run.begin(self._clock())
+        self._running[self._sender.start(run.job)] = run
+        for one in self._running.values():
+            one.shared = one.shared or len(self._running) > 1
+        self._packing.started(run.job.spec.key)
+
+    def _ask_to_stop(self, handle: Handle) -> None:
+        """Ask a run to save its state and stop, once."""
+        if self._running[handle].asked_at is None:
+            self._running[handle].asked_at = self._clock()
+            self._sender.ask_to_stop(handle)
+
+    def _kill_overdue(self) -> None:
+        for handle, run in self._running.items():
+            if not run.killed_for and (reason := run.overdue(self._clock())):
+                run.killed_for = reason
+                self._sender.kill(handle)
+
+    def _hear(self, handle: Handle, news: News) -> None:
+        """Take what is told of an attempt, and pass on what it means."""
+        run = self._running[handle]
+        event = self._understood(run, news)
+        goes_on = isinstance(event, GOES_ON)
+        if not isinstance(event, (Started, Damaged)):
+            self._packing.heard(event.spec.key)
+        unwanted = not (isinstance(event, Busy) and run.busy) and self._on_event(event)  # busy is told once
+        run.busy = isinstance(event, Busy)
+        if goes_on:
+            if unwanted:
+                self._ask_to_stop(handle)
+            return
+        del self._running[handle]
+        if isinstance(event, Aborted):
+            self._aborted = self._aborted or event.reason
+        elif isinstance(event, Finished) and run.alone:  # so the others were too many
+            self._packing.reduce()
+            self._on_event(JobsReduced(event.spec, self._packing.level))
+        elif isinstance(event, (Busy, WorkerDied, MemoryContention)):
+            self._wait(run, event)
+
+    def _understood(self, run: _Run, news: News) -> Event:
+        """Return what news of an attempt mean for its run."""
+        if isinstance(news, WorkerExited):
+            return self._exited(run, news.reason)
+        if isinstance(news, Failed) and news.out_of_memory:
+            if run.alone:
+                self._too_large.add(news.spec.variant)
+            elif run.shared and news.spec.variant not in self._too_large:
+                return self._crowded_out(run)
+        return news
+
+    def _exited(self, run: _Run, reason: str) -> Event:
+        """Tell what becomes of a run whose worker is gone: our own reasons are final, others leave further tries."""
+        spec, timed_out = run.job.spec, run.killed_for not in ("", NOT_STOPPED)
+        if run.asked_at is not None and not timed_out:
+            return Stopped(spec, saved=False)
+        run.tries_left -= 1
+        if run.tries_left > 0 and not timed_out:
+            return WorkerDied(spec, reason, run.tries_left)
+        reason = run.killed_for or f"{reason}, each of {TRIES} times"
+        try:
+            Store(run.job.store).writer(spec.key).record_failure("timed out" if timed_out else "lost", reason)
+        except StoreError as error:
+            return Aborted(spec, str(error))
+        return Failed(spec, reason)
+
+    def _crowded_out(self, run: _Run) -> Event:
+        """Take back that a run has failed, which was out of memory beside others."""
+        try:
+            Store(run.job.store).writer(run.job.spec.key).drop_failure()
+        except StoreError as error:
+            return Aborted(run.job.spec, str(error))
+        return MemoryContention(run.job.spec)
+
+    def _wait(self, run: _Run, event: Busy | WorkerDied | MemoryContention) -> None:
+        """Have a run wait for its next attempt."""
+        run.not_before = self._clock() + (BUSY_SECONDS if isinstance(event, Busy) else 0.0)
+        if isinstance(event, MemoryContention):
+            # Of those that ran out of memory together, one shows whether room is what they lack.
+            run.alone = not any(other.alone for other in self._waiting)
+        elif isinstance(event, Busy):
+            run.alone = False
+        self._waiting.append(run)

@@ -1,0 +1,1 @@
+"""What plugin and executor writers test theirs with."""
