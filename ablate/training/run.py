@@ -1,4 +1,4 @@
-"""One run: trains what a `RunSpec` names, measures, and tells a recorder after every epoch."""
+"""One run: trains what a `RunSpec` names, measures it, and tells a recorder after every epoch."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ if TYPE_CHECKING:
 
 TELL_SECONDS = 1.0
 RECORDING_SINCE = Version("2.15")
-"""The version of torch that recording was written for; in earlier ones one that fails can spoil what comes after."""
+"""The first version of torch to record steps with; in earlier ones a failed recording can spoil later steps."""
 REPEATED = ("model", "augmentation", "optimizer")
-"""Kinds of components whose steps are taken for trial, or whose tensors a recording holds."""
+"""Kinds of components that take steps when a recording is tried out, or whose tensors it refers to."""
 KEEP_SECONDS = 1.0
-"""Epochs that take less than this share a checkpoint: writing one after each would take longer than it could save."""
+"""Shorter epochs share a checkpoint: writing one after each would cost more time than it could save."""
 Record = dict[str, Any]
 """One epoch: `epoch`, `lr`, `train/loss`, `validation/…`, `test/…`, `seconds` (training), `evaluation_seconds`, ..."""
 
 
 class Recorder(Protocol):
-    """What a run tells of itself while it trains, and what it asks."""
+    """What a run reports while it trains, and what it asks for."""
 
     def resume(self) -> State | None:
-        """Return the state to go on from, or None to begin."""
+        """Return the state to resume from, or None to begin."""
         ...
 
     def unusable(self, why: str) -> None:
-        """Take note that the state to go on from could not be used, so that the run starts over."""
+        """Note that the state to resume from could not be used, so that the run starts over."""
         ...
 
     def kept_range_test(self) -> RangeTestResult | None:
@@ -66,19 +66,19 @@ class Recorder(Protocol):
         ...
 
     def started(self, environment: Mapping[str, Any], records: Sequence[Record]) -> None:
-        """Take note of the machine and of the epochs done before, before the first step."""
+        """Note the machine and the epochs done before; called before the first step."""
         ...
 
     def under_way(self, epoch: int, share: float) -> None:
-        """Take note, about once a second, of how much of an epoch's training is done."""
+        """Note what share of an epoch's training is done; called about once a second."""
         ...
 
     def epoch(self, record: Record) -> None:
-        """Take note of a finished epoch."""
+        """Note a finished epoch."""
         ...
 
     def keep(self, state: State) -> None:
-        """Keep the state, in place of the one before."""
+        """Keep the state, in place of the previous one."""
         ...
 
     def stopping(self) -> bool:
@@ -89,8 +89,8 @@ class Recorder(Protocol):
 def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Recorder, limits: Limits) -> Record:
     """Train one run and return its result: the last epoch's metrics, parameters, seconds.
 
-    Raises DivergedError where a loss or the weights are not finite after an epoch, StoppedError when asked to stop.
-    Where the study goes on then, a metric that is no number is nan, and `diverged` says why.
+    Raises DivergedError if a loss or the weights are not finite after an epoch, StoppedError when asked to stop.
+    If the study lets diverged runs go on, metrics are nan instead, and `diverged` says why.
     """
     device = pick_device(machine.device)
     torch.backends.cudnn.deterministic = True
@@ -99,12 +99,12 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
     # The number of threads changes the order of sums, and so the bits: a run keeps the one it began with.
     threads = state["threads"] if state else machine.threads
     torch.set_num_threads(threads)
-    # So does the layout of its weights, which kernels are chosen by.
+    # So does the memory layout of its weights, which decides the kernels.
     usual = state.get("usual_layout", "") if state else machine.usual_layout
     layout = layout_for(usual)
     data = load(spec, registry, machine.data_dir, device)
     check_augmentations(spec, registry, data)
-    found, before = _find(spec, registry, data, recorder, layout)
+    found, before = _range_test(spec, registry, data, recorder, layout)
     if found and found.lr is not None:
         spec = replace(spec, recipe=with_lr(spec.recipe, found.lr))
 
@@ -122,7 +122,7 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
             recorder.unusable(f"it does not fit ({type(error).__name__})")
             run = made()
             trainer = _Trainer(run, recorder, kept, limits)
-    # It runs the model, which a model may refuse: before the training and not after it.
+    # This runs the model, which may fail: better before the training than after it.
     dead, parameters = dead_weights(run.model, spec.identity["dataset"]["shape"])
     graphs = {"cuda_graphs": run.replay is not None} if device.type == "cuda" else {}
     told = {"usual_layout": usual} if usual else {}
@@ -146,7 +146,7 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
 
 
 def may_replay(spec: RunSpec, registry: Registry, device: torch.device, limits: Limits) -> bool:
-    """Tell whether a run's steps may be recorded: what the engine cannot vouch for, only where the study says so."""
+    """Tell whether a run's steps may be recorded: with components of a user's, only if the study says so."""
     if (
         device.type != "cuda"
         or torch.version.hip
@@ -158,10 +158,10 @@ def may_replay(spec: RunSpec, registry: Registry, device: torch.device, limits: 
     return limits.cuda_graphs == "all" or all(file.parent == shipped("plugins").resolve() for file in files)
 
 
-def _find(
+def _range_test(
     spec: RunSpec, registry: Registry, data: Data, recorder: Recorder, layout: torch.memory_format
 ) -> tuple[RangeTestResult | None, float]:
-    """Return the learning rate that a run finds, where it does, and the seconds that this took in a life before."""
+    """Return the range test of a run that begins with one, and the seconds that it took in an earlier process."""
     finder = RangeTest.of(spec.recipe)
     if finder is None:
         return None, 0.0
@@ -181,7 +181,7 @@ def _find(
 class _Trainer:
     """Trains a run epoch by epoch, keeping its state as it goes.
 
-    diverged: what is not finite after the last epoch, "" where all is.
+    diverged: what is not finite after the last epoch, "" if everything is.
     """
 
     def __init__(self, run: Ingredients, recorder: Recorder, machine: State, limits: Limits) -> None:
@@ -194,13 +194,13 @@ class _Trainer:
         self.diverged = ""
 
     def restore(self, state: State) -> None:
-        """Go back to a kept state."""
+        """Restore a kept state."""
         self._number, self._epoch, self.records = restore(self._run, state)
         if self.records:
             self.diverged = divergence(self.records[-1], first_not_finite(self._run, self._finite))
 
     def train(self, epochs: int) -> list[Record]:
-        """Train what is left of the run, and return the records of all its epochs."""
+        """Train the rest of the run, and return the records of all its epochs."""
         while self._number <= epochs:
             record = self._one()
             self.records.append(record)
@@ -216,7 +216,7 @@ class _Trainer:
         return self.records
 
     def _one(self) -> Record:
-        """Train the epoch at hand to its end and evaluate."""
+        """Train the current epoch to its end and evaluate."""
         run, epoch = self._run, self._epoch or begin_epoch(self._run)
         self._epoch, began = epoch, time.perf_counter() - epoch.seconds
         steps = steps_per_epoch(len(run.data.train), run.batch_size)
@@ -242,7 +242,7 @@ class _Trainer:
             record |= {name: math.nan for name in record if name.endswith("/accuracy")}
         self.diverged = divergence(record, spoilt)
         if run.steps == "epoch":
-            # One that watches a loss gets validation's, never test's.
+            # A scheduler that watches a loss gets validation's, never test's.
             step_schedule(run, record["validation/loss"] if "validation/loss" in record else record["train/loss"])
         record["seconds"] = trained - began
         record["evaluation_seconds"] = time.perf_counter() - trained
@@ -250,7 +250,7 @@ class _Trainer:
         return record
 
     def _stop_if_asked(self) -> None:
-        """Keep the state and raise StoppedError where the run is asked to stop, between steps or while evaluating."""
+        """If asked to stop, between steps or while evaluating, keep the state and raise StoppedError."""
         if self._recorder.stopping():
             self._keep()
             raise StoppedError("stopped; the same command goes on from here")
