@@ -27,6 +27,7 @@ PINNED = {
     "settings": "Count Length Natural NonNegative Positive Range Share",
     "libraries of components": "Borrowed Library Setting settings_of_library",
     "datasets": "Remote downloaded_source image_folder_source",
+    "studies and runs": "LoadedStudy load_study plan",
     "errors": "AblateError DataError InputError",
 }
 

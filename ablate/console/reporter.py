@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import TYPE_CHECKING, Protocol
 
 from . import text
+from .notebook import Notebook, in_notebook
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -61,3 +63,12 @@ class Silent:
 
 def _drop(event: Event) -> None:
     pass
+
+
+def reporter(progress: bool | None) -> Reporter:
+    """Return what says how it goes: always, never, or (None) where a person watches, on a terminal or in a notebook."""
+    if progress is False:
+        return Silent()
+    if in_notebook():
+        return Notebook()
+    return Terminal() if progress or sys.stderr.isatty() else Silent()

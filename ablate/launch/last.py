@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .study import Note, Options
 
 
+IN_PYTHON = "ablate.plan(study) in Python"
+
+
 def study_run_last(store: Store, command: str, pilot: bool | None = False) -> tuple[Store, StudyRecord]:
     """Return the record of the study run last, and the store it is in (the pilot's for a pilot).
 
@@ -74,6 +77,8 @@ def typed_changes(changes: Changes) -> tuple[str, ...]:
 
 def typed_again(command: str, options: Options, *flags: str) -> str:
     """Return another command for the same study with the same changes, as it would be typed."""
+    if options.text is not None:
+        return f"ablate.{command}(study)"
     only = (f"--only {shlex.quote(name)}" for name in options.only if not name.endswith(" (tuned)"))
     words = (f"ablate {command} {typed(options.study)}", *flags, *typed_changes(options.changes), *only)
     return " ".join(words) + same_store(options.store)
@@ -85,7 +90,7 @@ def changed_since(home: Store, record: StudyRecord) -> str:
     what = f"{listing(shown(file) for file in files)} changed since it was run" if files else ""
     if record.engine != RESULTS_VERSION:
         what = "it was run with a version of ablate that computes results differently"
-    plan = f"ablate plan {typed(record.path)}{same_store(whole(home, record))}"
+    plan = f"ablate plan {typed(record.path)}{same_store(whole(home, record))}" if record.has_file else IN_PYTHON
     return f"{record.name}: {what}; which runs are new: {plan}" if what else ""
 
 
@@ -100,6 +105,11 @@ def study_to_run_again(store: Store, command: str, pilot: bool | None = False) -
     Raises InputError as `study_run_last`, and where the changes name plugins that are not where the user works.
     """
     _, record = study_run_last(store, command, pilot)
+    if not record.has_file:
+        raise InputError(
+            f"{shown(store.root)}: the study run last, '{record.name}', has no file: it was run from Python\n"
+            "  run it there again, or name a study file"
+        )
     named = read_study(record.path).study.plugins
     for plugin in read_study(record.path, record.changes).study.plugins:
         if plugin not in named and not is_at_work(store, plugin):

@@ -10,10 +10,11 @@ from ..errors import counted, listing
 from ..execute.local import LocalProcesses
 from ..execute.server import warm_up
 from ..execute.signals import Interrupts
-from ..paths import same_store, shown, typed
+from ..paths import shown
 from .announce import announce_data, announce_findings
 from .costs import expected_seconds, measured_costs, total_seconds
 from .jobs import jobs_of
+from .last import typed_again
 from .placement import Placement, local, placed
 from .record import make_writable, record
 from .rehearsal import fetch_data, rehearse
@@ -100,10 +101,9 @@ def note_changed_code(study: LoadedStudy, specs: Sequence[RunSpec], note: Note) 
     """Say which plugins changed while their runs were made, which had the code as it was at the start."""
     changed = study.changed_code(specs)
     if changed:
-        options = study.options
         note(
             f"changed since the start: {listing(map(shown, changed))}; these runs are of the code as it was then\n"
-            f"  which runs are new: ablate plan {typed(options.study)}{same_store(options.store)}"
+            f"  which runs are new: {typed_again('plan', study.options)}"
         )
 
 

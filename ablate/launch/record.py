@@ -32,6 +32,7 @@ def record(study: LoadedStudy) -> None:
         study.options.changes,
         walks={digests[name]: walk for name, walk in study.walks.items()},
         sources={file: digest(content) for file, content in study.user_code().items()},
+        has_file=study.reading.file is not None,
     )
     save_study(study.home, found, study.written, study.study, study.specs)
     set_last(Store(study.options.store), study.name, study.study.pilot)

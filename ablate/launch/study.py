@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from ..checks.study import findings
 from ..components.discover import discover
-from ..errors import InputError, StoreError, did_you_mean, listing
+from ..errors import InputError, StoreError, counted, did_you_mean, listing
 from ..paths import known_file, shipped, shown
 from ..store.documents import read_document, write_document
 from ..store.store import Store
 from ..store.studies import StudyRecord, load_study, written_digest
 from ..study.plan import run_specs
 from ..study.resolve import Known, ResolvedStudy, parts, resolve_study
-from ..study.toml import Changes, Reading, read_study
+from ..study.toml import Changes, Reading, parse_text, read_study
 from ..training.machine import fast_precision, on_cpu
 from .schedules import Schedules, walked
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..checks.study import Finding
     from ..components.datasets import Source
     from ..components.registry import CodeSnapshot, Registry
+    from ..study.comparisons import PlannedComparison
     from ..study.spec import Choice, Recipe, RunSpec, Study
     from ..study.tuning import TunedSettings
     from ..study.walks import Walk
@@ -43,6 +44,7 @@ def silent(line: str) -> None:
 class Options:
     """What was asked for.
 
+    study: its file; where it has none, the folder that its paths are relative to, and `text` is the study's.
     only: names of the variants to run; empty for all. store: the folder of the real store, also for a pilot.
     device: by name, as `auto`; it decides what precision "auto" stands for.
     """
@@ -53,6 +55,13 @@ class Options:
     changes: Changes = field(default_factory=Changes)
     only: tuple[str, ...] = ()
     device: str = "auto"
+    text: str | None = None
+
+    def read(self) -> Reading:
+        """Read the study."""
+        if self.text is not None:
+            return parse_text(self.text, self.study, self.changes)
+        return read_study(self.study, self.changes)
 
     @property
     def home(self) -> Store:
@@ -61,14 +70,18 @@ class Options:
         return store.pilot if self.changes.pilot else store
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadedStudy:
-    """A study that can run: every component found, every setting checked.
+    """A study that can run: every component is found, every setting checked, every default filled in.
 
-    reading is the study as written, resolved the same with every setting filled in; specs are all its runs, asked
-    those of them that were asked for; walks is what each variant's schedule does; record is what was run under its
-    name before.
+    `ablate.load_study` makes it; `ablate.plan`, `ablate.run` and `ablate.results` take it. For scripts and notebooks it
+    has `name`, `title`, `variants` (names, in order), `seeds`, `metric` (as "test/accuracy"), `comparisons` and
+    `findings`; what else it has is the engine's own, and may change.
     """
+
+    # reading is the study as written, resolved the same with every setting filled in; specs are all its runs, asked
+    # those of them that were asked for; walks is what each variant's schedule does; record is what was run under its
+    # name before.
 
     options: Options
     registry: Registry
@@ -84,6 +97,31 @@ class LoadedStudy:
     def name(self) -> str:
         """Return the study's name."""
         return self.study.name
+
+    @property
+    def title(self) -> str:
+        """Return the study's title, its name where it has none."""
+        return self.study.title
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Return the names of the variants, the baseline first."""
+        return tuple(variant.name for variant in self.study.variants)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Return the seeds that each variant is run with."""
+        return self.study.seeds
+
+    @property
+    def metric(self) -> str:
+        """Return the metric that variants are compared by, as "test/accuracy"."""
+        return self.study.metric
+
+    @property
+    def comparisons(self) -> tuple[PlannedComparison, ...]:
+        """Return which variants are compared with which: pairs of names, candidate and reference."""
+        return self.study.comparisons
 
     @property
     def study(self) -> Study:
@@ -102,8 +140,18 @@ class LoadedStudy:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Return what is doubtful in the study."""
+        """Return what is doubtful in the study: each with a code, a place, a reason and a remedy."""
         return findings(self.study, self.walks)
+
+    def __repr__(self) -> str:
+        names = listing((repr(name) for name in self.variants), 6)
+        return f"<study '{self.name}': {counted(len(self.specs), 'run')} of {names}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from ..console.html import study_html
+
+        return study_html(self.study, self.findings)
 
     def code(self, recipe: Recipe) -> CodeSnapshot:
         """Return the code of a recipe's components, as it was when it was read."""
@@ -137,19 +185,19 @@ def open_study(options: Options, note: Note = silent) -> LoadedStudy:
 
     note: takes a line where this is going to take seconds.
     """
-    reading = read_study(options.study, options.changes)
+    reading = options.read()
     record = load_study(options.home, reading.study.name)
     asked_for_tuned = options.changes.tuned is not None
     if record and not asked_for_tuned:
         options = replace(options, changes=replace(options.changes, tuned=_still_tuned(options, record)))
-        reading = read_study(options.study, options.changes)
-    registry = discover(options.study, reading.study.plugins)
+        reading = options.read()
+    registry = discover(reading.file, reading.study.plugins)
     resolved = _resolved(reading, registry, options, note)
     schedules = Schedules(resolved, registry, note)
     walks = {} if resolved.study.pilot else walked(reading, resolved, schedules)
-    _check_precision(options, resolved.study)
+    _check_precision(reading.source, resolved.study, options.device)
     specs = tuple(run_specs(resolved, resolved.study.seeds))
-    _check_name(options, reading.study, record)
+    _check_name(reading, record)
     options = replace(options, only=_named(options.only, resolved.study, asked_for_tuned))
     # What was tuned before stays in the study, and runs where --tuned asks for it.
     others = {v.name for v in resolved.study.variants if v.tuned and not asked_for_tuned}
@@ -174,21 +222,22 @@ def _resolved(reading: Reading, registry: Registry, options: Options, note: Note
     return resolved
 
 
-def _check_precision(options: Options, study: Study) -> None:
+def _check_precision(source: str, study: Study, device: str) -> None:
     """Raise InputError where a device cannot have a precision, as far as can be told without asking torch."""
     wanting = [variant.name for variant in study.variants if variant.recipe.precision == "tf32"]
-    if wanting and (on_cpu(options.device) or options.device == "mps"):
+    if wanting and (on_cpu(device) or device == "mps"):
         raise InputError(
-            f"{shown(options.study)}: {listing(wanting)}: precision 'tf32' needs an NVIDIA GPU\n"
+            f"{source}: {listing(wanting)}: precision 'tf32' needs an NVIDIA GPU\n"
             "  choose fp32 or bf16; where the runs are made on a GPU elsewhere, --device cuda plans for it"
         )
 
 
-def _check_name(options: Options, written: Study, record: StudyRecord | None) -> None:
+def _check_name(reading: Reading, record: StudyRecord | None) -> None:
     """Raise InputError where the study's name is that of another file in the store."""
-    if record and record.path != options.study.resolve() and record.path.exists():
+    file = reading.file and reading.file.resolve()
+    if record and record.has_file and record.path != file and record.path.exists():
         raise InputError(
-            f"{shown(options.study)}: the name '{written.name}' is that of {shown(record.path)} in this store\n"
+            f"{reading.source}: the name '{record.name}' is that of {shown(record.path)} in this store\n"
             "  give one of the two studies another name, or use another store (--store DIR)"
         )
 
@@ -196,7 +245,7 @@ def _check_name(options: Options, written: Study, record: StudyRecord | None) ->
 def _still_tuned(options: Options, record: StudyRecord) -> TunedSettings:
     """Return the tuned variants that the study was run with and that are still what they were then."""
     found = record.changes.tuned or ()
-    study = read_study(options.study, replace(options.changes, tuned=found)).study
+    study = replace(options, changes=replace(options.changes, tuned=found)).read().study
     planned = {row.digest for row in record.rows}
     same = {v.parent for v in study.variants if v.tuned and written_digest(v.recipe) in planned}
     return tuple((name, settings) for name, settings in found if name in same)

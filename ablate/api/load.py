@@ -1,0 +1,104 @@
+"""A study loaded from Python: from its file, or from a dict of the same form."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import paths
+from ..data.progress import silence
+from ..errors import InputError
+from ..launch.study import LoadedStudy, Options, open_study
+from ..study.tables import dotted
+from ..study.toml import Changes
+from ..training.machine import check_device
+
+if TYPE_CHECKING:
+    from ..study.spec import Place
+
+StudySource = str | os.PathLike[str] | Mapping[str, Any]
+"""A study file's path, or a dict of the same form."""
+
+
+def load_study(  # noqa: PLR0913  # the form of a call in a notebook
+    study: StudySource,
+    *,
+    settings: Sequence[str] = (),
+    seeds: int | Sequence[int] | None = None,
+    pilot: bool = False,
+    only: Sequence[str] = (),
+    store: str | os.PathLike[str] | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+) -> LoadedStudy:
+    """Read and check a study; train nothing, and write nothing to the store.
+
+    study: the path of its file, or a dict of the same form, as `{"study": {"name": "mine"}, "baseline": {...},
+    "variant": [...]}`. Paths in a dict are relative to the working folder; it is stored under its name.
+    settings: changes of the study, as `--set` takes them: "baseline.epochs=2".
+    seeds: a number of seeds, or the seeds themselves, in place of the study's.
+    pilot: try everything out: one seed, one epoch, 2,000 images, kept apart from results.
+    only: names of the variants to run; empty for all.
+    store: the folder that keeps runs; ABLATE_STORE or ./ablate-store where it is None.
+    data_dir: the folder that holds datasets; ABLATE_DATA_DIR or the user's cache where it is None.
+    device: "auto", "cpu", "cuda", "cuda:N" or "mps"; it decides what precision "auto" stands for.
+
+    Raises AblateError: with all problems of the study at once, for a component that cannot be imported, or data that
+    is not there.
+    """
+    check_device(device)
+    changes = Changes((settings,) if isinstance(settings, str) else tuple(settings), _seeds(seeds), pilot)
+    text = _toml(study) if isinstance(study, Mapping) else None
+    options = Options(
+        Path.cwd() if isinstance(study, Mapping) else Path(study),
+        paths.store_dir(Path(store) if store is not None else None),
+        paths.data_dir(Path(data_dir) if data_dir is not None else None),
+        changes,
+        (only,) if isinstance(only, str) else tuple(only),
+        device,
+        text,
+    )
+    with silence():
+        return open_study(options)
+
+
+def loaded_study(study: LoadedStudy | StudySource) -> LoadedStudy:
+    """Return a loaded study as it is, and load any other."""
+    return study if isinstance(study, LoadedStudy) else load_study(study)
+
+
+def _seeds(seeds: int | Sequence[int] | None) -> tuple[int, ...] | None:
+    if seeds is None:
+        return None
+    wanted = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    numbers = all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in wanted)
+    if not wanted or not numbers or len(set(wanted)) < len(wanted):
+        raise InputError(f"seeds={seeds!r}: is neither a number of seeds nor a list of different seeds")
+    return wanted
+
+
+def _toml(study: Mapping[str, Any]) -> str:
+    """Return a dict as the text of a study file."""
+    import tomli_w
+
+    return tomli_w.dumps(_plain(study, ()))
+
+
+def _plain(value: Any, place: Place) -> Any:
+    """Return a value as TOML has it. Raises InputError for what it does not have."""
+    if isinstance(value, Mapping):
+        if odd := next((key for key in value if not isinstance(key, str)), None):
+            raise InputError(f"the study: {dotted(place)}: {odd!r} is not a text, and cannot be a key")
+        return {key: _plain(part, (*place, key)) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part, (*place, index)) for index, part in enumerate(value)]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, (str, bool, int, float)):
+        return value
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a number of numpy's
+        return value.item()
+    leave = "; leave the key out" if value is None else ""
+    raise InputError(f"the study: {dotted(place)}: a {type(value).__name__} cannot stand in a study{leave}")

@@ -1,0 +1,92 @@
+"""Progress of runs in a notebook: one piece of a cell's output, changed as they go."""
+
+from __future__ import annotations
+
+import sys
+import time
+from html import escape
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Self
+
+from ..errors import for_terminal
+from .progress import Board
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..execute.jobs import Event, OnEvent
+    from ..study.spec import RunSpec
+
+REFRESH_SECONDS = 0.25
+LINES = 200
+"""A cell's output keeps so many of the last lines."""
+
+
+def in_notebook() -> bool:
+    """OnEvent whether this process is a notebook's kernel."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None
+
+
+class Notebook:
+    """Shows in the cell's output what is said, and a table of the runs under way beneath it.
+
+    display: IPython's, unless a test has its own.
+    """
+
+    def __init__(self, display: Callable[..., Any] | None = None) -> None:
+        self._display = display or import_module("IPython.display").display
+        self._handle: Any = None
+        self._lines: list[str] = []
+        self._board: Board | None = None
+        self._shown = 0.0
+
+    def note(self, line: str) -> None:
+        """Add a line."""
+        self._lines.append(for_terminal(line))
+        self._show()
+
+    def runs(self, specs: Sequence[RunSpec], seconds: Callable[[RunSpec], float | None]) -> Self:
+        """Return what shows the events of runs."""
+        self._board = Board(specs, seconds)
+        return self
+
+    def __enter__(self) -> OnEvent:
+        self._show()
+        return self.tell
+
+    def __exit__(self, *_: object) -> None:
+        self._board = None
+        self._show()
+
+    def tell(self, event: Event) -> None:
+        """Change the table; a run that ended leaves a line above it."""
+        assert self._board is not None  # it was entered
+        line = self._board.take(event)
+        if line:
+            self._lines.append(for_terminal(line))
+        if line or time.monotonic() - self._shown > REFRESH_SECONDS:
+            self._show()
+
+    def _show(self) -> None:
+        self._shown = time.monotonic()
+        said = self._lines[-LINES:]
+        html = f"<pre>{escape(chr(10).join(said))}</pre>"
+        if self._board is not None:
+            said = [*said, self._board.title(), *("  ".join(row) for row in self._board.rows())]
+            html += _table(self._board)
+        form = {"text/html": html, "text/plain": "\n".join(said)}
+        if self._handle is None:
+            self._handle = self._display(form, raw=True, display_id=True)
+        else:
+            self._handle.update(form, raw=True)
+
+
+def _table(board: Board) -> str:
+    def row(cells: Sequence[str], tag: str) -> str:
+        return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+    rows = board.rows()
+    body = row(board.HEAD, "th") + "".join(row(cells, "td") for cells in rows) if rows else ""
+    return f"<p><b>{escape(board.title())}</b></p><table>{body}</table>"
