@@ -212,7 +212,7 @@ def test_a_changed_range_test_is_told_on_both_sides(finding: Path) -> None:
 
 def test_the_expected_time_and_room_hold_the_range_test(finding: Path) -> None:
     def known(prepared: LoadedStudy) -> dict[str, Cost]:
-        return {cost_key(s.identity): Cost(0.001, 0.0, 1000) for s in prepared.specs}
+        return {cost_key(s): Cost(0.001, 0.0, 1000) for s in prepared.specs}
 
     prepared = open_study(options(finding))
     expected = expected_seconds(prepared.specs, known(prepared))

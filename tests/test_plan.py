@@ -319,12 +319,12 @@ def test_only_new_runs_are_told_why() -> None:
     ],
 )
 def test_what_costs_no_time_in_a_step_leaves_its_cost_known(setting: str) -> None:
-    assert cost_key(specs(STUDY, setting)[0].identity) == cost_key(specs()[0].identity)
+    assert cost_key(specs(STUDY, setting)[0]) == cost_key(specs()[0])
 
 
 def test_seeds_cost_the_same() -> None:
     runs = specs()
-    assert cost_key(runs[0].identity) == cost_key(runs[2].identity)
+    assert cost_key(runs[0]) == cost_key(runs[2])
 
 
 @pytest.mark.parametrize(
@@ -337,4 +337,4 @@ def test_seeds_cost_the_same() -> None:
     ],
 )
 def test_what_costs_time_in_a_step_has_its_own_cost(setting: str) -> None:
-    assert cost_key(specs(STUDY, setting)[0].identity) != cost_key(specs()[0].identity)
+    assert cost_key(specs(STUDY, setting)[0]) != cost_key(specs()[0])

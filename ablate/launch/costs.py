@@ -42,7 +42,7 @@ def expected_seconds(specs: Sequence[RunSpec], known: Mapping[str, Cost]) -> dic
 
     None where no run with the same model, augmentation, optimizer, batch size and image shape was measured.
     """
-    return {spec.key: _seconds(spec, known.get(cost_key(spec.identity))) for spec in specs}
+    return {spec.key: _seconds(spec, known.get(cost_key(spec))) for spec in specs}
 
 
 def _seconds(spec: RunSpec, cost: Cost | None) -> float | None:

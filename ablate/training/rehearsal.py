@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -21,8 +21,6 @@ from .machine import Machine, pick_device
 from .resume_check import check_resuming
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..components.registry import Registry
     from ..study.spec import RunSpec
     from .ingredients import Ingredients
@@ -56,7 +54,7 @@ def rehearse(spec: RunSpec, registry: Registry, machine: Machine, proven: dict[s
     """
     device = pick_device(machine.device)
     torch.backends.cudnn.deterministic = True
-    dataset, recipe = spec.identity["dataset"], spec.recipe
+    recipe = spec.recipe
     data = _made_up(spec, device)
     usual = machine.usual_layout or _unfit(spec, registry, data, machine, {} if proven is None else proven)
 
@@ -70,11 +68,11 @@ def rehearse(spec: RunSpec, registry: Registry, machine: Machine, proven: dict[s
             step_schedule(run, loss)
         return told
 
-    try_augmentations(spec, registry, _images(TRIED_IMAGES, dataset, device).images, TRIES)
+    try_augmentations(spec, registry, _images(TRIED_IMAGES, spec, device).images, TRIES)
     run = made()
     step(run, 1)
     evaluate(replace(run, batch_size=recipe.batch_size), data.test or data.train)
-    dead_weights(run.model, dataset["shape"])
+    dead_weights(run.model, spec.shape)
     taken = steps_per_epoch(len(data.train), run.batch_size)
     steps = recipe.epochs * steps_per_epoch(int(recipe.splits.train or len(data.train)), recipe.batch_size)
     warning = check_resuming(run, entries_of(spec, registry), made, step) if steps >= 2 * taken else ""
@@ -87,7 +85,7 @@ def _unfit(spec: RunSpec, registry: Registry, data: Data, machine: Machine, prov
         return ""
     torch.set_num_threads(machine.threads)  # which decide what a kernel does
     parts = {name: spec.identity[name] for name in ("model", "batch_size", "accumulate", "crop_kernels")}
-    model = key_of({**parts, "images": [spec.identity["dataset"][name] for name in ("shape", "classes")]})
+    model = key_of({**parts, "images": [spec.shape, spec.classes]})
     if model not in proven:
         proven[model] = layout_doubt(spec, registry, data)
     return proven[model]
@@ -95,18 +93,19 @@ def _unfit(spec: RunSpec, registry: Registry, data: Data, machine: Machine, prov
 
 def _made_up(spec: RunSpec, device: torch.device) -> Data:
     """Return data of a run's form: a few images to train on, and one batch to evaluate."""
-    dataset, recipe = spec.identity["dataset"], spec.recipe
-    size = evaluation_batch(recipe.batch_size, recipe.accumulate, math.prod(dataset["shape"][1:]))
+    recipe = spec.recipe
+    channels, *sides = spec.shape
+    size = evaluation_batch(recipe.batch_size, recipe.accumulate, math.prod(sides))
     evaluated = max(abs(int(recipe.splits.test or 0)), abs(int(recipe.splits.validation or 0)), 1)
-    half = torch.full((1, dataset["shape"][0], 1, 1), 0.5, device=device)
-    few = _images(min(REHEARSED, recipe.batch_size + 1), dataset, device)
-    return Data(few, None, _images(min(size, evaluated), dataset, device), half, half)
+    half = torch.full((1, channels, 1, 1), 0.5, device=device)
+    few = _images(min(REHEARSED, recipe.batch_size + 1), spec, device)
+    return Data(few, None, _images(min(size, evaluated), spec, device), half, half)
 
 
-def _images(count: int, dataset: Mapping[str, Any], device: torch.device) -> Images:
+def _images(count: int, spec: RunSpec, device: torch.device) -> Images:
     """Return images of noise; if there are several, one is black and one is white."""
     draw = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (count, *dataset["shape"]), dtype=torch.uint8, generator=draw)
+    pixels = torch.randint(0, 256, (count, *spec.shape), dtype=torch.uint8, generator=draw)
     if count > 2:
         pixels[0], pixels[1] = 0, 255
-    return Images(pixels.to(device), torch.arange(count, device=device) % dataset["classes"])
+    return Images(pixels.to(device), torch.arange(count, device=device) % spec.classes)

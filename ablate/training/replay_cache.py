@@ -48,8 +48,7 @@ def measured_file(folder: Path, spec: RunSpec, device: torch.device) -> Path:
     parts = ("engine", "model", "augmentation", "batch_size", "precision", "crop_kernels", "label_smoothing")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     facts = {part: spec.identity[part] for part in parts} | {"torch": str(torch.__version__), "device": name}
-    dataset = spec.identity["dataset"]
-    key = key_of({**facts, "shape": dataset["shape"], "classes": dataset["classes"]})
+    key = key_of({**facts, "shape": spec.shape, "classes": spec.classes})
     return folder / f"{key}.json"
 
 

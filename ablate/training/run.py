@@ -123,7 +123,7 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
             run = made()
             trainer = _Trainer(run, recorder, kept, limits)
     # This runs the model, which may fail: better before the training than after it.
-    dead, parameters = dead_weights(run.model, spec.identity["dataset"]["shape"])
+    dead, parameters = dead_weights(run.model, spec.shape)
     graphs = {"cuda_graphs": run.replay is not None} if device.type == "cuda" else {}
     told = {"usual_layout": usual} if usual else {}
     recorder.started({**environment(device, threads), **graphs, **told}, trainer.records)

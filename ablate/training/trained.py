@@ -38,7 +38,7 @@ def trained_model(spec: RunSpec, registry: Registry, state: State, digest: str) 
     Raises NoCheckpointError where the checkpoint does not fit the model, or is not of the run's end.
     """
     with process_random_untouched():
-        images = torch.zeros(2, *spec.identity["dataset"]["shape"])
+        images = torch.zeros(2, *spec.shape)
         model = build_model(spec, registry, images, layout_for(state.get("usual_layout", "")))
         average = average_of(model, spec.recipe.ema)
     try:
