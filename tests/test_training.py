@@ -203,7 +203,7 @@ def load():
 
 
 @dataset("absent")
-def absent():
+def absent(folder):
     return Source(facts=lambda: DataFacts("made up", ImageShape(1, 8, 8), classes=2, train=48, test=16), load=load)
 """
 
