@@ -478,7 +478,7 @@ def test_a_store_that_vanishes_stops_the_study_and_is_not_made_anew(study: Path)
         if isinstance(event, Finished) and not gone.exists():
             Path("store").rename(gone)
 
-    with pytest.raises(StoreError, match="is its disk still there"):
+    with pytest.raises(StoreError, match="is its disk still mounted"):
         LocalProcesses(1).run(todo, tell)
     assert not Path("store").exists()
     gone.rename("store")

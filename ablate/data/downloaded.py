@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..components.contracts import ImageShape
 from ..components.datasets import DataFacts, Source
-from .disk import present, read_checked
+from .disk import present, read_by_md5
 from .download import missing, obtain
 from .progress import megabytes
 
@@ -60,7 +60,7 @@ def downloaded_source(
 
     return Source(
         facts=lambda: facts,
-        load=lambda: read(lambda file: read_checked(folder / file, files[file])),
+        load=lambda: read(lambda file: read_by_md5(folder / file, files[file])),
         prepare=lambda: obtain(remotes, folder),
         pending=pending,
     )

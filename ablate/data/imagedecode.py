@@ -1,4 +1,4 @@
-"""An image's file to pixels of one size, whatever Pillow reads."""
+"""Decoding image files of any kind that Pillow reads to pixels of one size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 DECODING = "2"
-"""Raised whenever `decode` gives other pixels, so that nothing decoded before is used."""
+"""Changes whenever `decode` changes its pixels, so that nothing decoded earlier is used."""
 LARGE = 50_000_000
 """Images with more pixels are decoded one at a time."""
 _BYTES_A_PIXEL = 8  # as it is read, and as RGB
@@ -32,9 +32,9 @@ _one_at_a_time = Lock()
 
 
 def decode_all(paths: Sequence[Path], size: int, tell: Callable[[int], None]) -> tuple[Pixels, dict[int, str]]:
-    """Decode images to uint8 (N, 3, size, size); those that cannot be are black, and told with the reason, by index.
+    """Decode images to uint8 (N, 3, size, size); return them, and the reasons why some could not be decoded, by index.
 
-    tell: called with the number of images behind it.
+    Those are black. tell: called with the number of images done.
     """
     images = np.zeros((len(paths), 3, size, size), np.uint8)
     damaged: dict[int, str] = {}
@@ -55,12 +55,12 @@ def decode_all(paths: Sequence[Path], size: int, tell: Callable[[int], None]) ->
 
 @contextmanager
 def any_size() -> Iterator[None]:
-    """Let Pillow open images beyond its limit: of each only a small copy is kept. What it warns of is not shown."""
+    """Let Pillow open images beyond its limit, since only a small copy of each is kept; and hide its warnings."""
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of metadata, mostly, in thousands of files
+            warnings.simplefilter("ignore")  # mostly about metadata, in thousands of files
             yield
     finally:
         Image.MAX_IMAGE_PIXELS = before
@@ -71,11 +71,11 @@ def decode(path: Path, size: int) -> Pixels:
 
     The shorter side is scaled to `size` (bilinear, with antialiasing) and the middle of the longer is kept.
     The camera's orientation is applied, transparency is ignored, grey becomes RGB, 16 bits become 8, and of a film
-    the first picture is taken. Raises DataError with the reason where it is damaged or no image.
+    the first picture is taken. Raises DataError with the reason if it is damaged or no image.
     """
     try:
         with Image.open(path) as image:
-            # A JPEG is decoded at an eighth, a quarter or half of its size where that is still far larger.
+            # A JPEG is decoded at an eighth, a quarter or half of its size if that is still far larger.
             image.draft(None, (4 * size, 4 * size))
             with _one_at_a_time if _pixels(image) > LARGE else nullcontext():
                 upright = ImageOps.exif_transpose(image)
@@ -90,11 +90,11 @@ def decode(path: Path, size: int) -> Pixels:
 
 
 def _pixels(image: Image.Image) -> int:
-    """Return how many pixels an image has; DataError where decoding them would take most of the memory."""
+    """Return the number of pixels of an image. Raises DataError if decoding it would take most of the memory."""
     pixels = image.width * image.height
     most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if 2 * _BYTES_A_PIXEL * pixels > min(most, granted_bytes() or most):
-        need = f"about {megabytes(_BYTES_A_PIXEL * pixels)} of memory, more than half of what there is"
+        need = f"about {megabytes(_BYTES_A_PIXEL * pixels)} of memory, more than half of what is available"
         raise DataError(f"{image.width:,} x {image.height:,} pixels take {need}")
     return pixels
 
