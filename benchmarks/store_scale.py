@@ -50,7 +50,7 @@ def make_runs(prepared: LoadedStudy, draw: random.Random) -> None:
     """Write the files of a study's runs."""
     environment = {"device": "cpu", "device_name": "made up", "threads": 1, "python": "3", "versions": {}}
     for spec in prepared.specs:
-        folder = prepared.home.run(spec.key)
+        folder = prepared.home.writer(spec.key)
         given = {"key": spec.key, "variant": spec.variant, "seed": spec.seed, "identity": spec.identity}
         folder.begin({**given, "environment": environment})
         gave: dict[str, float] = {}
