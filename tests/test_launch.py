@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ablate.commands.plan import show_plan
 from ablate.commands.run import run_study
 from ablate.errors import DeviceError
 from ablate.execute.inline import Inline
@@ -73,3 +75,16 @@ def test_a_device_that_is_not_there_is_said_once_and_of_no_variant(study: Path) 
     opened = open_study(options(study))
     with pytest.raises(DeviceError, match=r"^--device cuda:9: not here$"):
         rehearse(opened, Nowhere(), opened.specs, 1, print)
+
+
+def test_a_plan_says_where_another_device_would_give_the_runs_that_are_stored(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = options(study, settings=('baseline.precision="fp32"',))
+    assert run_study(before, RunOptions(jobs=1), Inline()) == 0
+    capsys.readouterr()
+    assert show_plan(replace(options(study), device="cuda")) == 0
+    said = capsys.readouterr().out
+    assert "precision: auto is bf16 with --device cuda, and runs of this study were fp32 before" in said
+    assert show_plan(before) == 0
+    assert "precision: auto" not in capsys.readouterr().out

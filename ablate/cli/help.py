@@ -1,0 +1,67 @@
+"""Commands that help to begin: components, doctor, new."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .. import paths
+from .exits import exits
+from .options import DataOption, JsonOption, StoreOption
+
+app = typer.Typer()
+new = typer.Typer(no_args_is_help=True, help="Write a commented file to start from, that runs as it is.")
+
+
+@app.command()
+@exits
+def components(
+    kind: Annotated[str | None, typer.Argument(help="dataset, model, augmentation, optimizer or scheduler.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One component, or PREFIX: for a library.")] = None,
+    json: JsonOption = False,
+) -> int:
+    """Show what a study can name: summaries, settings with types and defaults, source files."""
+    from ..commands.components import show_components
+
+    return show_components(kind, name, json)
+
+
+@app.command()
+@exits
+def doctor(
+    gpu: Annotated[
+        bool,
+        typer.Option(
+            "--gpu", help="Instead, try recorded steps and runs side by side on the GPU; say what to switch on."
+        ),
+    ] = False,
+    store: StoreOption = None,
+    data_dir: DataOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Check installation, machine, store and data folder; say what is wrong and what helps."""
+    from ..commands.doctor import examine, examine_gpu
+
+    return examine_gpu(json) if gpu else examine(paths.store_dir(store), paths.data_dir(data_dir), json)
+
+
+@new.command("study")
+@exits
+def new_study(name: Annotated[str, typer.Argument(help="The study's name.", show_default=False)]) -> int:
+    """Write studies/NAME.toml."""
+    from ..commands.new import new_study as write
+
+    return write(name)
+
+
+@new.command("component")
+@exits
+def new_component(
+    name: Annotated[str, typer.Argument(help="The component's name.", show_default=False)],
+    kind: Annotated[str, typer.Option(help="dataset, model, augmentation, optimizer or scheduler.")] = "augmentation",
+) -> int:
+    """Write plugins/NAME.py."""
+    from ..commands.new import new_component as write
+
+    return write(kind, name)

@@ -1,0 +1,138 @@
+"""What commands have in common: their options, and the study that they name."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .. import paths
+from ..errors import InputError
+from .complete import studies, study_files, variants
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..launch.study import Options
+    from ..study.toml import Changes
+
+StudyFile = Annotated[Path, typer.Argument(help="The study file.", show_default=False, autocompletion=study_files)]
+LastStudyFile = Annotated[
+    Path | None,
+    typer.Argument(help="The study file. [the study run last]", show_default=False, autocompletion=study_files),
+]
+LastStudy = Annotated[
+    str | None,
+    typer.Argument(help="A study file or name. [the study run last]", show_default=False, autocompletion=studies),
+]
+AnyStudy = Annotated[
+    str | None, typer.Argument(help="A study file or name. [all studies]", show_default=False, autocompletion=studies)
+]
+AnyRun = Annotated[
+    str | None,
+    typer.Argument(
+        help="A variant, or how a run's key begins. [all runs]", show_default=False, autocompletion=variants
+    ),
+]
+SetOption = Annotated[
+    list[str], typer.Option("--set", metavar="NAME.KEY=VALUE", help="Change the study, as in baseline.epochs=2.")
+]
+OnlyOption = Annotated[
+    list[str],
+    typer.Option("--only", metavar="VARIANT", help="Only this variant; may be repeated.", autocompletion=variants),
+]
+SeedsOption = Annotated[str, typer.Option("--seeds", metavar="N|A,B", help="A number of seeds, or the seeds.")]
+PilotOption = Annotated[
+    bool,
+    typer.Option("--pilot", help="Try everything out: one seed, one epoch, 2,000 images, kept apart from results."),
+]
+StoreOption = Annotated[
+    Path | None, typer.Option("--store", metavar="DIR", help="Where runs are kept. [ABLATE_STORE, ./ablate-store]")
+]
+StorageOption = Annotated[
+    str | None, typer.Option(metavar="URL", help="Where Optuna keeps trials, as postgresql://... [the store]")
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="DIR", help="Where datasets are. [ABLATE_DATA_DIR, the user's cache]"),
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=0,
+        metavar="N",
+        help="Runs at a time; 0 for as many as fit. [as many as fit; on a GPU, 1]",
+    ),
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to. [reports/STUDY]")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def options_of(
+    study: Path,
+    changes: Changes,
+    only: Sequence[str],
+    device: str,
+    store: Path | None,
+    data_dir: Path | None,
+) -> Options:
+    """Return what was asked for of a study."""
+    from ..launch.study import Options
+
+    return Options(study, paths.store_dir(store), paths.data_dir(data_dir), changes, tuple(only), device)
+
+
+def changes_of(settings: Sequence[str] = (), seeds: str = "", pilot: bool = False) -> Changes:
+    """Return what the command line changes in a study."""
+    from ..study.toml import Changes
+
+    return Changes(tuple(settings), _seeds(seeds), pilot)
+
+
+def last_study(options: Options, command: str) -> Options:
+    """Return options for the study run last. command: its name. Raises InputError as `launch.last.again`."""
+    from ..console.text import note
+    from ..launch.last import again
+
+    return again(options, f"ablate {command}", note)
+
+
+def last_tuned(options: Options) -> Options:
+    """Return options for tuning the study run last: as it was run, unless `--set` changes anything."""
+    from ..console.text import note
+    from ..launch.last import study_to_run_again
+    from ..store.store import Store
+
+    found = study_to_run_again(Store(options.store), "ablate tune")
+    settings = options.changes.settings
+    if found.changes.settings and not settings:
+        settings = found.changes.settings
+        changed = "".join(f" --set {shlex.quote(setting)}" for setting in settings)
+        note(f"{paths.shown(found.path)}, as it was run last:{changed}")
+    return replace(options, study=found.path, changes=replace(options.changes, settings=settings))
+
+
+def _seeds(text: str) -> tuple[int, ...] | None:
+    """Read `5` as seeds 0 to 4, and `0,3` as these two."""
+    from ..study.toml import MAX_SEEDS
+
+    if not text:
+        return None
+    try:
+        numbers = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        numbers = []
+    if "," not in text and numbers and numbers[0] > MAX_SEEDS:
+        raise InputError(f"--seeds {text}: is more than {MAX_SEEDS:,} seeds; for that one seed, write --seeds {text},")
+    if not numbers or min(numbers) < 0 or len(set(numbers)) != len(numbers) or ("," not in text and numbers[0] == 0):
+        raise InputError(
+            f"--seeds {text}: is neither a number of seeds nor a list of different seeds\n"
+            "  as in --seeds 5 or --seeds 0,3"
+        )
+    return tuple(numbers) if "," in text else tuple(range(numbers[0]))

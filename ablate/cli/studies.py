@@ -1,0 +1,138 @@
+"""Commands that make runs or say which would be made: run, tune, plan, lr-find."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .exits import exits, exits_resumable
+from .options import (
+    DataOption,
+    DeviceOption,
+    JobsOption,
+    JsonOption,
+    LastStudyFile,
+    OnlyOption,
+    OutOption,
+    PilotOption,
+    SeedsOption,
+    SetOption,
+    StorageOption,
+    StoreOption,
+    StudyFile,
+    changes_of,
+    last_study,
+    last_tuned,
+    options_of,
+)
+
+app = typer.Typer()
+
+
+@app.command()
+@exits_resumable
+def run(
+    study: LastStudyFile = None,
+    set_: SetOption = [],  # typer copies it
+    only: OnlyOption = [],
+    seeds: SeedsOption = "",
+    pilot: PilotOption = False,
+    jobs: JobsOption = None,
+    device: DeviceOption = "auto",
+    tuned: Annotated[
+        bool, typer.Option("--tuned", help="Also each variant with the best settings that 'ablate tune' found.")
+    ] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try runs again that failed before.")] = False,
+    store: StoreOption = None,
+    data_dir: DataOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Train every run of a study that is not stored yet, and summarise them."""
+    from ..commands.run import run_study
+    from ..launch.make import RunOptions
+
+    options = options_of(study or Path(), changes_of(set_, seeds, pilot), only, device, store, data_dir)
+    options = options if study else last_study(options, "run")
+    if tuned:
+        from ..console.text import note
+        from ..launch.tuned import with_tuned
+
+        options = with_tuned(options, note)
+    return run_study(options, RunOptions(jobs, retry_failed), json=json)
+
+
+@app.command()
+@exits_resumable
+def tune(
+    study: LastStudyFile = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="In total for each variant. [the study's, or 50]")
+    ] = None,
+    objective: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME", help="accuracy, loss, seconds, parameters or flops; several give the best trade-offs."
+        ),
+    ] = [],  # typer copies it
+    storage: StorageOption = None,
+    set_: SetOption = [],
+    only: OnlyOption = [],
+    jobs: JobsOption = None,
+    device: DeviceOption = "auto",
+    store: StoreOption = None,
+    data_dir: DataOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Look for the best settings of every variant, with the same chance for each."""
+    from ..commands.tune import TuneOptions, tune_study
+
+    options = options_of(study or Path(), changes_of(set_), only, device, store, data_dir)
+    options = options if study else last_tuned(options)
+    return tune_study(options, TuneOptions(trials, tuple(objective), storage, jobs), json=json)
+
+
+@app.command()
+@exits
+def plan(
+    study: LastStudyFile = None,
+    set_: SetOption = [],
+    only: OnlyOption = [],
+    seeds: SeedsOption = "",
+    pilot: PilotOption = False,
+    jobs: JobsOption = None,
+    device: DeviceOption = "auto",
+    store: StoreOption = None,
+    data_dir: DataOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Show what would run, what is stored and how long it would take; train nothing."""
+    from ..commands.plan import show_plan
+
+    options = options_of(study or Path(), changes_of(set_, seeds, pilot), only, device, store, data_dir)
+    return show_plan(options if study else last_study(options, "plan"), jobs, json)
+
+
+@app.command("lr-find")
+@exits
+def lr_find(
+    study: StudyFile,
+    set_: SetOption = [],
+    only: OnlyOption = [],
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The seed to test with.")] = 0,
+    low: Annotated[float | None, typer.Option(help="The lowest learning rate. [the study's, 1e-6]")] = None,
+    high: Annotated[float | None, typer.Option(help="The highest. [the study's, 10]")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Steps, at most. [the study's, 100]")] = None,
+    device: DeviceOption = "auto",
+    out: OutOption = None,
+    store: StoreOption = None,
+    data_dir: DataOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Find a learning rate by a range test of each variant: curves, suggestions; train nothing."""
+    from ..commands.lr_find import Test, find_rates
+
+    given = {name: value for name, value in (("low", low), ("high", high), ("steps", steps)) if value is not None}
+    options = options_of(study, changes_of(set_, f"{seed},"), only, device, store, data_dir)
+    return find_rates(options, Test(given, out, json))
