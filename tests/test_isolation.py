@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 import torch
 
+from ablate.commands import lr_find
 from ablate.components.discover import discover
 from ablate.components.importer import FINDER
 from ablate.execute.inline import Inline
 from ablate.execute.jobs import Event, Failed, Finished, Job
 from ablate.execute.local import LocalProcesses
+from ablate.launch.study import Options
 from ablate.store.store import Store
 from ablate.study.plan import run_specs
 from ablate.study.resolve import parts, resolve_study
@@ -73,6 +75,22 @@ def meddle():
     np.random.rand()
 '''
 Write = Callable[[str, str], Path]
+
+
+DRAWN = '''
+import random
+
+import torch
+
+from ablate import scheduler
+
+
+@scheduler("drawn", steps="epoch")
+def drawn(optimizer, horizon):
+    """Draw from the process's own generators, which a schedule should not."""
+    torch.rand(1), random.random()
+    return torch.optim.lr_scheduler.ConstantLR(optimizer)
+'''
 
 
 def state() -> dict[str, Any]:
@@ -179,6 +197,18 @@ def test_a_run_has_the_same_bits_whatever_the_process_has_set(study: Path, write
         found.append(end.result["weights"])
         Path("store").rename(f"store-{len(found)}")
     assert found[0] == found[1]
+
+
+@pytest.mark.usefixtures("unusual")
+def test_a_range_test_and_a_walked_schedule_leave_no_trace(study: Path) -> None:
+    study.write_text(study.read_text().replace("[[variant]]", 'scheduler = { use = "drawn" }\n[[variant]]', 1))
+    (study.parent.parent / "plugins" / "drawn.py").write_text(DRAWN)
+    options = Options(study, Path("store").resolve(), Path("data").resolve(), Changes(), (), "cpu")
+    before = state()
+    assert lr_find.find_rates(options, lr_find.Test({"steps": 20})) in (0, 1)
+    after = state()
+    opened = {"modules", "code", "finders"}  # which opening a study leaves
+    assert {name for name in before if before[name] != after[name]} <= opened
 
 
 def test_precisions_that_were_set_backend_by_backend_come_back() -> None:

@@ -39,12 +39,12 @@ def test_sockets_are_below_tmpdir_where_that_is_short_enough(
     folder: Path, long: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    assert sockets.place() == Path("/tmp")
+    assert sockets.parent_folder() == Path("/tmp")
     runtime = Path("/tmp") if len(str(folder)) > 60 else folder
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
-    assert sockets.place() == runtime
+    assert sockets.parent_folder() == runtime
     monkeypatch.setattr("tempfile.tempdir", "/var/tmp")
-    assert sockets.place() == Path("/var/tmp")
+    assert sockets.parent_folder() == Path("/var/tmp")
 
 
 @pytest.mark.parametrize(("bytes_", "fit"), [(61, True), (62, False)])
@@ -55,8 +55,9 @@ def test_the_longest_path_is_just_short_enough(bytes_: int, fit: bool) -> None:
 
 def test_the_folder_is_ours_alone_and_goes_with_its_process(folder: Path) -> None:
     code = (
-        "import os, stat; from ablate.execute.sockets import provide; from multiprocessing.util import get_temp_dir\n"
-        "provide(); provide(); place = get_temp_dir()\n"
+        "import os, stat; from ablate.execute.sockets import use_own_folder\n"
+        "from multiprocessing.util import get_temp_dir\n"
+        "use_own_folder(); use_own_folder(); place = get_temp_dir()\n"
         "print(place, oct(stat.S_IMODE(os.stat(place).st_mode)), len(os.listdir(os.environ['TMPDIR'])))"
     )
     done = subprocess.run(
@@ -75,15 +76,15 @@ def test_what_a_killed_command_left_is_removed_and_what_another_holds_is_not(fol
     with FileLock(held / "lock"):
         for one in (left, held):
             os.utime(one, (0, 0))
-        sockets.sweep(folder)
+        sockets.remove_leftovers(folder)
     assert [one.exists() for one in (left, held, young)] == [False, True, True]
 
 
 def test_the_doctor_tells_where_sockets_go(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     assert sockets_check().found == f"TMPDIR={long} is too long a path for sockets; sockets go into /tmp"
-    monkeypatch.setattr(sockets, "place", lambda: None)
+    monkeypatch.setattr(sockets, "parent_folder", lambda: None)
     assert (sockets_check().state, sockets_check().remedy) == ("problem", sockets.SHORTER)
     monkeypatch.setattr("multiprocessing.process.current_process", lambda: type("P", (), {"_config": {}}))
     with pytest.raises(AblateError, match="short enough for a socket\n  name a shorter folder"):
-        sockets.provide()
+        sockets.use_own_folder()

@@ -1,7 +1,7 @@
 """The folder of the sockets through which processes are started.
 
-multiprocessing puts it below TMPDIR, whose path may be too long for a socket, and leaves it behind when the command is
-killed. TMPDIR itself stays as it is, for what components write there.
+multiprocessing makes it below TMPDIR, whose path may be too long for a socket, and leaves it behind when the command is
+killed. TMPDIR itself is not changed, since components write there.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ LONGEST = 103
 """Bytes of a socket's path that every system takes: 104 on macOS, 108 on Linux, with a zero at the end."""
 _PREFIX = "ablate-sockets-"
 _SOCKET = "/listener-12345678"
-NO_PLACE = "no temporary folder can be written whose path is short enough for a socket"
+NO_FOLDER = "no temporary folder can be written whose path is short enough for a socket"
 SHORTER = "name a shorter folder in TMPDIR, one that can be written"
-LEFT_SECONDS = 60.0
-"""Age from which a folder that nobody holds was left behind, and is not just being made."""
+LEFTOVER_SECONDS = 60.0
+"""A folder that nobody has locked and that is older was left behind; a younger one may be just being made."""
 
 
-def place() -> Path | None:
-    """Return the folder in which that of the sockets is made: TMPDIR, or the first short one that can be written."""
+def parent_folder() -> Path | None:
+    """Return where to make the folder of sockets: TMPDIR, or another short one that can be written, or None."""
     with contextlib.suppress(OSError):  # not even TMPDIR can be written
         usual = Path(tempfile.gettempdir())
         if fits(usual):
@@ -41,20 +41,20 @@ def fits(folder: Path) -> bool:
     return _short(f"{folder}/{_PREFIX}12345678{_SOCKET}")
 
 
-def provide() -> None:
-    """Give multiprocessing a folder for its sockets, of this user alone, that goes with this process.
+def use_own_folder() -> None:
+    """Have multiprocessing put its sockets into a folder that only this user can open, and that this process removes.
 
-    Raises AblateError where there is none. Folders that killed commands have left are removed.
+    Folders that killed commands have left are removed, too. Raises AblateError where none can be made.
     """
     config = process.current_process()._config  # type: ignore[attr-defined]  # noqa: SLF001  # get_temp_dir reads it
     if (known := config.get("tempdir")) and _short(f"{known}{_SOCKET}"):
         return
     from filelock import FileLock  # which `ablate doctor` does without
 
-    base = place()
+    base = parent_folder()
     if base is None:
-        raise AblateError(f"{NO_PLACE}\n  {SHORTER}")
-    sweep(base)
+        raise AblateError(f"{NO_FOLDER}\n  {SHORTER}")
+    remove_leftovers(base)
     folder = tempfile.mkdtemp(prefix=_PREFIX, dir=base)
     held = FileLock(f"{folder}/lock")
     held.acquire()
@@ -71,12 +71,12 @@ def _short(path: str) -> bool:
     return len(os.fsencode(path)) <= LONGEST
 
 
-def sweep(base: Path) -> None:
+def remove_leftovers(base: Path) -> None:
     """Remove folders of sockets whose command is gone."""
     from filelock import FileLock, Timeout
 
     for folder in base.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError, Timeout):  # of another user, or held
-            if time.time() - folder.stat().st_mtime > LEFT_SECONDS:
+            if time.time() - folder.stat().st_mtime > LEFTOVER_SECONDS:
                 with FileLock(folder / "lock", timeout=0):
                     shutil.rmtree(folder)

@@ -68,11 +68,13 @@ class Schedules:
         if not self._noted:
             self._note("walking the schedules over their runs: a few seconds, the first time")
             self._noted = True
-        from ..training.schedule_walk import Course, walk  # torch, which later commands need not load
+        from ..training.isolation import torch_as_new  # torch, which later commands need not load
+        from ..training.schedule_walk import Course, walk
 
         optimizer, scheduler = recipe.optimizer, recipe.scheduler
         entries = (self._registry.get("optimizer", optimizer.use), self._registry.get("scheduler", scheduler.use))
-        return walk(Course(*entries, optimizer.settings, scheduler.settings, horizon))
+        with torch_as_new():
+            return walk(Course(*entries, optimizer.settings, scheduler.settings, horizon))
 
     def _key(self, recipe: Recipe, horizon: Horizon) -> str:
         def part(kind: Kind, choice: Choice) -> list[Any]:

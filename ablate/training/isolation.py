@@ -102,18 +102,17 @@ def isolated() -> Iterator[None]:
         imports_isolated(),
         warnings.catch_warnings(),
         _environment_untouched(),
-        process_random_untouched(),
-        _torch_as_new(),
+        torch_as_new(),
     ):
         yield
 
 
 @contextlib.contextmanager
-def _torch_as_new() -> Iterator[None]:
-    """Give all of torch's settings the values of a new process for a while."""
+def torch_as_new() -> Iterator[None]:
+    """Give torch's settings the values of a new process for a while; put them and all random states back."""
     before = [_read(setting) for setting in _SETTINGS]
     device, cuda = torch.get_default_device(), _cuda_device()
-    with contextlib.ExitStack() as inside:
+    with process_random_untouched(), contextlib.ExitStack() as inside:
         if torch.is_inference_mode_enabled():
             inside.enter_context(torch.inference_mode(mode=False))
         if device.type != "cpu":
