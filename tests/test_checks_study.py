@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ablate.checks.study import Finding, changed_factors, findings
+from ablate.checks.finding import Finding
+from ablate.checks.study import changed_factors, findings
 from ablate.paths import shipped
 from ablate.study.toml import Changes, parse_study, read_study
 

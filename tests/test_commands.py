@@ -440,7 +440,7 @@ def test_the_five_phases_train_as_a_pilot_on_real_cifar100(folder: Path, cifar10
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert [r["state"] for r in json.loads(done.stdout)["runs"]] == ["done"] * 5
+    assert [r["state"] for r in json.loads(done.stdout)["runs"]] == ["stored"] * 5
     assert Store(Path("ablate-store").resolve()).state("x") == "new"
     assert ablate("report").exit_code == 0
     html = Path("reports/cifar100-phases-pilot/report.html").read_text()
@@ -475,7 +475,7 @@ def test_after_an_edit_and_a_partial_run_nothing_old_is_compared_with_new(
     plugin.write_text(plugin.read_text().replace("normal(0, 30", "normal(0, 31"))
     run_inline(study, capsys, only=("flipped",))
     states = {(r["variant"], r["state"]) for r in json.loads(ablate("status", "tiny", "--json").stdout)["runs"]}
-    assert states == {("baseline", "missing"), ("flipped", "done")}
+    assert states == {("baseline", "new"), ("flipped", "stored")}
 
 
 def test_variants_that_are_one_run_in_a_pilot_are_trained_once(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -697,7 +697,7 @@ def test_status_tells_how_each_run_stands_or_ended(study: Path) -> None:
     assert told[3] == ("failed", "its record does not read")
     assert told[4][0] == "running"
     assert told[4][1].startswith(f"epoch 2 of 2, process {os.getpid()} on ")
-    assert told[5] == ("done", "")
+    assert told[5] == ("stored", "")
 
 
 def test_plan_says_how_much_room_the_runs_take(study: Path) -> None:

@@ -19,7 +19,7 @@ from ablate.study.toml import parse_study
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ablate.checks.study import Finding
+    from ablate.checks.finding import Finding
     from ablate.study.spec import Study
 
 RARE = {"train": (40, 10, 3, 2, 1), "test": (8, 4, 2, 1, 1)}

@@ -6,10 +6,11 @@ import importlib.util
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from ablate.checks.finding import ResultCode, StudyCode, TuningCode
 from ablate.checks.study import findings
 from ablate.components.discover import discover
 from ablate.errors import StudyError
@@ -42,12 +43,14 @@ def test_every_key_of_a_study_is_documented() -> None:
         assert f"| `{name}` |" in text, name
 
 
-def test_every_finding_is_documented() -> None:
-    text = (ROOT / "docs" / "study-file.md").read_text()
-    code = (ROOT / "ablate" / "checks" / "study.py").read_text()
-    codes = re.findall(r'Finding\(\s*"([a-z-]+)"', code)
-    assert len(codes) >= 5
-    assert all(f"`{one}`" in text for one in codes)
+@pytest.mark.parametrize(
+    ("page", "codes"),
+    [("study-file", StudyCode), ("reports", ResultCode), ("reports", TuningCode)],
+    ids=["study", "results", "tuning"],
+)
+def test_every_code_of_a_finding_is_documented(page: str, codes: object) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    assert [code for code in get_args(codes) if f"`{code}`" not in text] == []
 
 
 def test_the_readmes_study_is_one(tmp_path: Path) -> None:

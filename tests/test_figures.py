@@ -13,14 +13,14 @@ import pandas as pd
 import pytest
 
 from ablate.report import drawing, figures, labels
-from ablate.report.content import Records
+from ablate.stats.results import Results
 from ablate.study.spec import Choice, Recipe, Study, Variant
 
 RECIPE = Recipe(5, 32, Choice("digits"), Choice("mlp"), Choice("sgd", {"lr": 0.1}))
 EPOCHS = {"Phase 1": 5, "Phase 2": 12}
 
 
-def records(epochs: dict[str, int] = EPOCHS, seeds: int = 2, failed: tuple[tuple[str, int], ...] = ()) -> Records:
+def records(epochs: dict[str, int] = EPOCHS, seeds: int = 2, failed: tuple[tuple[str, int], ...] = ()) -> Results:
     """Runs with a loss of 1/epoch and an accuracy of 0.1 plus a hundredth for each epoch and seed."""
     variants = tuple(
         Variant(name, dataclasses.replace(RECIPE, epochs=count), reported={"accuracy": 0.362})
@@ -47,7 +47,7 @@ def records(epochs: dict[str, int] = EPOCHS, seeds: int = 2, failed: tuple[tuple
     ]
     study = Study("tiny", "Tiny", variants, tuple(range(seeds)))
     columns = ["variant", "seed", "epoch", "lr", "train/loss", "test/loss", "test/accuracy"]
-    return Records(study, pd.DataFrame(runs), pd.DataFrame(history, columns=columns), (), (), "2026-01-01")
+    return Results(study, pd.DataFrame(runs), pd.DataFrame(history, columns=columns))
 
 
 def test_every_variant_has_a_training_and_a_test_curve_of_its_own_length() -> None:
@@ -84,7 +84,7 @@ def test_without_a_finished_run_there_is_a_reason_instead_of_a_figure() -> None:
 
 def test_epochs_without_a_measurement_are_left_out_of_a_curve() -> None:
     made = records(seeds=1)
-    made.history.loc[made.history["epoch"] % 2 == 1, "test/accuracy"] = math.nan
+    made.epochs.loc[made.epochs["epoch"] % 2 == 1, "test/accuracy"] = math.nan
     assert figures.accuracy_data(made).curves[0].epochs == (2, 4)
 
 
@@ -103,7 +103,7 @@ def test_a_pilot_shows_no_reported_accuracy() -> None:
 @pytest.mark.parametrize(("lowest", "log"), [(0.1, False), (0.006, False), (0.004, True), (0.0, False)])
 def test_the_learning_rate_needs_a_log_scale_only_where_it_spans_far(lowest: float, log: bool) -> None:
     made = records(seeds=1)
-    made.history.loc[made.history["epoch"] == 5, "lr"] = lowest
+    made.epochs.loc[made.epochs["epoch"] == 5, "lr"] = lowest
     data = figures.accuracy_data(made)
     assert data.log_rate is log
     assert ("log scale" in data.caption) is log
@@ -111,9 +111,9 @@ def test_the_learning_rate_needs_a_log_scale_only_where_it_spans_far(lowest: flo
 
 def test_a_caption_tells_runs_without_finite_values_from_those_that_are_not_done() -> None:
     made = records({"first": 3, "second": 3, "third": 3, "fourth": 3}, failed=(("second", 0), ("second", 1)))
-    made.history.loc[made.history["variant"] == "third", "test/accuracy"] = math.nan
-    late = (made.history["variant"] == "fourth") & (made.history["epoch"] > 1) & (made.history["seed"] == 1)
-    made.history.loc[late, "test/accuracy"] = math.nan
+    made.epochs.loc[made.epochs["variant"] == "third", "test/accuracy"] = math.nan
+    late = (made.epochs["variant"] == "fourth") & (made.epochs["epoch"] > 1) & (made.epochs["seed"] == 1)
+    made.epochs.loc[late, "test/accuracy"] = math.nan
     data = figures.accuracy_data(made)
     assert [curve.epochs[-1] for curve in data.curves] == [3, 1]
     for told in (
@@ -122,7 +122,7 @@ def test_a_caption_tells_runs_without_finite_values_from_those_that_are_not_done
         "Ends early, where a seed has no finite value any more: fourth.",
     ):
         assert told in data.caption
-    made.history["test/accuracy"] = math.nan
+    made.epochs["test/accuracy"] = math.nan
     assert figures.accuracy_data(made).absent.startswith("No run that is done has epochs with a finite value")
 
 

@@ -97,8 +97,8 @@ class Made:
             records = read_records(*find_study(self.store, "tiny", None))
             assert report(records).name
             if curves:
-                assert figures.loss_data(records).name
-                assert figures.accuracy_data(records).name
+                assert figures.loss_data(records.results).name
+                assert figures.accuracy_data(records.results).name
 
 
 def make(study: Path) -> Made:

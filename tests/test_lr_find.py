@@ -22,6 +22,7 @@ from ablate.launch.make import RunOptions
 from ablate.launch.study import LoadedStudy, Options, open_study
 from ablate.report.content import report
 from ablate.report.lr_find import draw_find, find_data
+from ablate.report.text import found_by
 from ablate.store.frame import Cost
 from ablate.store.integrity import check_store
 from ablate.store.store import Store
@@ -372,10 +373,9 @@ def test_a_report_draws_the_tests_and_names_each_seeds_rate(finding: Path) -> No
     assert [(name, found.seed) for name, found in records.tested] == [("flipped", 0), ("flipped", 1)]
     baseline, flipped = report(records).sections
     assert baseline.found == ()
-    for fact, (_, found) in zip(flipped.found, records.tested, strict=True):
-        assert fact.label == f"seed\N{NO-BREAK SPACE}{found.seed}"
-        assert fact.value == f"{found.lr:.3g}"
-        assert fact.detail == f"valley; steepest {found.steepest:.3g}"
+    for told, (_, found) in zip(flipped.found, records.tested, strict=True):
+        assert (told.seed, told.lr) == (found.seed, found.lr)
+        assert found_by(told) == f"valley; steepest {found.steepest:.3g}"
     assert ablate("report", "--format", "html,md,tex,csv").exit_code == 0
     text = Path("reports/tiny/report.md").read_text()
     assert "Learning rate found: seed" in text

@@ -90,10 +90,10 @@ def test_a_reported_number_keeps_the_digits_it_was_given(number: float, quantity
 
 
 def test_padding_puts_decimal_points_below_each_other() -> None:
-    padded = numbers.aligned(["36", "36.2", "54.68", "–"])
+    padded = [numbers.aligned(text, 2) for text in ("36", "36.2", "54.68", "–")]
     assert [text.rstrip("\u2007\u2008") for text in padded] == ["36", "36.2", "54.68", "–"]
     assert {len(text) - len(text.split(".", maxsplit=1)[0].rstrip("\u2007\u2008")) for text in padded} == {3}
-    assert numbers.aligned([]) == []
+    assert numbers.aligned("36", 0) == "36"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import functools
 import io
+import json
 import math
 import os
 import re
@@ -14,17 +15,25 @@ import sys
 import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from ablate.checks.study import Finding
+from ablate.checks.finding import Finding
 from ablate.errors import AblateError, InputError, counted
-from ablate.report.content import Records, Report, report
+from ablate.report import text
+from ablate.report.content import Records, Report, document, report
 from ablate.report.render import render
+from ablate.stats.results import Results
 from ablate.study.spec import Choice, Recipe, Study, Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ablate.report.facts import Fact
+    from ablate.report.sections import SectionComparison
 
 METRICS = ("train/loss", "validation/loss", "validation/accuracy", "test/loss", "test/accuracy")
 CROP, CUTOUT = Choice("crop", {"padding": 4}), Choice("cutout", {"size": 16})
@@ -85,14 +94,23 @@ def records(study: Study | None = None, without: dict[tuple[str, int], tuple[str
     columns = ["variant", "seed", "epoch", "lr", *METRICS, "seconds", "images_per_second"]
     findings = (Finding("several-factors", "Phase 3", "changes 3 factors", "add a variant for each"),)
     environment = ("torch 2.15.0, CPU, 2 threads",)
-    return Records(
-        study, pd.DataFrame(runs), pd.DataFrame(history, columns=columns), findings, environment, "2026-01-02"
-    )
+    results = Results(study, pd.DataFrame(runs), pd.DataFrame(history, columns=columns))
+    return Records(results, findings, environment, "2026-01-02")
 
 
-def told(made: Report) -> str:
-    """All that a report says, with ordinary spaces."""
-    return str(dataclasses.asdict(made)).replace("\\xa0", " ")
+def cells(made: Report, row: int) -> list[str]:
+    """The numbers of a row of the comparison table as they are written, with ordinary spaces."""
+    return [text.cell(made.table.rows[row], column).replace("\xa0", " ") for column in made.table.columns]
+
+
+def compared(made: Report, variant: int = 1) -> SectionComparison:
+    """The comparison of a variant with the one it comes from."""
+    return made.sections[variant].comparisons[-1]
+
+
+def written(facts: Iterable[Fact]) -> dict[str, str]:
+    """Facts as they are written, with ordinary spaces."""
+    return {fact.label: text.value(fact).replace("\xa0", " ") for fact in facts}
 
 
 # --- the facts ---------------------------------------------------------------------------------------------
@@ -111,7 +129,7 @@ def test_the_table_has_ours_beside_the_reported_numbers() -> None:
     ]
     row = table.rows[1]
     assert (row.name, row.model, row.epochs) == ("Phase 3", "ResNet18", 12)
-    assert row.cells[3:] == ("42.1", "36.9\xa0to\xa047.3", "54.68")
+    assert cells(report(records()), 1)[3:] == ["42.1", "36.9 to 47.3", "54.68"]
 
 
 def test_a_study_without_reported_numbers_has_no_column_for_them() -> None:
@@ -122,7 +140,7 @@ def test_a_study_without_reported_numbers_has_no_column_for_them() -> None:
 
 
 def test_enhancements_are_the_authors_or_derived_from_what_changed() -> None:
-    first, third, fourth = (row.enhancements for row in report(records()).table.rows)
+    first, third, fourth = (text.enhancements(row) for row in report(records()).table.rows)
     assert first == "Baseline"
     assert third == "timm:resnet18, optimizer sgd (lr 0.05, momentum 0.9), 12 epochs"
     assert fourth == (
@@ -138,27 +156,27 @@ def test_a_section_says_what_changed_and_by_how_much_seed_by_seed() -> None:
     section = report(records()).sections[1]
     assert section.parent == "Phase 1"
     assert ("epochs", "5", "12") in section.changes
-    found = section.comparison
-    assert found is not None
-    assert found.difference == "+10.10\xa0points"
-    assert found.interval == "+9.85\xa0to\xa0+10.35"
-    assert found.basis == "3 seeds, paired"
-    assert [fact.value for fact in found.per_seed] == ["+10.00", "+10.10", "+10.20"]
+    (found,) = section.comparisons
+    assert text.difference(found.result) == "+10.10\xa0points"
+    assert text.interval(found.result) == "+9.85\xa0to\xa0+10.35"
+    assert text.basis(found.result) == "3 seeds, paired"
+    assert text.per_seed(found.result) == ["seed\xa00 +10.00", "seed\xa01 +10.10", "seed\xa02 +10.20"]
     assert found.cautions == ("The difference belongs to 3 changed factors together.",)
 
 
-def test_a_reported_difference_is_in_points_and_never_in_percent() -> None:
-    facts = {fact.label: fact for section in report(records()).sections[1:2] for fact in section.reported}
-    assert facts["test accuracy"].value == "+18.48\xa0points"
-    assert facts["test accuracy"].detail == "36.2 → 54.68\xa0%"
-    assert facts["test loss"].value == "−0.68"
-    assert not re.search(r"[+−][\d.]+ %", told(report(records())))
+def test_a_reported_difference_is_in_points_and_never_in_percent(tmp_path: Path) -> None:
+    accuracy, loss = report(records()).sections[1].reported
+    assert text.reported_difference(accuracy) == "+18.48\xa0points"
+    assert text.reported_ends(accuracy) == "36.2 → 54.68\xa0%"
+    assert text.reported_difference(loss) == "−0.68"
+    (page,) = render(records(), ["md"], tmp_path)
+    assert not re.search(r"[+−][\d.]+\s%", page.read_text())
 
 
 def test_the_baseline_gives_its_settings_and_no_comparison() -> None:
     section = report(records()).sections[0]
-    assert section.comparison is None
-    assert {fact.label: fact.value for fact in section.settings}["augmentation"] == "crop (padding 4)"
+    assert section.comparisons == ()
+    assert written(section.settings)["augmentation"] == "crop (padding 4)"
 
 
 def test_an_authors_note_keeps_its_paragraphs() -> None:
@@ -169,31 +187,29 @@ def test_one_seed_is_said_plainly_and_has_no_interval() -> None:
     made = report(records(phases(seeds=(0,))))
     assert {column.kind for column in made.table.columns} == {"mean", "reported"}
     assert made.table.notes[0].startswith("One seed each gives no interval")
-    found = made.sections[1].comparison
-    assert found is not None
-    assert (found.interval, found.basis, found.per_seed) == ("", "one seed, which gives no interval", ())
-    assert found.difference == "+10.00\xa0points"
+    found = compared(made).result
+    assert (text.interval(found), text.basis(found)) == ("", "one seed, which gives no interval")
+    assert text.per_seed(found) == []
+    assert text.difference(found) == "+10.00\xa0points"
 
 
 def test_a_metric_on_the_validation_split_is_compared_and_tabled() -> None:
     made = records(phases(metric="validation/loss"))
-    made.runs["validation/loss"] = made.runs["test/loss"] + 0.01 * made.runs["seed"]
+    made.results.runs["validation/loss"] = made.results.runs["test/loss"] + 0.01 * made.results.runs["seed"]
     facts = report(made)
     assert [group for group, _ in facts.table.groups] == ["Test loss", "Test accuracy (%)", "Validation loss"]
-    found = facts.sections[1].comparison
-    assert found is not None
-    assert (found.metric, found.difference) == ("validation loss", "−0.100")
+    found = compared(facts).result
+    assert (found.metric.label, text.difference(found)) == ("validation loss", "−0.100")
 
 
 def test_what_no_run_measured_is_left_out_or_a_dash() -> None:
     finals = report(records()).sections[0].finals
     labels = [fact.label for fact in finals]
-    assert finals[3].detail == "62\N{NO-BREAK SPACE}% of them never meet a pixel"
+    assert text.detail(finals[3]) == "62\N{NO-BREAK SPACE}% of them never meet a pixel"
     assert labels == ["training loss", "test loss", "test accuracy", "parameters", "time a run"]
     made = report(records(phases(metric="validation/accuracy")))
-    found = made.sections[1].comparison
-    assert found is not None
-    assert (found.difference, found.basis) == ("–", "no seed has a result for both")
+    found = compared(made).result
+    assert (text.difference(found), text.basis(found)) == ("–", "no seed has a result for both")
 
 
 def test_runs_without_a_result_are_counted_and_listed_with_their_reasons() -> None:
@@ -206,39 +222,36 @@ def test_runs_without_a_result_are_counted_and_listed_with_their_reasons() -> No
             }
         )
     )
-    assert [row.runs.replace("\xa0", " ") for row in made.table.rows] == [
+    assert [text.runs(row).replace("\xa0", " ") for row in made.table.rows] == [
         "3 of 3",
         "2 of 3, 1 failed",
         "1 of 3, 2 new",
     ]
     assert [(g.variant, g.seeds, g.state, g.reason) for g in made.gaps] == [
-        ("Phase 3", "1", "failed", "the loss is nan"),
-        ("Phase 4", "0, 2", "new", ""),
+        ("Phase 3", (1,), "failed", "the loss is nan"),
+        ("Phase 4", (0, 2), "new", ""),
     ]
-    found = made.sections[1].comparison
-    assert found is not None
-    assert found.cautions[0] == "Left out, since not both have a finite result: seed 1."
+    assert compared(made).cautions[0] == "Left out, since not both have a finite result: seed 1."
 
 
 def test_accuracies_that_are_absent_are_not_told_as_runs_that_are_missing() -> None:
     made = records()
-    made.runs.loc[made.runs["variant"] == "Phase 3", "test/accuracy"] = [0.4, math.nan, 0.4]
+    made.results.runs.loc[made.results.runs["variant"] == "Phase 3", "test/accuracy"] = [0.4, math.nan, 0.4]
     told = report(made)
-    assert told.table.rows[1].cells[3:5] == ("–", "–")
+    assert cells(told, 1)[3:5] == ["–", "–"]
     assert told.table.notes[0].startswith("Our numbers are means over 3 seeds")
     assert "– stands for a number that is absent or not finite, for one seed or more." in told.table.notes
-    found = told.sections[1].comparison
-    assert found is not None
-    assert found.cautions[0] == "Left out, since not both have a finite result: seed 1."
-    made.runs["test/accuracy"] = math.nan
+    assert compared(told).cautions[0] == "Left out, since not both have a finite result: seed 1."
+    made = records()
+    made.results.runs["test/accuracy"] = math.nan
     assert "No run has a result yet." not in report(made).table.notes
 
 
 def test_an_interval_ends_where_an_accuracy_does_and_the_note_says_so() -> None:
     made = records()
-    made.runs.loc[made.runs["variant"] == "Phase 3", "test/accuracy"] = [0.99, 1.0, 0.9]
+    made.results.runs.loc[made.results.runs["variant"] == "Phase 3", "test/accuracy"] = [0.99, 1.0, 0.9]
     told = report(made).table
-    assert told.rows[1].cells[4].replace("\xa0", " ") == "82.7 to 100.0"
+    assert cells(report(made), 1)[4] == "82.7 to 100.0"
     cut = (
         "95 % coverage; it is cut off where it would leave what an accuracy (0 to 100 %) or a loss (0 and more) can be."
     )
@@ -248,25 +261,24 @@ def test_an_interval_ends_where_an_accuracy_does_and_the_note_says_so() -> None:
 
 def test_a_difference_of_accuracies_is_at_most_100_points() -> None:
     made = records()
-    made.runs.loc[made.runs["variant"] == "Phase 1", "test/accuracy"] = [0.0, 0.0, 0.3]
-    made.runs.loc[made.runs["variant"] == "Phase 3", "test/accuracy"] = [1.0, 0.8, 1.0]
-    found = report(made).sections[1].comparison
-    assert found is not None
-    assert found.interval.endswith("to\xa0+100.0")
+    made.results.runs.loc[made.results.runs["variant"] == "Phase 1", "test/accuracy"] = [0.0, 0.0, 0.3]
+    made.results.runs.loc[made.results.runs["variant"] == "Phase 3", "test/accuracy"] = [1.0, 0.8, 1.0]
+    found = compared(report(made))
+    assert text.interval(found.result).endswith("to\xa0+100.0")
     assert "The interval is cut off at 100\xa0points, the most that two accuracies differ by." in found.cautions
 
 
 def test_a_pilots_training_time_counts_a_shared_run_once() -> None:
     made = records(phases(pilot=True, seeds=(0,)))
-    made.runs["key"] = ["a", "a", "b"]
-    assert {fact.label: fact.value for fact in report(made).making}["training time"] == "3\xa0min"
+    made.results.runs["key"] = ["a", "a", "b"]
+    assert written(report(made).making)["training time"] == "3 min"
 
 
 def test_one_is_counted_as_one() -> None:
     assert [counted(n, "run") for n in (0, 1, 2, 1000)] == ["0 runs", "1 run", "2 runs", "1,000 runs"]
     shorter = dataclasses.replace(THIRD, epochs=1)
     variants = (phases().variants[0], dataclasses.replace(phases().variants[1], recipe=shorter))
-    assert report(records(phases(variants=variants))).table.rows[1].enhancements.endswith("1 epoch")
+    assert report(records(phases(variants=variants))).table.rows[1].enhancements[-1] == "1 epoch"
 
 
 def test_no_heading_of_a_narrow_column_is_broken_within_a_word(tmp_path: Path) -> None:
@@ -283,7 +295,7 @@ def test_a_complete_study_has_no_column_of_runs() -> None:
 
 def test_a_report_ends_with_how_it_was_made() -> None:
     made = report(dataclasses.replace(records(), command="ablate run studies/x.toml"))
-    facts = {fact.label: fact.value.replace("\xa0", " ") for fact in made.making}
+    facts = written(made.making)
     assert facts["seeds"] == "0, 1, 2"
     assert facts["environment"] == "torch 2.15.0, CPU, 2 threads"
     assert facts["training time"] == "13 min 30 s"
@@ -295,6 +307,36 @@ def test_a_report_ends_with_how_it_was_made() -> None:
 def test_a_pilot_has_a_banner() -> None:
     assert report(records(phases(pilot=True))).pilot.startswith("Pilot: one seed, one epoch")
     assert report(records()).pilot == ""
+
+
+# --- the facts in other forms ----------------------------------------------------------------------------------
+
+
+def test_the_table_is_a_tidy_frame_of_numbers() -> None:
+    frame = report(records()).table.frame()
+    assert len(frame) == 6
+    row = frame[(frame["variant"] == "Phase 3") & (frame["metric"] == "test/accuracy")].iloc[0]
+    assert (row["mean"], row["reported"], row["difference"]) == pytest.approx((0.421, 0.5468, 0.101))
+    assert (row["runs"], row["epochs"], row["reference"]) == (3, 12, "Phase 1")
+    assert row["low"] < row["mean"] < row["high"]
+    baseline = frame[frame["variant"] == "Phase 1"]
+    assert baseline["difference"].isna().all()
+    assert set(baseline["reference"]) == {""}
+
+
+def test_a_report_is_plain_json_too() -> None:
+    made = records(
+        without={("Phase 4", 0): ("failed", "boom"), ("Phase 4", 1): ("new", ""), ("Phase 4", 2): ("new", "")}
+    )
+    told = json.loads(json.dumps(document(report(made)), allow_nan=False))
+    row = told["table"]["rows"][1]
+    assert row["estimates"]["test/accuracy"]["mean"] == pytest.approx(0.421)
+    assert row["differences"]["test/accuracy"]["metric"] == "test/accuracy"
+    assert told["table"]["rows"][2]["estimates"]["test/accuracy"]["mean"] is None
+    assert told["sections"][1]["comparisons"][0]["result"]["per_seed"] == pytest.approx([0.1, 0.101, 0.102])
+    assert {"label": "time a run", "detail": ""}.items() <= told["sections"][0]["finals"][-1].items()
+    assert told["sections"][0]["finals"][-1]["value"]["value"] == 90.0
+    assert told["gaps"][0] == {"variant": "Phase 4", "seeds": [0], "state": "failed", "reason": "boom"}
 
 
 # --- files -------------------------------------------------------------------------------------------------
@@ -336,7 +378,7 @@ def parsed(page: str) -> Tags:
 
 def test_a_number_that_is_not_finite_is_a_dash_in_latex_and_empty_in_csv(tmp_path: Path) -> None:
     made = records()
-    made.runs.loc[made.runs["variant"] == "Phase 3", "test/accuracy"] = math.nan
+    made.results.runs.loc[made.results.runs["variant"] == "Phase 3", "test/accuracy"] = math.nan
     page, runs, _ = render(made, ["tex", "csv"], tmp_path)
     assert "& – & – & 54.68" in page.read_text()
     assert "nan" not in page.read_text() + runs.read_text()
@@ -370,7 +412,7 @@ def hostile(text: str = HOSTILE, *, results: bool = True) -> Records:
     made = records(study, without=dict.fromkeys(runs[3:4] if results else runs, state))
     return dataclasses.replace(
         made,
-        findings=(Finding(text, text, text, text),),
+        findings=(Finding(text, text, text, text),),  # type: ignore[arg-type]  # no code that there is
         environments=(text,),
         made=text,
         command=text,
@@ -690,19 +732,20 @@ def test_csv_has_a_row_for_each_run_and_for_each_epoch(tmp_path: Path) -> None:
     runs, epochs = render(made, ["csv"], tmp_path)
     assert (runs.name, epochs.name) == ("runs.csv", "epochs.csv")
     read = pd.read_csv(runs, dtype={"key": str})
-    assert list(read.columns) == list(made.runs.columns)
+    assert list(read.columns) == list(made.results.runs.columns)
     assert len(read) == 9
-    assert read["test/accuracy"].tolist()[:3] == made.runs["test/accuracy"].tolist()[:3]
+    assert read["test/accuracy"].tolist()[:3] == made.results.runs["test/accuracy"].tolist()[:3]
     failed = read[read["state"] == "failed"].iloc[0]
     assert (failed["variant"], failed["seed"], failed["reason"]) == ("Phase 3", 1, "the loss is nan")
     assert math.isnan(failed["test/accuracy"])
-    assert len(pd.read_csv(epochs)) == len(made.history)
+    assert len(pd.read_csv(epochs)) == len(made.results.epochs)
 
 
 def test_csv_alone_draws_nothing(tmp_path: Path) -> None:
     made = records()
-    without = made.history.drop(columns="test/loss")  # a figure would need it
-    render(dataclasses.replace(made, history=without), ["csv", "tex"], tmp_path)
+    without = made.results.epochs.drop(columns="test/loss")  # a figure would need it
+    made = dataclasses.replace(made, results=dataclasses.replace(made.results, epochs=without))
+    render(made, ["csv", "tex"], tmp_path)
     assert not (tmp_path / "figures").exists()
 
 
@@ -710,7 +753,7 @@ def test_a_report_needs_no_torch_and_no_pyplot() -> None:
     script = "\n".join(
         [
             "import sys",
-            "import ablate.report.render, ablate.report.content, ablate.stats.summary",
+            "import ablate.report.render, ablate.report.content, ablate.stats.results",
             "assert 'matplotlib' not in sys.modules",
             "from test_report import records, render",
             "import pathlib, tempfile",

@@ -19,16 +19,17 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
+from ablate.checks.tuning import edges, tuning_findings
 from ablate.commands.report import ReportOptions, write_report
 from ablate.commands.run import run_study
 from ablate.components.contracts import Range, Values
 from ablate.execute.inline import Inline
 from ablate.launch.make import RunOptions
 from ablate.launch.study import Options
-from ablate.report import drawing, figures_budget, figures_settings, figures_trade_offs, figures_tuning
+from ablate.report import drawing, figures_budget, figures_settings, figures_trade_offs, figures_tuning, text
 from ablate.report.content import Records, report
-from ablate.report.doubts import doubts, edges
 from ablate.report.render import render
+from ablate.stats.results import Results
 from ablate.store.store import Store
 from ablate.study.spec import Choice, Recipe, Study, Variant
 from ablate.study.toml import Changes
@@ -135,7 +136,7 @@ def records(
             runs.append({"variant": variant.name, "seed": seed, "dead_weights": 0.0} | extra | final)
     columns = ["variant", "seed", "epoch", "lr", *METRICS, "seconds", "images_per_second"]
     frame = pd.DataFrame(history, columns=columns)
-    return Records(study, pd.DataFrame(runs), frame, (), (), "2026-01-02", tunings=tunings)
+    return Records(Results(study, pd.DataFrame(runs), frame, tunings), made="2026-01-02")
 
 
 def realistic(names: tuple[str, ...] = ("Phase 1", "Phase 2", "Phase 3", "Phase 4")) -> Records:
@@ -172,7 +173,7 @@ def part(records: Records) -> TuningPart:
 
 def found_by(*tunings: VariantTuning, names: tuple[str, ...] = ("Phase 1", "Phase 2")) -> dict[str, str]:
     """The reasons for doubt by code, in a study of these variants."""
-    return {finding.code: finding.reason for finding in doubts(study(names, tuned=()), tunings)}
+    return {finding.code: finding.reason for finding in tuning_findings(study(names, tuned=()), tunings)}
 
 
 def plain(text: str) -> str:
@@ -199,43 +200,46 @@ def test_a_study_without_tuning_has_no_part_and_no_figure_of_it(tmp_path: Path) 
     html, markdown, *tables = render(made, ["html", "md", "csv"], tmp_path)
     assert "Tuning" not in html.read_text() + markdown.read_text()
     assert [table.name for table in tables] == ["runs.csv", "epochs.csv"]
-    assert figures_tuning.tuning_figures(made) == []
+    assert figures_tuning.tuning_figures(made.results) == []
 
 
 def test_a_row_tells_the_best_settings_with_the_trials_spread() -> None:
     made = tuning("Phase 1", [0.40, 0.50, 0.60, None, 0.44], asked=8)
     (row,) = part(records(study(TWO, tuned=()), tunings=(made,))).rows
-    assert plain(row.trials) == "5 of 8: 4 done, 1 pruned"
-    assert (row.default, row.best, plain(row.change)) == ("40.00", "60.00", "+20.00 points")
-    assert (row.median, plain(row.quartiles)) == ("47.00", "43.00 to 52.50")
-    assert plain(row.settings) == "optimizer.lr 0.00126, optimizer.weight_decay 0.0001"
+    assert plain(text.trials(row)) == "5 of 8: 4 done, 1 pruned"
+    assert (row.default, row.best, plain(text.gain(row))) == (0.4, 0.6, "+20.00 points")
+    assert text.objective(row.median, row.objective) == "47.00"
+    assert plain(text.quartiles(row)) == "43.00 to 52.50"
+    assert plain(text.best_settings(row)) == "optimizer.lr 0.00126, optimizer.weight_decay 0.0001"
 
 
 def test_a_running_trial_is_counted_and_not_over() -> None:
     made = tuning("Phase 1", [0.4, 0.5])
     made = dataclasses.replace(made, trials=(*made.trials, trial(2, state="running")), asked=3)
     (row,) = part(records(study(TWO, tuned=()), tunings=(made,))).rows
-    assert plain(row.trials) == "2 of 3: 2 done, 1 running"
+    assert plain(text.trials(row)) == "2 of 3: 2 done, 1 running"
 
 
 def test_without_a_default_the_gain_is_absent() -> None:
     made = tuning("Phase 1", [None, 0.5])
     (row,) = part(records(study(TWO, tuned=()), tunings=(made,))).rows
-    assert (row.default, row.change, row.best) == ("–", "–", "50.00")
+    assert (row.default, row.change, row.best) == (None, None, 0.5)
+    assert (text.objective(row.default, row.objective), text.gain(row)) == ("–", "–")
 
 
 def test_a_loss_is_made_lowest_and_has_no_unit() -> None:
     made = tuning("Phase 1", [2.0, 1.5, 1.8], objectives=("validation/loss",))
     found = part(records(study(TWO, tuned=()), tunings=(made,)))
     assert found.intro[0] == "Trials looked for the lowest validation loss."
-    assert (found.heading, found.rows[0].best, found.rows[0].change) == ("Validation loss", "1.500", "−0.500")
+    (row,) = found.rows
+    assert (row.objective.heading, row.best, text.gain(row)) == ("Validation loss", 1.5, "−0.500")
 
 
 def test_a_space_that_all_share_is_told_once() -> None:
     made = (tuning("Phase 1"), tuning("Phase 2"))
     (space,) = part(records(study(TWO, tuned=()), tunings=made)).spaces
-    assert space.variants == ""
-    assert [(fact.label, fact.value) for fact in space.settings] == [
+    assert space.variants == ()
+    assert [(name, text.where(part)) for name, part in space.space.items()] == [
         ("optimizer.lr", "0.0001 to 1, log scale"),
         ("optimizer.weight_decay", "1e-06 to 0.1, log scale"),
     ]
@@ -245,8 +249,8 @@ def test_spaces_that_differ_are_told_for_each_and_said_to_differ() -> None:
     other = {"model.width": Range(16, 64, step=16), "scheduler.use": Values(("constant", "cosine", True))}
     made = (tuning("Phase 1"), tuning("Phase 2", space=other))
     found = part(records(study(TWO, tuned=()), tunings=made))
-    assert [space.variants for space in found.spaces] == ["Phase 1", "Phase 2"]
-    assert [fact.value for fact in found.spaces[1].settings] == [
+    assert [space.variants for space in found.spaces] == [("Phase 1",), ("Phase 2",)]
+    assert [text.where(part) for part in found.spaces[1].space.values()] == [
         "16 to 64 in steps of 16",
         "one of constant, cosine, true",
     ]
@@ -255,7 +259,7 @@ def test_spaces_that_differ_are_told_for_each_and_said_to_differ() -> None:
 
 def test_the_budget_is_told_once_or_for_each_variant() -> None:
     made = (tuning("Phase 1"), tuning("Phase 2", epochs=10, sampler="random"))
-    facts = {fact.label: fact.value for fact in part(records(study(TWO, tuned=()), tunings=made)).budget}
+    facts = {fact.label: text.value(fact) for fact in part(records(study(TWO, tuned=()), tunings=made)).budget}
     assert facts["epochs of a trial"] == "Phase 1: 5 of the variant’s 10; Phase 2: 10 of the variant’s 10"
     assert facts["sampler"] == "Phase 1: tpe; Phase 2: random"
     assert (facts["trials asked for"], facts["seed"], facts["pruner"]) == ("12", "1000", "none")
@@ -289,8 +293,9 @@ def test_importances_stand_with_what_matters_most_first() -> None:
     one = tuning("Phase 1", importances={"optimizer.lr": 0.3, "optimizer.weight_decay": 0.7})
     grid = part(records(study(TWO, tuned=()), tunings=(one, tuning("Phase 2", importances={})))).importances
     assert grid is not None
-    assert grid.headings == ("Phase", "optimizer.weight_decay", "optimizer.lr")
-    assert [tuple(map(plain, row)) for row in grid.rows] == [("Phase 1", "70 %", "30 %")]
+    assert grid.settings == ("optimizer.weight_decay", "optimizer.lr")
+    assert grid.rows == (("Phase 1", (0.7, 0.3)),)
+    assert plain(text.share(0.7)) == "70 %"
 
 
 def test_tunings_of_variants_that_the_study_lost_are_left_out() -> None:
@@ -361,7 +366,7 @@ def test_a_default_that_no_trial_beats_is_told() -> None:
 
 
 def test_variants_that_were_not_tuned_are_named() -> None:
-    made = doubts(study(("Phase 1", "Phase 2", "Phase 3"), tuned=("Phase 1",)), (tuning("Phase 1", FLAT),))
+    made = tuning_findings(study(("Phase 1", "Phase 2", "Phase 3"), tuned=("Phase 1",)), (tuning("Phase 1", FLAT),))
     assert [finding.where for finding in made if finding.code == "not-tuned"] == ["Phase 2, Phase 3"]
 
 
@@ -386,11 +391,11 @@ def test_trials_without_any_result_are_told() -> None:
 
 def test_tuned_runs_with_settings_of_an_earlier_tuning_are_told() -> None:
     made = study(("Phase 1",))
-    found = {finding.code: finding for finding in doubts(made, (tuning("Phase 1", FLAT),))}
+    found = {finding.code: finding for finding in tuning_findings(made, (tuning("Phase 1", FLAT),))}
     assert found["tuned-again"].where == "Phase 1 (tuned)"
     same = trial(20, 0.9, lr=0.02, decay=0.0005)
     again = tuning("Phase 1", trials=(*tuning("Phase 1", FLAT).trials, same))
-    assert "tuned-again" not in {finding.code for finding in doubts(made, (again,))}
+    assert "tuned-again" not in {finding.code for finding in tuning_findings(made, (again,))}
 
 
 # --- default against tuned ---------------------------------------------------------------------------------
@@ -406,21 +411,23 @@ RESULTS = {
 def test_default_and_tuned_stand_side_by_side_with_the_paired_difference() -> None:
     sides = part(records(study(TWO), RESULTS)).sides
     assert sides is not None
-    assert sides.heading == "Test accuracy (%)"
+    assert sides.metric.name == "test/accuracy"
     first, second = sides.rows
-    assert (first.name, first.default.mean, first.tuned.mean) == ("Phase 1", "51.0", "53.0")
-    assert plain(first.default.interval) == "48.5 to 53.5"
-    assert (plain(first.difference), first.seeds) == ("+2.00 points", "3")
-    assert (plain(second.difference), plain(second.interval)) == ("+7.0 points", "+4.5 to +9.5")
-    assert [(row.default.rank, row.tuned.rank) for row in sides.rows] == [("1", "2"), ("2", "1")]
+    assert [text.side(found, sides) for found in (first.default, first.tuned)] == ["51.0", "53.0"]
+    assert plain(text.side_interval(first.default, sides)) == "48.5 to 53.5"
+    assert first.difference is not None
+    assert (plain(text.difference(first.difference)), first.difference.n) == ("+2.00 points", 3)
+    assert plain(text.difference(second.difference)) == "+7.0 points"
+    assert plain(text.interval(second.difference)) == "+4.5 to +9.5"
+    assert [row.ranks for row in sides.rows] == [(1, 2), (2, 1)]
 
 
 def test_a_ranking_that_flips_names_the_pairs_with_both_differences() -> None:
     sides = part(records(study(TWO), RESULTS)).sides
     assert sides is not None
     assert sides.ranking == "The ranking flips: tuning changes the order of 1 pair of variants."
-    (flip,) = map(plain, sides.flips)
-    assert flip == (
+    (flip,) = sides.flips
+    assert plain(text.flipped(flip)) == (
         "Phase 2 overtakes Phase 1: its difference to it is −2.00 points (−2.00 to −2.00) by default "
         "and +3.0 points (+0.5 to +5.5) tuned."
     )
@@ -443,8 +450,9 @@ def test_a_variant_whose_own_settings_are_best_stands_on_both_sides() -> None:
     sides = part(records(study(TWO, tuned=("Phase 2",)), RESULTS, tunings=(own, tuning("Phase 2")))).sides
     assert sides is not None
     first = sides.rows[0]
-    assert (first.name, first.default.mean, first.tuned.mean, first.difference) == ("Phase 1", "51.0", "51.0", "–")
-    assert [(row.default.rank, row.tuned.rank) for row in sides.rows] == [("1", "2"), ("2", "1")]
+    assert (first.name, first.difference) == ("Phase 1", None)
+    assert first.default == first.tuned
+    assert [row.ranks for row in sides.rows] == [(1, 2), (2, 1)]
     assert sides.ranking.startswith("The ranking flips")
     assert "Its own settings were the best of its trials, and stand on both sides: Phase 1." in sides.notes
 
@@ -453,14 +461,14 @@ def test_a_lower_loss_ranks_first() -> None:
     made = dataclasses.replace(study(TWO), metric="test/loss")
     sides = part(records(made, RESULTS)).sides  # the loss is 2.2 less the accuracy
     assert sides is not None
-    assert [(row.default.rank, row.tuned.rank) for row in sides.rows] == [("1", "2"), ("2", "1")]
+    assert [row.ranks for row in sides.rows] == [(1, 2), (2, 1)]
 
 
 def test_a_variant_without_results_for_both_is_not_ranked() -> None:
     some = {name: found for name, found in RESULTS.items() if name != "Phase 2 (tuned)"}
     sides = part(records(study(TWO), some)).sides
     assert sides is not None
-    assert (sides.rows[1].tuned.rank, sides.rows[1].difference, sides.rows[1].seeds) == ("–", "–", "0")
+    assert (sides.rows[1].ranks, text.difference(sides.rows[1].difference)) == (None, "–")
     assert "takes two variants" in sides.ranking
     assert "Not ranked, since results of one or both are absent: Phase 2." in sides.notes
 
@@ -469,7 +477,8 @@ def test_one_seed_has_a_difference_without_an_interval() -> None:
     made = dataclasses.replace(study(TWO), seeds=(0,))
     sides = part(records(made, RESULTS)).sides
     assert sides is not None
-    assert [(plain(row.difference), row.interval) for row in sides.rows] == [("+2.00 points", ""), ("+7.00 points", "")]
+    assert [plain(text.difference(row.difference)) for row in sides.rows] == ["+2.00 points", "+7.00 points"]
+    assert {text.interval(row.difference) for row in sides.rows} == {""}
     assert "gives no interval" in sides.notes[1]
 
 
@@ -478,7 +487,7 @@ def test_one_seed_has_a_difference_without_an_interval() -> None:
 
 def test_the_budget_figure_has_the_best_so_far_and_the_expected_best_in_percent() -> None:
     made = records(study(TWO, tuned=()), tunings=(tuning("Phase 2", [None, 0.2, 0.4]),))
-    data = figures_budget.budget_data(made)
+    data = figures_budget.budget_data(made.results)
     (best,), (expected,) = data.best, data.expected
     assert (best.variant, best.index) == ("Phase 2", 1)
     assert (best.epochs, best.mean) == ((2, 3), (20.0, 40.0))
@@ -488,7 +497,7 @@ def test_the_budget_figure_has_the_best_so_far_and_the_expected_best_in_percent(
 
 def test_crossings_are_in_the_figure_and_named_in_its_caption() -> None:
     steady, late = tuning("Phase 1", [0.5] * 10), tuning("Phase 2", [0.4] * 8 + [0.7] * 2)
-    data = figures_budget.budget_data(records(study(TWO, tuned=()), tunings=(steady, late)))
+    data = figures_budget.budget_data(records(study(TWO, tuned=()), tunings=(steady, late)).results)
     (crossing,) = data.crossings
     above = next(n for n in range(1, 11) if 0.7 - 0.3 * 0.8**n > 0.5)
     assert above - 1 <= crossing.trials <= above
@@ -499,12 +508,13 @@ def test_crossings_are_in_the_figure_and_named_in_its_caption() -> None:
 def test_of_losses_the_lower_curve_passes_the_higher_one() -> None:
     loss = {"objectives": ("validation/loss",)}
     steady, late = tuning("Phase 1", [1.0] * 10, **loss), tuning("Phase 2", [1.2] * 8 + [0.5] * 2, **loss)
-    data = figures_budget.budget_data(records(study(TWO, tuned=()), tunings=(steady, late)))
+    data = figures_budget.budget_data(records(study(TWO, tuned=()), tunings=(steady, late)).results)
     assert "Phase 2 passes Phase 1" in data.caption
 
 
 def test_first_trials_far_off_leave_the_scale_and_the_caption_says_so() -> None:
-    data = figures_budget.budget_data(records(study(TWO, tuned=()), tunings=(tuning("Phase 1", [0.01, *[0.5] * 30]),)))
+    made = records(study(TWO, tuned=()), tunings=(tuning("Phase 1", [0.01, *[0.5] * 30]),))
+    data = figures_budget.budget_data(made.results)
     assert data.ends[0] > 40
     assert "outside the scale" in data.caption
     assert data.ends[1] > 50
@@ -512,7 +522,7 @@ def test_first_trials_far_off_leave_the_scale_and_the_caption_says_so() -> None:
 
 def test_without_a_result_there_is_a_reason_instead_of_figures(tmp_path: Path) -> None:
     made = records(study(TWO, tuned=()), tunings=(tuning("Phase 1", [None] * 3),))
-    assert [data.absent[:8] for data in figures_tuning.tuning_figures(made)] == ["No trial", "No varia"]
+    assert [data.absent[:8] for data in figures_tuning.tuning_figures(made.results)] == ["No trial", "No varia"]
     (page,) = render(made, ["md"], tmp_path)
     assert "No trial has a result yet" in page.read_text()
 
@@ -535,7 +545,9 @@ def test_the_points_have_their_place_state_and_distance_from_the_best() -> None:
         trial(2, None, lr=0.5, decay=1e-2),
         trial(3, state="running"),
     )
-    data = figures_settings.settings_data(records(study(TWO, tuned=()), tunings=(tuning("Phase 1", trials=trials),)))
+    data = figures_settings.settings_data(
+        records(study(TWO, tuned=()), tunings=(tuning("Phase 1", trials=trials),)).results
+    )
     (panel,) = data.panels
     assert [(p.trial, p.state, p.beyond) for p in panel.points] == [
         (0, "done", True),
@@ -558,25 +570,23 @@ def test_a_tuned_variant_is_compared_with_the_tuned_baseline_too() -> None:
         "Phase 1 (tuned)": [0.6, 0.61, 0.69], "Phase 2 (tuned)": [0.61, 0.62, 0.72],
     }  # fmt: skip
     told = {section.name: section for section in report(records(study(TWO), results)).sections}
-    fair, own = told["Phase 2 (tuned)"].fair, told["Phase 2 (tuned)"].comparison
-    assert fair is not None
-    assert own is not None
-    assert (fair.reference, plain(fair.difference)) == ("Phase 1 (tuned)", "+1.7 points")
-    assert [fact.value for fact in fair.per_seed] == ["+1.00", "+1.00", "+3.00"]
+    fair, own = told["Phase 2 (tuned)"].comparisons
+    assert (fair.result.reference, plain(text.difference(fair.result))) == ("Phase 1 (tuned)", "+1.7 points")
+    assert [seed.split()[-1] for seed in text.per_seed(fair.result)] == ["+1.00", "+1.00", "+3.00"]
     assert fair.cautions == ("Both have the best settings that tuning found for each.",)
-    assert own.reference == "Phase 2"
-    assert told["Phase 1 (tuned)"].fair is told["Phase 2"].fair is None
+    assert own.result.reference == "Phase 2"
+    assert [found.result.kind for found in told["Phase 1 (tuned)"].comparisons] == ["tuning"]
+    assert [found.result.kind for found in told["Phase 2"].comparisons] == ["change"]
 
 
 def test_a_baseline_whose_own_settings_were_best_is_its_tuned_side() -> None:
     best = tuning("Phase 1", [0.9, 0.5, 0.4])
     results = {name: [0.5, 0.5, 0.6] for name in (*TWO, "Phase 2 (tuned)")}
     made = records(study(TWO, tuned=("Phase 2",)), results, (best, tuning("Phase 2", FLAT)))
-    fair = report(made).sections[2].fair
-    assert fair is not None
-    assert fair.reference == "Phase 1"
+    fair, _ = report(made).sections[2].comparisons
+    assert fair.result.reference == "Phase 1"
     assert "Tuning found nothing better for Phase 1 than its own settings." in fair.cautions
-    assert report(records(study(TWO, tuned=("Phase 2",)), results)).sections[2].fair is None
+    assert len(report(records(study(TWO, tuned=("Phase 2",)), results)).sections[2].comparisons) == 1
 
 
 def test_both_comparisons_of_a_tuned_variant_are_told(tmp_path: Path) -> None:
@@ -589,14 +599,14 @@ def test_both_comparisons_of_a_tuned_variant_are_told(tmp_path: Path) -> None:
 def test_the_caption_speaks_of_the_order_of_what_it_shows() -> None:
     rising, flat = [0.1, 0.2, 0.6, 0.6], [0.3, 0.3, 0.5, 0.5]
     made = records(study(TWO, tuned=()), tunings=(tuning("Phase 1", rising), tuning("Phase 2", flat)))
-    assert "Rings mark where the expected order" in figures_budget.budget_data(made).caption
+    assert "Rings mark where the expected order" in figures_budget.budget_data(made.results).caption
     late, early = [0.1, 0.6, 0.6, 0.6], [0.5, 0.1, 0.1, 0.1]
     made = records(study(TWO, tuned=()), tunings=(tuning("Phase 1", late), tuning("Phase 2", early)))
-    caption = figures_budget.budget_data(made).caption
+    caption = figures_budget.budget_data(made.results).caption
     assert "On the right the order of the variants is the same" in caption
     assert "on the left it changed as the trials came" in caption
     alone = records(study(TWO, tuned=()), tunings=(tuning("Phase 1", [0.4]),))
-    data = figures_budget.budget_data(alone)
+    data = figures_budget.budget_data(alone.results)
     assert "order of the variants" not in data.caption
     assert "after 1 trial." in data.alt
 
@@ -607,7 +617,7 @@ def test_panels_of_narrow_ranges_have_labels_that_do_not_overlap() -> None:
     names = ("Phase 1", "Phase 2", "Phase 3")
     found = tuple(tuning(name, trials=trials, space=space) for name in names)
     figure = figures_settings.draw_settings(
-        figures_settings.settings_data(records(study(names, tuned=()), tunings=found))
+        figures_settings.settings_data(records(study(names, tuned=()), tunings=found).results)
     )
     drawing.encoded(figure, "svg")
     for axes in figure.axes[:3]:
@@ -619,7 +629,7 @@ def test_panels_of_narrow_ranges_have_labels_that_do_not_overlap() -> None:
 def test_a_default_that_the_component_has_is_not_drawn_and_the_caption_says_so() -> None:
     own = dataclasses.replace(trial(0, 0.4), settings={"optimizer.lr": 0.1, "optimizer.weight_decay": None})
     data = figures_settings.settings_data(
-        records(study(TWO, tuned=()), tunings=(tuning("Phase 1", trials=(own, trial(1, 0.5))),))
+        records(study(TWO, tuned=()), tunings=(tuning("Phase 1", trials=(own, trial(1, 0.5))),)).results
     )
     assert data.panels[0].default is None
     assert "No diamond for Phase 1: the default has not been tried, or leaves a setting" in data.caption
@@ -628,7 +638,7 @@ def test_a_default_that_the_component_has_is_not_drawn_and_the_caption_says_so()
 def test_one_setting_stands_against_the_value() -> None:
     space = {"optimizer.lr": Range(1e-4, 1.0, log=True)}
     data = figures_settings.settings_data(
-        records(study(TWO, tuned=()), tunings=(tuning("Phase 1", [0.4, 0.5, None], space=space),))
+        records(study(TWO, tuned=()), tunings=(tuning("Phase 1", [0.4, 0.5, None], space=space),)).results
     )
     (panel,) = data.panels
     assert panel.y.label == "Validation accuracy (%)"
@@ -639,7 +649,7 @@ def test_one_setting_stands_against_the_value() -> None:
 
 def test_a_space_without_ranges_has_no_panel() -> None:
     made = (tuning("Phase 1", space={"a": Values((1, 2))}), tuning("Phase 2"))
-    data = figures_settings.settings_data(records(study(TWO, tuned=()), tunings=made))
+    data = figures_settings.settings_data(records(study(TWO, tuned=()), tunings=made).results)
     assert [panel.variant for panel in data.panels] == ["Phase 2"]
     assert "Without a panel: Phase 1." in data.caption
 
@@ -653,24 +663,24 @@ def costly(variant: str, values: list[tuple[float, ...]]) -> VariantTuning:
 def test_several_objectives_have_a_figure_and_a_table_of_the_best_trade_offs() -> None:
     found = costly("Phase 1", [(0.6, 100.0), (0.5, 200.0), (0.7, 300.0), (0.4, 50.0)])
     made = records(study(TWO, tuned=()), tunings=(found, tuning("Phase 2")))
-    data = figures_trade_offs.trade_off_data(made)
+    data = figures_trade_offs.trade_off_data(made.results)
     (cloud,) = data.clouds
     assert cloud.front == (0, 2, 3)
     assert cloud.rows[0] == (60.0, 100.0)
     assert data.headings == ("Validation accuracy (%)", "Training time (s)")
     grid = part(made).trade_offs
     assert grid is not None
-    assert [row[:4] for row in grid.rows] == [
-        ("Phase 1", "2", "70.00", "300"),
-        ("Phase 1", "0", "60.00", "100"),
-        ("Phase 1", "3", "40.00", "50.0"),
+    assert [dataclasses.astuple(row)[:3] for row in grid.rows] == [
+        ("Phase 1", 2, (0.7, 300.0)),
+        ("Phase 1", 0, (0.6, 100.0)),
+        ("Phase 1", 3, (0.4, 50.0)),
     ]
 
 
 def test_one_objective_has_no_trade_offs() -> None:
     made = realistic()
     assert part(made).trade_offs is None
-    assert [data.name for data in figures_tuning.tuning_figures(made)] == ["tuning-budget", "tuning-settings"]
+    assert [data.name for data in figures_tuning.tuning_figures(made.results)] == ["tuning-budget", "tuning-settings"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
@@ -679,7 +689,7 @@ def test_one_to_five_variants_can_be_drawn(count: int) -> None:
     found = [searched(name, place, trials=12) for place, name in enumerate(names)]
     costs = [costly(name, [(0.6, 1e5, 1e6), (0.5, 2e2, 2e6), (0.7, 3.0, 1e7)]) for name in names]
     for tunings in (found, costs):
-        for data in figures_tuning.tuning_figures(records(study(names, tuned=()), tunings=tuple(tunings))):
+        for data in figures_tuning.tuning_figures(records(study(names, tuned=()), tunings=tuple(tunings)).results):
             assert drawing.encoded(figures_tuning.draw_tuning(data), "svg").startswith(b"<?xml")
 
 
@@ -688,13 +698,13 @@ def test_few_and_equal_trials_can_be_drawn(values: Sequence[float | None]) -> No
     one = {"optimizer.lr": Range(0.01, 0.02)}
     for space in (SPACE, one):
         made = records(study(TWO, tuned=()), tunings=(tuning("Phase 1", values, space=space),))
-        for data in figures_tuning.tuning_figures(made):
+        for data in figures_tuning.tuning_figures(made.results):
             assert drawing.encoded(figures_tuning.draw_tuning(data), "png").startswith(b"\x89PNG")
 
 
 def test_a_panels_ticks_are_plain_numbers() -> None:
     made = records(study(TWO, tuned=()), tunings=(searched("Phase 1", 0),))
-    figure = figures_settings.draw_settings(figures_settings.settings_data(made))
+    figure = figures_settings.draw_settings(figures_settings.settings_data(made.results))
     figure.draw_without_rendering()
     for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
         labels = [label.get_text() for label in axis.get_ticklabels()]
@@ -707,11 +717,13 @@ def test_a_panels_ticks_are_plain_numbers() -> None:
 
 def test_what_the_store_gives_back_makes_the_same_report(tmp_path: Path) -> None:
     made = realistic()
-    save_tunings(Store(tmp_path), "tuned", made.tunings, [variant.name for variant in made.study.variants])
-    again = dataclasses.replace(made, tunings=load_tunings(Store(tmp_path), "tuned"))
-    assert len(again.tunings) == 4
+    results = made.results
+    save_tunings(Store(tmp_path), "tuned", results.tunings, [variant.name for variant in results.study.variants])
+    loaded = load_tunings(Store(tmp_path), "tuned")
+    again = dataclasses.replace(made, results=dataclasses.replace(results, tunings=loaded))
+    assert len(again.results.tunings) == 4
     assert report(again) == report(made)
-    assert figures_tuning.tuning_figures(again) == figures_tuning.tuning_figures(made)
+    assert figures_tuning.tuning_figures(again.results) == figures_tuning.tuning_figures(made.results)
 
 
 def test_the_figures_of_tuning_are_numbered_after_the_curves(tmp_path: Path) -> None:
@@ -740,7 +752,7 @@ def test_csv_has_a_row_for_each_trial_with_all_digits(tmp_path: Path) -> None:
     assert trials.name == "trials.csv"
     read = pd.read_csv(trials)
     assert len(read) == 200
-    best = made.tunings[0].best
+    best = made.results.tunings[0].best
     assert best is not None
     row = read[(read["variant"] == "Phase 1") & (read["trial"] == best.number)].iloc[0]
     assert row["optimizer.lr"] == best.settings["optimizer.lr"]

@@ -16,6 +16,7 @@ from ablate.commands.tune_effects import check_effects
 from ablate.execute.inline import Inline
 from ablate.launch.make import RunOptions
 from ablate.launch.study import Options, open_study
+from ablate.report import text
 from ablate.report.tuning import tuning_part
 from ablate.store.store import Store
 from ablate.store.studies import find_study
@@ -146,14 +147,14 @@ def test_a_tuning_with_shorter_schedules_is_in_the_report_and_is_dropped_once_th
         return read_records(*find_study(Store(Path("ablate-store").resolve()), "tiny", None))
 
     found = records()
-    part = tuning_part(found.study, found.runs, found.tunings)
+    part = tuning_part(found.results)
     assert part is not None
-    facts = {fact.label: fact.value for fact in part.budget}
+    facts = {fact.label: text.value(fact) for fact in part.budget}
     assert facts["schedule of a trial"].replace("\u00a0", " ") == "step_size 1 for the variant’s 2"
     study.write_text(study.read_text().replace("step_size = 2", "step_size = 3"))
     run_study(options(study), RunOptions(1), Inline())
     capsys.readouterr()
-    assert records().tunings == ()
+    assert records().results.tunings == ()
     assert "has changed since it was tuned" in capsys.readouterr().err
 
 
@@ -166,4 +167,4 @@ def test_a_tuning_that_was_recorded_without_lengths_still_reads(study: Path) -> 
     for variant in document["variants"]:
         assert variant.pop("shortened") == {}
     file.write_text(json.dumps(document))
-    assert len(read_records(*find_study(Store(Path("ablate-store").resolve()), "tiny", None)).tunings) == 2
+    assert len(read_records(*find_study(Store(Path("ablate-store").resolve()), "tiny", None)).results.tunings) == 2

@@ -7,16 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from ablate.cli import app
 from ablate.components.contracts import Range, Space, Values
 from ablate.console.tuning import TuningLines, row, trial_text
-from ablate.report import trial_text as outcomes
-from ablate.report.csv_tables import trials_frame
-from ablate.report.tuning import _trials
+from ablate.report import text
+from ablate.report.tuning import tuning_part
+from ablate.stats.frames import trials_frame
+from ablate.stats.results import Results
+from ablate.stats.tunings import outcomes
 from ablate.store.store import Store
+from ablate.study.spec import Choice, Recipe, Study, Variant
 from ablate.tune.records import TrialRecord, VariantTuning, load_tunings, size_of
 
 if TYPE_CHECKING:
@@ -77,6 +81,7 @@ def trial(number: int, hidden: int, value: float, **more: object) -> TrialRecord
 
 
 SPACE = {"model.hidden": Values((4, 8, 12))}
+NOTHING = (pd.DataFrame(columns=["variant", "seed", "state"]), pd.DataFrame())
 SIX = VariantTuning(
     "baseline", "digest", ("validation/accuracy",), SPACE, 50, 1000, 2, 2, "random", "none",
     (
@@ -95,8 +100,11 @@ def test_repeats_are_told_as_what_they_repeat() -> None:
 def test_progress_summary_report_and_csv_count_each_run_once() -> None:
     assert (SIX.exhausted, SIX.wanted, TuningLines([SIX]).total) == (3, 6, 6)
     assert row(SIX)[1:3] == ["6 of 6", "3"]
-    assert _trials(SIX).replace("\u00a0", " ") == "6: 3 done, 3 repeats, all 3 settings tried"
-    assert outcomes.outcomes(SIX) == [0.5, 0.1, 0.9]
+    baseline = Variant("baseline", Recipe(2, 8, Choice("tiny"), Choice("mlp"), Choice("sgd")))
+    part = tuning_part(Results(Study("s", "S", (baseline,), (0,)), *NOTHING, (SIX,)))
+    assert part is not None
+    assert text.trials(part.rows[0]).replace("\u00a0", " ") == "6: 3 done, 3 repeats, all 3 settings tried"
+    assert outcomes(SIX) == [0.5, 0.1, 0.9]
     frame = trials_frame([SIX])
     assert frame["trial_seconds"].dropna().sum() == 30.0
     assert frame["repeats"].tolist() == [None, None, 0, None, 3, 3]

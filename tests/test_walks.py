@@ -31,7 +31,7 @@ from ablate.study.walks import Walk
 from ablate.training.schedule_walk import Course, walk
 
 if TYPE_CHECKING:
-    from ablate.checks.study import Finding
+    from ablate.checks.finding import Finding
     from ablate.components.registry import Registry
 
 RUN = Horizon(12, 10)

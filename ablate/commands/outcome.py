@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..console import text
 from ..metrics import metric
-from ..numbers import NBSP, duration, interval, value
-from ..stats.summary import estimate
+from ..numbers import ABSENT, NBSP, duration, interval, value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from ..metrics import Metric
-    from ..study.spec import Study
+    from ..stats.results import Results
 
 
-def results_table(study: Study, done: Mapping[str, Sequence[Mapping[Any, Any]]]) -> str:
-    """Return a table of variants. done: the results of each one's finished runs."""
-    compared = metric(study.metric)
-    quantity = compared.quantity
-    rows = []
-    for variant, results in done.items():
-        found = estimate([number(result, study.metric) for result in results], bounds=compared.bounds)
-        seconds = [number(result, "seconds") for result in results]
-        took = duration(sum(seconds) / len(seconds)) if seconds else "–"
-        shown_as = value(found.mean, quantity, 2), interval(found.low, found.high, quantity, 2).replace(NBSP, " ")
-        rows.append([variant, str(len(results)), *shown_as, took])
-    head = [study.label, "runs", heading(compared), "95 % interval", "time each"]
+def results_table(results: Results) -> str:
+    """Return a table of the variants that have runs, planned or made."""
+    compared, rows = metric(results.study.metric), []
+    for variant in dict.fromkeys(results.runs["variant"]):
+        found, runs = results.estimate(variant), results.stored_of(variant).values()
+        took = duration(sum(run["seconds"] for run in runs) / len(runs)) if runs else ABSENT
+        mean = value(found.mean, compared.quantity, 2)
+        ends = interval(found.low, found.high, compared.quantity, 2).replace(NBSP, " ")
+        rows.append([variant, str(len(runs)), mean, ends, took])
+    head = [results.study.label, "runs", heading(compared), "95 % interval", "time each"]
     return text.table(head, rows, right=(1, 2, 3, 4))
 
 
@@ -36,9 +30,3 @@ def heading(compared: Metric) -> str:
     """Return what a column of a metric is called, with its unit."""
     unit = compared.quantity.unit
     return compared.label + (f" {unit}" if unit else "")
-
-
-def number(result: Mapping[Any, Any], name: str) -> float:
-    """Return a number of a result; nan where it is absent."""
-    found = result.get(name)
-    return float(found) if isinstance(found, (int, float)) else math.nan

@@ -11,7 +11,7 @@ from ..study.spec import differences, text_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..checks.study import Finding
+    from ..checks.finding import Finding
     from ..study.spec import Study, Variant
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ..checks.study import Finding
+    from ..checks.finding import Finding
     from ..components.datasets import Source
     from ..components.registry import CodeSnapshot, Registry
     from ..study.comparisons import PlannedComparison

@@ -22,11 +22,12 @@ def every_figure(records: Records) -> list[tuple[FigureFacts, Callable[[], Figur
 
     A figure that is `absent` says why, and cannot be drawn.
     """
+    results = records.results
     found: list[tuple[FigureFacts, Any]] = [
-        (figures.loss_data(records), figures.draw_loss),
-        (figures.accuracy_data(records), figures.draw_accuracy),
+        (figures.loss_data(results), figures.draw_loss),
+        (figures.accuracy_data(results), figures.draw_accuracy),
     ]
     if records.tested:
-        found.append((lr_find.find_data(records.study, records.tested), lr_find.draw_find))
-    found += [(data, figures_tuning.draw_tuning) for data in figures_tuning.tuning_figures(records)]
+        found.append((lr_find.find_data(results.study, records.tested), lr_find.draw_find))
+    found += [(data, figures_tuning.draw_tuning) for data in figures_tuning.tuning_figures(results)]
     return [(data, partial(draw, data)) for data, draw in found]

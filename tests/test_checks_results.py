@@ -6,13 +6,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ablate.checks.results import result_findings
 from ablate.commands.report import read_records
 from ablate.commands.run import run_study
 from ablate.execute.inline import Inline
 from ablate.launch.make import RunOptions
 from ablate.launch.study import Options
 from ablate.report.content import Records, report
-from ablate.report.identical import identical
+from ablate.stats.results import Results
 from ablate.store.store import Store
 from ablate.store.studies import find_study
 from ablate.study.spec import Choice, Recipe, Study, Variant
@@ -40,9 +41,16 @@ def frame(told: Told, keys: bool = True) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def results(made: Study, runs: pd.DataFrame) -> Results:
+    columns = ["variant", "seed", "epoch", "lr", *METRICS, "seconds", "images_per_second"]
+    return Results(made, runs, pd.DataFrame([], columns=columns))
+
+
 def found(told: Told, keys: bool = True) -> dict[str, tuple[str, str]]:
     made = study(*told, seeds=len(next(iter(told.values()))))
-    return {finding.code: (finding.where, finding.reason) for finding in identical(made, frame(told, keys))}
+    return {
+        finding.code: (finding.where, finding.reason) for finding in result_findings(results(made, frame(told, keys)))
+    }
 
 
 def test_variants_that_end_with_the_same_weights_are_named_together() -> None:
@@ -74,8 +82,8 @@ def test_one_run_that_two_variants_share_says_nothing_of_them() -> None:
 def test_runs_without_a_digest_are_not_taken_for_the_same(digest: str | float | None) -> None:
     runs = frame({"base": [("", 0.1), ("", 0.2)], "flip": [("", 0.3), ("", 0.4)]})
     runs["weights"] = digest
-    assert identical(study("base", "flip"), runs) == ()
-    assert identical(study("base", "flip"), runs.drop(columns="weights")) == ()
+    for one in (runs, runs.drop(columns="weights")):
+        assert result_findings(results(study("base", "flip"), one)) == ()
 
 
 def test_the_same_values_of_other_weights_are_doubtful() -> None:
@@ -98,11 +106,9 @@ def test_one_seed_or_absent_values_raise_no_doubt_of_values() -> None:
 
 def test_a_report_tells_of_the_same_weights_where_it_compares_and_in_the_end() -> None:
     runs = frame({"base": [("a", 0.1), ("b", 0.2)], "flip": [("a", 0.1), ("b", 0.2)]})
-    columns = ["variant", "seed", "epoch", "lr", *METRICS, "seconds", "images_per_second"]
-    made = report(Records(study("base", "flip"), runs, pd.DataFrame([], columns=columns), (), (), "now"))
+    made = report(Records(results(study("base", "flip"), runs)))
     assert [finding.code for finding in made.findings] == ["same-weights"]
-    compared = made.sections[1].comparison
-    assert compared is not None
+    (compared,) = made.sections[1].comparisons
     assert compared.cautions[0] == (
         "Both end with the same weights with every seed: what differs between them had no effect."
     )
@@ -161,6 +167,5 @@ def test_a_pilot_is_told_as_it_was_trained(variants: Path) -> None:
     assert {row.epochs for row in made.table.rows} == {1}
     longer = made.sections[3]
     assert longer.changes == ()
-    assert longer.comparison is not None
-    assert "The two recipes are the same." in longer.comparison.cautions
+    assert "The two recipes are the same." in longer.comparisons[0].cautions
     assert "unequal-epochs" not in {finding.code for finding in made.findings}

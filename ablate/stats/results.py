@@ -1,0 +1,173 @@
+"""What a study's runs gave: every estimate and every comparison, computed once, from tidy frames."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from .. import metrics
+from ..errors import InputError, did_you_mean, listing
+from .estimates import Estimate, estimate
+from .tunings import own_best
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from ..metrics import Metric
+    from ..study.comparisons import PlannedComparison
+    from ..study.spec import Study
+    from ..tune.records import VariantTuning
+
+
+Kind = Literal["change", "tuning", "tuned change", ""]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Estimate):
+    """Candidate minus reference on one metric, paired by seed, in the unit of data (a fraction for accuracies).
+
+    mean, low, high, n, cut: of the differences per seed; n is the number of pairs.
+    seeds: those for which both have a finite value, ascending. per_seed: the difference of each.
+    left_out: seeds that only one of the two has, or whose value is not finite.
+    kind: as what the study plans it (see `PlannedComparison`); "" for another pair.
+    """
+
+    metric: Metric
+    candidate: str
+    reference: str
+    seeds: tuple[int, ...]
+    per_seed: tuple[float, ...]
+    left_out: tuple[int, ...]
+    kind: Kind = ""
+
+    @property
+    def clear(self) -> bool:
+        """Tell whether there is an interval and it does not hold 0."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What the runs of a study gave. What is computed of them is computed when it is asked for, and once.
+
+    runs: a row per planned run, with its `variant`, `seed`, `key`, `state` (a `RunState`), `reason`, `weights` (a
+        digest of those that it ended with), `parameters`, `dead_weights`, `seconds`, and a column for each metric
+        after the last epoch (nan where absent).
+    epochs: a row per stored run and epoch, with `variant`, `seed`, `epoch`, `lr`, the metrics, `seconds` and
+        `images_per_second`.
+    tunings: what tuning found for the study's variants.
+    """
+
+    study: Study
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    tunings: tuple[VariantTuning, ...] = ()
+    _estimates: dict[tuple[str, str], Estimate] = field(default_factory=dict, init=False, repr=False)
+    _comparisons: dict[tuple[str, str, str], Comparison] = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def stored(self) -> pd.DataFrame:
+        """Return the runs that have a result: no other one enters a mean."""
+        return self.runs[self.runs["state"] == "stored"]
+
+    @cached_property
+    def states(self) -> Mapping[str, Counter[str]]:
+        """Return how many runs each variant has in each state."""
+        found: dict[str, Counter[str]] = {variant.name: Counter() for variant in self.study.variants}
+        for variant, state in zip(self.runs["variant"], self.runs["state"], strict=True):
+            found[variant][state] += 1
+        return found
+
+    def place(self, variant: str) -> int:
+        """Return a variant's place in the study, which decides its colour and where its section stands."""
+        return self._places[variant]
+
+    def stored_of(self, variant: str) -> Mapping[int, Mapping[str, Any]]:
+        """Return a variant's stored runs by seed, each by the columns of `runs`. InputError for an unknown variant."""
+        if variant not in self._by_variant:
+            names = [known.name for known in self.study.variants]
+            raise InputError(
+                f"there is no variant '{variant}'{did_you_mean(variant, names)}\n  accepts {listing(names, 20)}"
+            )
+        return self._by_variant[variant]
+
+    def estimate(self, variant: str, metric: str | None = None) -> Estimate:
+        """Return a variant's mean of a metric, by default the study's, with its interval.
+
+        InputError for an unknown variant or metric.
+        """
+        one = metrics.metric(metric or self.study.metric)
+        if (variant, one.name) not in self._estimates:
+            values = [run[one.name] for run in self.stored_of(variant).values()]
+            self._estimates[variant, one.name] = estimate(values, bounds=one.bounds)
+        return self._estimates[variant, one.name]
+
+    def estimates(self, metric: str | None = None) -> dict[str, Estimate]:
+        """Return each variant's mean of a metric, by default the study's, with its interval."""
+        return {variant.name: self.estimate(variant.name, metric) for variant in self.study.variants}
+
+    def comparison(self, candidate: str, reference: str, metric: str | None = None) -> Comparison:
+        """Compare two variants on a metric, by default the study's, over the seeds that both have.
+
+        Pairing takes out what a seed does to both alike (first weights, data order), so it needs fewer seeds
+        than a comparison of two means. Without a common seed the mean is nan and n is 0.
+        InputError for an unknown variant or metric.
+        """
+        one = metrics.metric(metric or self.study.metric)
+        key = (candidate, reference, one.name)
+        if key not in self._comparisons:
+            self._comparisons[key] = self._compared(candidate, reference, one)
+        return self._comparisons[key]
+
+    @cached_property
+    def planned(self) -> tuple[PlannedComparison, ...]:
+        """Return which variants the study compares, without what tuning made unfair."""
+        own = own_best(self.study, self.tunings)
+        return tuple(p for p in self.study.comparisons if not p.if_own_best or p.reference in own)
+
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Return all comparisons of the study on its metric: the family that a correction is for."""
+        return tuple(self.comparison(planned.candidate, planned.reference) for planned in self.planned)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {variant.name: place for place, variant in enumerate(self.study.variants)}
+
+    @cached_property
+    def _kinds(self) -> Mapping[tuple[str, str], Kind]:
+        return {(planned.candidate, planned.reference): planned.kind for planned in self.study.comparisons}
+
+    @cached_property
+    def _by_variant(self) -> dict[str, dict[int, dict[str, Any]]]:
+        found: dict[str, dict[int, dict[str, Any]]] = {variant.name: {} for variant in self.study.variants}
+        for row in self.stored.to_dict("records"):
+            variant, seed = str(row["variant"]), int(row["seed"])
+            if seed in found[variant]:
+                raise ValueError(f"variant {variant!r} has seed {seed} more than once")
+            found[variant][seed] = {str(name): value for name, value in row.items()}
+        return found
+
+    def _compared(self, candidate: str, reference: str, one: Metric) -> Comparison:
+        ours, theirs = (
+            {seed: float(run[one.name]) for seed, run in self.stored_of(name).items()}
+            for name in (candidate, reference)
+        )
+        seeds = tuple(sorted(s for s in ours.keys() & theirs.keys() if math.isfinite(ours[s] - theirs[s])))
+        per_seed = tuple(ours[seed] - theirs[seed] for seed in seeds)
+        found = estimate(per_seed, bounds=one.difference_bounds)
+        return Comparison(
+            **vars(found),
+            metric=one,
+            candidate=candidate,
+            reference=reference,
+            seeds=seeds,
+            per_seed=per_seed,
+            left_out=tuple(sorted((ours.keys() | theirs.keys()) - set(seeds))),
+            kind=self._kinds.get((candidate, reference), ""),
+        )
