@@ -14,6 +14,7 @@ from ..launch.study import LoadedStudy, Options, open_study
 from ..study.tables import dotted
 from ..study.toml import Changes
 from ..training.machine import check_device
+from .apart import apart
 
 if TYPE_CHECKING:
     from ..study.spec import Place
@@ -60,7 +61,7 @@ def load_study(  # noqa: PLR0913  # the form of a call in a notebook
         device,
         text,
     )
-    with silence():
+    with apart(), silence():
         return open_study(options)
 
 
