@@ -1,7 +1,7 @@
-"""What happens to each run of a command: when it is attempted, how often, and what is made of how an attempt ended.
+"""What becomes of each run of a command: when it is attempted, how often, and what follows from how an attempt ended.
 
-The same wherever runs are trained. How an attempt gets there is a `Sender`'s business: `local` sends it to a process,
-`inline` trains it on the spot, and a cluster's sender would submit it.
+This is the same wherever runs are trained. A `Sender` gets an attempt there: `local` sends it to a process, `inline`
+trains it on the spot, and one for a cluster would submit it.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from .packing import Packing
 
 TRIES = 3
-"""How often a run is attempted whose worker exits without saying how the run ended."""
+"""How often a run is attempted if its worker keeps ending without saying how the run ended."""
 STOP_SECONDS = 20.0
 """How long a run that was asked to stop may take to save its state."""
 POLL_SECONDS = 0.25
-"""How long to wait for news before looking whether to stop, and whether an attempt takes too long."""
+"""How long to wait for news before checking whether to stop, and whether an attempt takes too long."""
 NOT_STOPPED = "did not stop in time"
 
 Handle = TypeVar("Handle", bound=Hashable)
@@ -51,59 +51,63 @@ Handle = TypeVar("Handle", bound=Hashable)
 
 @dataclass(frozen=True)
 class WorkerExited:
-    """A worker is gone that had not told how its run ended. reason: why, in words: a signal, an exit code, a node."""
+    """A worker ended without saying how its run ended. reason: in words, as a signal, an exit code, a lost node."""
 
     reason: str
 
 
 News = Event | WorkerExited
 GOES_ON = (Started, EpochProgress, EpochDone, Damaged)
-"""What a worker tells while its attempt goes on; anything else ends the attempt."""
+"""The events after which an attempt goes on; any other ends it."""
 
 
 class Sender(AbstractContextManager[None], Protocol[Handle]):
-    """Sends attempts to where runs are trained, and brings back what is told of them.
+    """Carries attempts to where runs are trained, and brings their events back.
 
-    An attempt is one call of `worker.work(job, on_event, stopping)`, in a process that sees the job's store and its
-    data folder. `Job` and all events can be pickled. `work` itself reads what is stored, resumes from a checkpoint,
-    locks the run and records its result or failure; nothing else has to come back than the events, in their order.
+    An attempt is one call of `worker.work(job, on_event, stopping)` in a process that sees the job's store and its
+    data folder. Jobs and events can be pickled. `work` does everything else: it reads what is stored, resumes from a
+    checkpoint, locks the run, and records its result or failure. A sender for Slurm, say, would submit a script that
+    unpickles the job, calls `work` and appends each event to a file; `poll` reads these files, and asks the queue about
+    jobs that have not ended there; `stopping` looks for a file that `ask_to_stop` makes; `kill` is `scancel`.
+    A process that makes several attempts wraps each in `training.isolation.isolated()`.
 
-    A sender decides nothing: it does not try again, and knows no time limit. `Attempts` calls it from one thread.
-    It is entered before its first attempt. On leaving, no attempt may go on and no resource be held: on an exception
-    all are ended at once, otherwise none is running any more.
+    A sender decides nothing: it tries nothing again and knows no time limit. All methods are called from one thread.
+    It is entered before its first attempt. When it is left by an exception, it kills all attempts; otherwise none is
+    running any more. Either way it then frees what it holds.
     """
 
     def start(self, job: Job) -> Handle:
-        """Start an attempt, or submit it to a queue, and return at once with what stands for it.
+        """Start an attempt, or submit it to a queue, without waiting for it; return what stands for it.
 
-        Raises AblateError where this cannot be done at all.
+        Raises AblateError where no attempt can be started at all.
         """
         ...
 
     def poll(self, seconds: float, hear: Callable[[Handle, News], None]) -> None:
-        """Wait up to so many seconds for news, and pass on what there is by then.
+        """Wait up to so many seconds for news of any attempt, and pass each piece to `hear`.
 
-        Of each attempt the events in the order in which they were told. The last of them is one that is not in
-        `GOES_ON`, after which the sender forgets the attempt; where the worker is gone without one, `WorkerExited`
-        takes its place, exactly once, and only when nothing of the attempt is running any more: the run is free for
-        another attempt. `hear` may call `ask_to_stop` and `kill`.
+        The events of an attempt come in the order in which its worker sent them. One that is not in `GOES_ON` is the
+        last, and the sender forgets the attempt. Where a worker ends without such an event, `WorkerExited` takes its
+        place, once, and not before everything that the worker started has ended: the run is tried again then.
+        `hear` may call `ask_to_stop` and `kill`.
         """
         ...
 
     def ask_to_stop(self, handle: Handle) -> None:
-        """Have `stopping` be true for the worker from now on, as soon as it can be told. Does not wait."""
+        """Have the worker's `stopping` return true from now on; do not wait for what it does."""
         ...
 
     def kill(self, handle: Handle) -> None:
-        """End an attempt now, with everything that it started; `poll` then tells of it as of any that is gone."""
+        """End an attempt now, with everything that it started. `poll` then reports it as any that ended."""
         ...
 
 
 @dataclass(eq=False)
 class _Run:
-    """A job and where it stands: what its attempts have left it, and of the present one what has been decided.
+    """A job, and the state of its attempts.
 
-    shared: others ran at the same time. alone: to be trained with no other beside it, which left it too little memory.
+    alone: to be trained with no other run beside it, since others left it too little memory. busy: another process was
+    training it at the last look. shared: others have run beside this attempt. killed_for: why we ended it.
     """
 
     job: Job
@@ -131,10 +135,10 @@ class _Run:
 class Attempts(Generic[Handle]):
     """Attempts runs until each has ended or all are to stop.
 
-    A worker that exits without a word costs its run one of TRIES; it resumes from its checkpoint. A run that takes
-    longer than its study's `run_timeout` has failed. One that runs out of memory beside others is tried again alone;
-    if that goes well, there is one fewer at a time from then on. One that another process is training is looked at
-    again later. One that was asked to stop and does not is ended, and resumes from its last checkpoint next time.
+    A run whose worker ends without a word is tried again from its checkpoint, TRIES times in all. One that takes longer
+    than its study's `run_timeout` has failed. One that runs out of memory beside others is tried again alone; if that
+    succeeds, one run fewer goes on at a time from then on. One that another process is training is looked at again
+    later. One that does not stop when asked is killed; the next command resumes it from its last checkpoint.
     """
 
     def __init__(
@@ -205,13 +209,13 @@ class Attempts(Generic[Handle]):
                 self._sender.kill(handle)
 
     def _hear(self, handle: Handle, news: News) -> None:
-        """Take what is told of an attempt, and pass on what it means."""
+        """Take news of an attempt, and pass on what it means for the run."""
         run = self._running[handle]
         event = self._understood(run, news)
         goes_on = isinstance(event, GOES_ON)
         if not isinstance(event, (Started, Damaged)):
             self._packing.heard(event.spec.key)
-        unwanted = not (isinstance(event, Busy) and run.busy) and self._on_event(event)  # busy is told once
+        unwanted = not (isinstance(event, Busy) and run.busy) and self._on_event(event)  # which is reported once
         run.busy = isinstance(event, Busy)
         if goes_on:
             if unwanted:
@@ -227,7 +231,7 @@ class Attempts(Generic[Handle]):
             self._wait(run, event)
 
     def _understood(self, run: _Run, news: News) -> Event:
-        """Return what news of an attempt mean for its run."""
+        """Return the event that news of an attempt amounts to."""
         if isinstance(news, WorkerExited):
             return self._exited(run, news.reason)
         if isinstance(news, Failed) and news.out_of_memory:
@@ -238,7 +242,7 @@ class Attempts(Generic[Handle]):
         return news
 
     def _exited(self, run: _Run, reason: str) -> Event:
-        """Tell what becomes of a run whose worker is gone: our own reasons are final, others leave further tries."""
+        """Decide about a run whose worker has ended: it was stopped, is tried again, or has failed for good."""
         spec, timed_out = run.job.spec, run.killed_for not in ("", NOT_STOPPED)
         if run.asked_at is not None and not timed_out:
             return Stopped(spec, saved=False)
@@ -253,7 +257,7 @@ class Attempts(Generic[Handle]):
         return Failed(spec, reason)
 
     def _crowded_out(self, run: _Run) -> Event:
-        """Take back that a run has failed, which was out of memory beside others."""
+        """Drop the recorded failure of a run that was out of memory beside others."""
         try:
             Store(run.job.store).writer(run.job.spec.key).drop_failure()
         except StoreError as error:
@@ -264,7 +268,7 @@ class Attempts(Generic[Handle]):
         """Have a run wait for its next attempt."""
         run.not_before = self._clock() + (BUSY_SECONDS if isinstance(event, Busy) else 0.0)
         if isinstance(event, MemoryContention):
-            # Of those that ran out of memory together, one shows whether room is what they lack.
+            # Of those that ran out of memory together, one alone shows whether the others left it too little.
             run.alone = not any(other.alone for other in self._waiting)
         elif isinstance(event, Busy):
             run.alone = False
