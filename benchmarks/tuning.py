@@ -26,14 +26,14 @@ from ablate.launch.study import LoadedStudy, Options, open_study
 from ablate.paths import data_dir
 from ablate.store.store import Store
 from ablate.study.spec import Choice
-from ablate.tune.drive import Driver, Goal
+from ablate.tune.drive import Driver
+from ablate.tune.open_runs import Goal
 from ablate.tune.search import Search
 from ablate.tune.space import Task, tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from ablate.study.spec import RunSpec
     from ablate.tune.records import TrialRecord, VariantTuning
 
 STUDY = """
@@ -91,27 +91,23 @@ class Bench:
 
     def repeat(self, seed: int) -> Outcome:
         """Tune with one seed of the sampler, then look once at the test split."""
-        resolved, home = self.prepared.resolved, self.prepared.home
         tuning = replace(
-            resolved.study.tuning,
+            self.task.tuning,
             trials=self.trials,
             sampler=Choice(self.sampler, {"seed": seed}),
             pruner=Choice(self.pruner),
         )
         name = f"{self.sampler}, {self.pruner}, {seed}"
-        search = Search(
-            optuna.storages.InMemoryStorage(), name, self.task, tuning, ("validation/accuracy",), self.spec({})
-        )
+        task = replace(self.task, tuning=tuning)
+        search = Search(optuna.storages.InMemoryStorage(), name, task, ("validation/accuracy",))
         goal = Goal(
-            total=self.trials,
-            home=home,
-            study=name,
-            order=[self.task.variant.name],
-            spec=lambda _, asked: self.spec(asked.settings),
-            job=lambda spec: jobs_of(self.prepared, [spec], ONE_THREAD)[0],
-            values=lambda _, result: [result["validation/accuracy"]],
+            self.trials,
+            self.prepared.home,
+            name,
+            [task.variant.name],
+            lambda _, result: [result["validation/accuracy"]],
         )
-        Driver([search], goal, lambda news: None).run(Inline(), never)  # noqa: ARG005
+        Driver([search], goal, lambda spec: jobs_of(self.prepared, [spec], ONE_THREAD)[0]).run(Inline(), never)
         return self.outcome(search.record(self.trials, {}))
 
     def outcome(self, tuning: VariantTuning) -> Outcome:
@@ -128,15 +124,11 @@ class Bench:
     def tested(self, trial: TrialRecord) -> float:
         """Return the test accuracy of a trial's settings: the same run, with a test split to look at."""
         whole = replace(self.task, recipe=self.task.variant.recipe)
-        spec = whole.spec(self.prepared.resolved, {} if trial.default else trial.settings)
+        spec = whole.spec({} if trial.default else trial.settings)
         folder = self.prepared.home.run(spec.key)
         if folder.result() is None:
             Inline().run(jobs_of(self.prepared, [spec], ONE_THREAD), lambda event: None)  # noqa: ARG005
         return float((folder.result() or {})["test/accuracy"])
-
-    def spec(self, settings: Mapping[str, object]) -> RunSpec:
-        """Return the run of a trial."""
-        return self.task.spec(self.prepared.resolved, settings)
 
 
 def bench(folder: Path, sampler: str, pruner: str, trials: int) -> Bench:
@@ -146,7 +138,7 @@ def bench(folder: Path, sampler: str, pruner: str, trials: int) -> Bench:
     store = Store(folder / f"{sampler}-{pruner}")
     store.make_writable()
     prepared = open_study(Options(study, store.root, data_dir(None), device="cpu"))
-    (task,) = tasks(prepared.reading, prepared.resolved, prepared.registry, ())
+    (task,) = tasks(prepared.reading, prepared.study, prepared.registry, ())
     return Bench(prepared, task, sampler, pruner, trials)
 
 

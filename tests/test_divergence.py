@@ -19,8 +19,8 @@ from ablate.execute.jobs import EpochDone, Event, Failed, Finished, Job
 from ablate.store.frame import read_frames
 from ablate.store.store import Store
 from ablate.study.plan import run_specs
-from ablate.study.resolve import parts, resolve_study
-from ablate.study.spec import Limits
+from ablate.study.resolve import resolve_study
+from ablate.study.spec import Limits, parts
 from ablate.study.toml import Changes, read_study
 from ablate.training.divergence import finite_tensors
 from ablate.training.machine import Machine

@@ -38,8 +38,8 @@ from ablate.execute.processes import died
 from ablate.execute.rehearsals import HUNG
 from ablate.store.store import Store
 from ablate.study.plan import run_specs
-from ablate.study.resolve import parts, resolve_study
-from ablate.study.spec import Limits
+from ablate.study.resolve import resolve_study
+from ablate.study.spec import Limits, parts
 from ablate.study.toml import Changes, read_study
 from ablate.training.checkpoint import read_checkpoint, write_checkpoint
 from ablate.training.machine import Machine

@@ -119,7 +119,7 @@ def make(study: Path) -> Made:
         run.drop_checkpoint()
     made.failed.record_failure("failed", "ValueError: broke", "Traceback ...")
     record = StudyRecord("tiny", study.resolve(), study.read_text(), Changes())
-    save_study(made.store, record, prepared.written, prepared.resolved.study, prepared.specs)
+    save_study(made.store, record, prepared.written, prepared.study, prepared.specs)
     set_last(made.store, "tiny", pilot=False)
     return made
 

@@ -23,7 +23,8 @@ from ablate.execute.local import LocalProcesses
 from ablate.launch.study import Options
 from ablate.store.store import Store
 from ablate.study.plan import run_specs
-from ablate.study.resolve import parts, resolve_study
+from ablate.study.resolve import resolve_study
+from ablate.study.spec import parts
 from ablate.study.toml import Changes, read_study
 from ablate.training.isolation import isolated
 from ablate.training.machine import Machine

@@ -22,7 +22,8 @@ from ablate.execute.local import LocalProcesses
 from ablate.execute.rehearsals import CRASHED
 from ablate.store.store import Store
 from ablate.study.plan import run_specs
-from ablate.study.resolve import parts, resolve_study
+from ablate.study.resolve import resolve_study
+from ablate.study.spec import parts
 from ablate.study.toml import Changes, read_study
 from ablate.training.layout import as_usual, lay_out, narrow_strided
 from ablate.training.machine import Machine

@@ -27,8 +27,9 @@ from ablate.store.frame import Cost
 from ablate.store.integrity import check_store
 from ablate.store.store import Store
 from ablate.store.studies import find_study
+from ablate.study.differences import differences, text_of
 from ablate.study.plan import cost_key
-from ablate.study.spec import Choice, RangeTest, Recipe, Study, Variant, differences, text_of
+from ablate.study.spec import Choice, RangeTest, Recipe, Study, Variant
 from ablate.study.toml import Changes
 from ablate.training.learning_rates import RangeCurve, RangeTestResult, smooth, suggest, sweep
 

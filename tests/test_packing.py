@@ -21,7 +21,8 @@ from ablate.execute.packing import Packing
 from ablate.launch.placement import Placement, local, placed
 from ablate.store.store import Store
 from ablate.study.plan import run_specs
-from ablate.study.resolve import parts, resolve_study
+from ablate.study.resolve import resolve_study
+from ablate.study.spec import parts
 from ablate.study.toml import Changes, read_study
 from ablate.training.machine import MOST_ON_A_GPU, Machine, default_jobs
 

@@ -95,7 +95,7 @@ def test_a_relative_root_starts_at_the_study_file_and_is_not_in_the_key(
     monkeypatch.chdir(moved)
     again = open_study(options(Path("photos.toml")))
     assert again.specs[0].key == first.key
-    assert again.resolved.study.variants[0].recipe.dataset.settings["root"] == "photos"
+    assert again.study.variants[0].recipe.dataset.settings["root"] == "photos"
 
 
 def test_a_project_in_a_folder_whose_name_is_no_utf8_is_planned(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,13 +15,13 @@ import pytest
 
 from ablate.components.discover import discover
 from ablate.study.plan import cost_key, explain, plan_runs, run_specs
-from ablate.study.resolve import ResolvedStudy, resolve_study
+from ablate.study.resolve import resolve_study
 from ablate.study.toml import Changes, parse_study
 
 if TYPE_CHECKING:
     from ablate.components.registry import Registry
     from ablate.metrics import RunState
-    from ablate.study.spec import RunSpec
+    from ablate.study.spec import RunSpec, Study
 
 PLUGIN = """\
 from ablate import DataFacts, ImageShape, Source, augmentation, dataset, model, optimizer
@@ -98,13 +98,13 @@ def registry(folder: Path) -> Registry:
     return discover(folder / "s.toml")
 
 
-def resolved(text: str = STUDY, *settings: str) -> ResolvedStudy:
+def resolved(text: str = STUDY, *settings: str) -> Study:
     return resolve_study(parse_study(text, Path("s.toml"), Changes(settings)), registry(Path.cwd()), Path("data"), {})
 
 
 def specs(text: str = STUDY, *settings: str) -> list[RunSpec]:
     found = resolved(text, *settings)
-    return run_specs(found, found.study.seeds)
+    return run_specs(found, found.seeds)
 
 
 def keys(text: str = STUDY, *settings: str) -> list[str]:
@@ -190,7 +190,7 @@ def test_keys_are_those_of_every_process(here: Path) -> None:
         from ablate.study.resolve import resolve_study
         from ablate.study.toml import read_study
         found = resolve_study(read_study(Path("s.toml")), discover(), Path("elsewhere"), {})
-        print([spec.key for spec in run_specs(found, found.study.seeds)])
+        print([spec.key for spec in run_specs(found, found.seeds)])
     """)
     for seed in ("1", "4242"):
         env = {**os.environ, "PYTHONHASHSEED": seed}
@@ -217,11 +217,11 @@ def test_an_identity_is_a_plain_document() -> None:
 def why(text: str, *settings: str, index: int = 0) -> str:
     """Say why the run of an edited study is new, after that of the study as it was."""
     before, now = specs()[index], specs(text, *settings)[index]
-    return explain(now, before.identity, resolved(text).places)
+    return explain(now, before.identity)
 
 
 def test_a_run_that_nothing_stands_for_was_not_run_yet() -> None:
-    assert explain(specs()[0], None, {}) == "not run yet"
+    assert explain(specs()[0], None) == "not run yet"
 
 
 @pytest.mark.parametrize(
@@ -262,9 +262,7 @@ def test_an_edit_of_a_plugin_is_told_with_its_place(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(write(tmp_path, "\n" + PLUGIN.replace("SCALE = 3", "SCALE = 4")))
     found = resolved()
     now = run_specs(found, [0])[0]
-    assert (
-        explain(now, before.identity, found.places) == f"source of model net changed (plugins/mine.py:{NET_LINE + 1})"
-    )
+    assert explain(now, before.identity) == f"source of model net changed (plugins/mine.py:{NET_LINE + 1})"
     assert now.key != before.key
 
 
@@ -277,18 +275,18 @@ def test_an_edit_that_changes_no_code_makes_nothing_new(tmp_path: Path, monkeypa
 def test_changed_data_are_told() -> None:
     now = specs()[0]
     before: Any = {**now.identity, "dataset": {**now.identity["dataset"], "fingerprint": "g"}}
-    assert explain(now, before, {}) == "the data changed"
+    assert explain(now, before) == "the data changed"
 
 
 def test_an_engine_that_computes_otherwise_is_told() -> None:
     now = specs()[0]
-    assert explain(now, {**now.identity, "engine": 0}, {}) == "this version of ablate computes results differently"
+    assert explain(now, {**now.identity, "engine": 0}) == "this version of ablate computes results differently"
 
 
 def test_a_setting_may_be_called_like_a_part_of_the_identity() -> None:
     now = specs()[0]
     model = {**now.identity["model"], "settings": {**now.identity["model"]["settings"], "source": "a"}}
-    assert explain(now, {**now.identity, "model": model}, {}) == "model.source a → none"
+    assert explain(now, {**now.identity, "model": model}) == "model.source a → none"
 
 
 # The plan
@@ -297,7 +295,7 @@ def test_a_setting_may_be_called_like_a_part_of_the_identity() -> None:
 def test_only_new_runs_are_told_why() -> None:
     runs = specs()
     states: dict[str, RunState] = dict(zip(keys(), ("stored", "failed", "unfinished", "new"), strict=True))
-    planned = plan_runs(runs, lambda key: states[key], lambda _: None, {})
+    planned = plan_runs(runs, lambda key: states[key], lambda _: None)
     assert [(p.state, p.why) for p in planned] == [
         ("stored", ""),
         ("failed", ""),

@@ -26,7 +26,8 @@ from typer.testing import CliRunner, Result
 from ablate.cli import app
 from ablate.components.discover import discover
 from ablate.components.schema import REQUIRED
-from ablate.study.toml import good_name, parse_study
+from ablate.study.toml import parse_study
+from ablate.study.written import good_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

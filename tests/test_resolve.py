@@ -14,13 +14,14 @@ from ablate.components.contracts import ImageShape
 from ablate.components.datasets import DataFacts
 from ablate.components.discover import discover
 from ablate.errors import InputError, StudyError
-from ablate.study.resolve import Known, ResolvedStudy, resolve_study
-from ablate.study.spec import Choice
+from ablate.study.resolve import Known, resolve_study
+from ablate.study.spec import Choice, parts
 from ablate.study.splits import Splits, count_splits
 from ablate.study.toml import Changes, parse_study
 
 if TYPE_CHECKING:
     from ablate.components.registry import Registry
+    from ablate.study.spec import Study
 
 PLUGIN = """\
 from ablate import Borrowed, DataFacts, ImageShape, Source, dataset, library, model, optimizer, settings_of_library
@@ -102,7 +103,7 @@ def registry(folder: Path) -> Registry:
     return discover(folder / "s.toml")
 
 
-def resolved(text: str = HEAD, *settings: str, known: Known | None = None, **changes: Any) -> ResolvedStudy:
+def resolved(text: str = HEAD, *settings: str, known: Known | None = None, **changes: Any) -> Study:
     reading = parse_study(text, Path("s.toml"), Changes(settings, **changes))
     return resolve_study(reading, registry(Path.cwd()), Path("data"), {} if known is None else known)
 
@@ -118,39 +119,36 @@ def told(text: str, *settings: str) -> str:
 
 
 def test_settings_are_filled_in() -> None:
-    recipe = resolved().study.variants[0].recipe
+    recipe = resolved().variants[0].recipe
     assert recipe.model == Choice("net", {"width": 8, "act": "relu", "sizes": [1, 2]})
     assert recipe.optimizer.settings["betas"] == [0.9, 0.999]
 
 
 def test_settings_of_augmentations_are_filled_in() -> None:
     text = HEAD + 'augmentation = [{ use = "cutout", size = 3 }, { use = "flip" }]'
-    assert resolved(text).study.variants[0].recipe.augmentation == (
+    assert resolved(text).variants[0].recipe.augmentation == (
         Choice("cutout", {"size": 3, "fill": 0.0}),
         Choice("flip", {"p": 0.5}),
     )
 
 
 def test_settings_of_a_librarys_component_are_left_to_it() -> None:
-    recipe = resolved(HEAD.replace('"net"', '"zoo:wide"')).study.variants[0].recipe
+    recipe = resolved(HEAD.replace('"net"', '"zoo:wide"')).variants[0].recipe
     assert recipe.model == Choice("zoo:wide", {})
 
 
-def test_facts_sources_and_places_are_noted() -> None:
-    found = resolved()
-    assert found.facts["baseline"].train == 100
-    assert found.places["model", "net"] == f"plugins/mine.py:{NET_LINE}"
-    assert set(found.sources) == {
-        ("dataset", "tiny"),
-        ("model", "net"),
-        ("optimizer", "adam"),
-        ("scheduler", "constant"),
-    }
+def test_a_variant_has_its_datas_facts_and_each_choice_its_origin() -> None:
+    (variant,) = resolved().variants
+    assert variant.facts is not None
+    assert variant.facts.train == 100
+    assert variant.recipe.model.origin is not None
+    assert variant.recipe.model.origin.place == f"plugins/mine.py:{NET_LINE}"
+    assert all(choice.origin and choice.origin.source for _, choice in parts(variant.recipe))
 
 
 def test_a_pilot_is_one_epoch_on_few_images() -> None:
     text = HEAD.replace('"tiny"', '"tiny", images = 9000, tests = 5000')
-    recipe = resolved(text, pilot=True).study.variants[0].recipe
+    recipe = resolved(text, pilot=True).variants[0].recipe
     assert (recipe.epochs, recipe.splits) == (1, Splits(2000, 10, 2000))
 
 
@@ -283,7 +281,7 @@ def test_splits_that_cannot_be_are_told(facts: tuple[int, int, int], asked: Spli
 
 
 def test_split_sizes_become_part_of_the_recipe() -> None:
-    assert resolved().study.variants[0].recipe.splits == Splits(90, 10, 20)
+    assert resolved().variants[0].recipe.splits == Splits(90, 10, 20)
 
 
 def test_a_split_that_is_too_large_is_told_with_its_line() -> None:
@@ -313,7 +311,7 @@ def test_a_metric_of_the_validation_split_needs_one() -> None:
 
 def test_a_datasets_own_validation_split_serves_the_metric() -> None:
     text = HEAD.replace(", validation = 10", ", held = 30").replace('"s"', '"s"\nmetric = "validation/accuracy"')
-    assert resolved(text).study.variants[0].recipe.splits == Splits(100, 30, 20)
+    assert resolved(text).variants[0].recipe.splits == Splits(100, 30, 20)
 
 
 # Twins
@@ -337,7 +335,7 @@ def test_a_variant_that_resolves_to_the_runs_of_another_is_refused(change: str) 
 
 
 def test_twins_may_be_piloted() -> None:
-    assert len(resolved(f'{HEAD}[[variant]]\nname = "a"\nset = {{ epochs = 9 }}', pilot=True).study.variants) == 2
+    assert len(resolved(f'{HEAD}[[variant]]\nname = "a"\nset = {{ epochs = 9 }}', pilot=True).variants) == 2
 
 
 def test_the_order_of_augmentations_is_a_difference() -> None:
@@ -347,7 +345,7 @@ def test_the_order_of_augmentations_is_a_difference() -> None:
         name = "a"
         set = { augmentation = [{ use = "cutout" }, { use = "flip" }] }
     """)
-    assert len(resolved(text).study.variants) == 2
+    assert len(resolved(text).variants) == 2
 
 
 # The cache of library components
@@ -367,13 +365,13 @@ def test_a_library_component_that_passed_before_is_not_looked_up_again() -> None
     text = HEAD.replace('"net"', '"zoo:wide", width = 3')
     assert asked(text, known) == ["wide"]
     assert asked(text, known) == []
-    assert resolved(text, known=known).study.variants[0].recipe.model == Choice("zoo:wide", {"width": 3})
+    assert resolved(text, known=known).variants[0].recipe.model == Choice("zoo:wide", {"width": 3})
 
 
 def test_what_passed_before_says_nothing_of_the_settings() -> None:
     known: Known = {}
     text = with_rate("{ find = true, steps = 50 }, weight_decay = 0.5", "torch:AdamW")
-    (first,), (again,) = resolved(text, known=known).study.variants, resolved(text, known=known).study.variants
+    (first,), (again,) = resolved(text, known=known).variants, resolved(text, known=known).variants
     assert len(known) == 1
     assert first.recipe == again.recipe
     assert again.recipe.optimizer.settings["lr"]["steps"] == 50
@@ -382,7 +380,7 @@ def test_what_passed_before_says_nothing_of_the_settings() -> None:
 def test_a_setting_that_the_check_changes_is_the_same_each_time() -> None:
     known: Known = {}
     text = HEAD.replace('"adam", lr = 1e-3', '"torch:AdamW", lr = 1')
-    (first,), (again,) = resolved(text, known=known).study.variants, resolved(text, known=known).study.variants
+    (first,), (again,) = resolved(text, known=known).variants, resolved(text, known=known).variants
     written = [repr(variant.recipe.optimizer.settings) for variant in (first, again)]
     assert written[0] == written[1]
 
@@ -429,7 +427,7 @@ def with_rate(table: str, use: str = "adam") -> str:
 
 @pytest.mark.parametrize("use", ["adam", "sgd", "torch:AdamW", "timm:lion"])
 def test_a_rate_to_be_found_is_filled_in_and_stays_among_the_settings(use: str) -> None:
-    (variant,) = resolved(with_rate("{ find = true }", use)).study.variants
+    (variant,) = resolved(with_rate("{ find = true }", use)).variants
     wanted = {"find": True, "rule": "valley", "low": 1e-6, "high": 10.0, "steps": 100}
     assert variant.recipe.optimizer.settings["lr"] == wanted
 
@@ -485,4 +483,4 @@ def test_a_table_for_a_rate_of_an_optimizer_without_one_is_an_error() -> None:
 
 def test_the_command_line_can_ask_for_a_rate_to_be_found() -> None:
     found = resolved(HEAD, "baseline.optimizer.lr={ find = true, steps = 50 }")
-    assert found.study.variants[0].recipe.optimizer.settings["lr"]["steps"] == 50
+    assert found.variants[0].recipe.optimizer.settings["lr"]["steps"] == 50

@@ -68,8 +68,8 @@ def scheduled(study: Path, scheduler: str, epochs: int = 12, tune: str = TUNE) -
 def trial(study: Path, **settings: Any) -> tuple[dict[str, Any], list[str]]:
     """Return the schedule's settings in a trial of the baseline, and what is said of it before the first one."""
     prepared = open_study(options(study))
-    todo: list[Task] = tasks(prepared.reading, prepared.resolved, prepared.registry, ["baseline"])
-    spec = todo[0].spec(prepared.resolved, settings)
+    todo: list[Task] = tasks(prepared.reading, prepared.study, prepared.registry, ["baseline"])
+    spec = todo[0].spec(settings)
     return dict(spec.identity["scheduler"]["settings"]), check_effects(prepared, todo)
 
 

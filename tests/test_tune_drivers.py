@@ -13,15 +13,13 @@ import optuna
 import pytest
 
 from ablate.commands.tune import TuneOptions, tune_study
-from ablate.commands.tune import driver as tuning_driver
-from ablate.console.tuning import TuningLines
 from ablate.errors import InputError
 from ablate.execute.inline import Inline
 from ablate.launch.study import LoadedStudy, Options, open_study
-from ablate.store.owner import DEAD_SECONDS, this_process
+from ablate.store.owner import DEAD_SECONDS
 from ablate.store.store import Store
 from ablate.study.spec import Choice
-from ablate.tune.drive import NAMELESS_SECONDS, Driver
+from ablate.tune.owners import NAMELESS_SECONDS, Owners, new_owner
 from ablate.tune.records import load_tunings
 from ablate.tune.search import Search
 from ablate.tune.space import tasks
@@ -46,18 +44,13 @@ def storage(prepared: LoadedStudy) -> BaseStorage:
 
 def search(prepared: LoadedStudy, opened: BaseStorage, **changes: Any) -> Search:
     """The trials of the study's baseline, as one driver sees them."""
-    task = tasks(prepared.reading, prepared.resolved, prepared.registry, ("baseline",))[0]
-    tuning = replace(prepared.resolved.study.tuning, **changes)
-    return Search(opened, "tiny", task, tuning, ("validation/accuracy",), task.spec(prepared.resolved, {}))
-
-
-def driver(prepared: LoadedStudy, one: Search, total: int) -> Driver:
-    made: Driver = tuning_driver(prepared, [one], total, 1, {}, TuningLines([]))
-    return made
+    task = tasks(prepared.reading, prepared.study, prepared.registry, ("baseline",))[0]
+    task = replace(task, tuning=replace(task.tuning, **changes))
+    return Search(opened, "tiny", task, ("validation/accuracy",))
 
 
 def me(pid: int = 0, **changes: Any) -> dict[str, Any]:
-    return {**vars(this_process()), "beat": 0, **({"pid": pid} if pid else {}), **changes}
+    return {**new_owner(), **({"pid": pid} if pid else {}), **changes}
 
 
 def ended_pid() -> int:
@@ -109,9 +102,8 @@ def test_a_trial_beyond_the_last_is_given_back_and_taken_when_more_are_wanted(pr
         both[0].ask(3, me())
     assert both[1].ask(3, me()) is None
     # What a driver does that looked just before the third was asked for:
-    stray = both[1]._study.ask()
-    assert stray.number == 3
-    both[1].give_back(3)
+    assert both[1].trials.new() == 3
+    both[1].trials.give_back(3)
     assert sorted(both[0].left()) == [0, 1, 2]
     more = both[0].ask(4, me())
     assert more is not None
@@ -122,8 +114,7 @@ def test_a_driver_that_died_asking_for_one_too_many_leaves_none_too_many(study: 
     options = replace(prepared.options, only=("baseline",))
     assert tune_study(options, TuneOptions(trials=1), Inline()) == 0
     one = search(prepared, storage(prepared))
-    stray = one._study.ask()
-    one.own(stray.number, me(ended_pid()))
+    one.own(one.trials.new(), me(ended_pid()))
     assert [trial.state for trial in one.record(1, {}).trials] == ["done", "running"]
     assert tune_study(options, TuneOptions(trials=1), Inline()) == 0
     (tuning,) = load_tunings(Store(options.store), "tiny")
@@ -131,31 +122,30 @@ def test_a_driver_that_died_asking_for_one_too_many_leaves_none_too_many(study: 
 
 
 @pytest.mark.parametrize("owner", [{}, FOREIGN, {**FOREIGN, "pid": "no number"}], ids=["nameless", "foreign", "odd"])
-def test_a_driver_that_cannot_be_seen_is_dead_when_its_heart_has_stopped(
-    prepared: LoadedStudy, owner: dict[str, Any]
-) -> None:
-    one = search(prepared, storage(prepared))
-    made = driver(prepared, one, 4)
+def test_a_driver_that_cannot_be_seen_is_gone_when_its_heart_has_stopped(owner: dict[str, Any]) -> None:
+    owners = Owners(me())
     patience = DEAD_SECONDS if owner else NAMELESS_SECONDS
-    assert not made._dead(one, 0, owner, now=100.0)
-    assert not made._dead(one, 0, owner, now=100.0 + patience - 1)
-    assert made._dead(one, 0, owner, now=100.0 + patience)
+    assert not owners.gone("a trial", owner, now=100.0)
+    assert not owners.gone("a trial", owner, now=100.0 + patience - 1)
+    assert owners.gone("a trial", owner, now=100.0 + patience)
 
 
-def test_a_heartbeat_keeps_a_driver_of_another_machine_alive(prepared: LoadedStudy) -> None:
-    one = search(prepared, storage(prepared))
-    made = driver(prepared, one, 4)
+def test_a_heartbeat_keeps_a_driver_of_another_machine_alive() -> None:
+    owners = Owners(me())
     for beat in range(5):
-        assert not made._dead(one, 0, {**FOREIGN, "beat": beat}, now=beat * (DEAD_SECONDS - 1))
-    assert not made._dead(one, 0, {**FOREIGN, "beat": 4}, now=5 * (DEAD_SECONDS - 1))
-    assert made._dead(one, 0, {**FOREIGN, "beat": 4}, now=5 * (DEAD_SECONDS - 1) + 1)
+        assert not owners.gone("a trial", {**FOREIGN, "beat": beat}, now=beat * (DEAD_SECONDS - 1))
+    assert not owners.gone("a trial", {**FOREIGN, "beat": 4}, now=5 * (DEAD_SECONDS - 1))
+    assert owners.gone("a trial", {**FOREIGN, "beat": 4}, now=5 * (DEAD_SECONDS - 1) + 1)
 
 
-def test_a_driver_of_this_machine_whose_process_has_ended_is_dead_at_once(prepared: LoadedStudy) -> None:
-    one = search(prepared, storage(prepared))
-    made = driver(prepared, one, 4)
-    assert made._dead(one, 0, me(ended_pid()), now=0.0)
-    assert not made._dead(one, 1, me(os.getppid()), now=0.0)
+def test_a_driver_of_this_machine_whose_process_has_ended_is_gone_at_once() -> None:
+    owners = Owners(me())
+    assert owners.gone("a trial", me(ended_pid()), now=0.0)
+    assert not owners.gone("another trial", me(os.getppid()), now=0.0)
+
+
+def test_a_trial_of_this_process_is_of_a_driver_before_this_one() -> None:
+    assert Owners(me()).gone("a trial", me(), now=0.0)
 
 
 def test_the_heart_beats_for_a_drivers_own_trials_only(prepared: LoadedStudy) -> None:

@@ -215,8 +215,7 @@ def _trained(run: Ingredients) -> list[list[Tensor]]:
 
 def _jobs(specs: Sequence[RunSpec], registry: Registry, folder: Path, device: str) -> list[Job]:
     from ..execute.jobs import Job
-    from ..study.resolve import parts
-    from ..study.spec import Limits
+    from ..study.spec import Limits, parts
     from ..training.machine import Machine
 
     code = registry.snapshot((kind, choice.use) for kind, choice in parts(specs[0].recipe))

@@ -51,7 +51,7 @@ def _shorter(task: Task) -> str:
 def _unreached(study: LoadedStudy, task: Task) -> str:
     """Say where trials end at another point of the schedule than the variant's own runs do."""
     whole = study.schedules.walk(task.variant.recipe)
-    trial = study.schedules.walk(task.spec(study.resolved, {}).recipe)
+    trial = study.schedules.walk(task.spec({}).recipe)
     if not whole or not trial or not whole.peak or not trial.peak:
         return ""
     ends = trial.last / trial.peak, whole.last / whole.peak
@@ -67,12 +67,12 @@ def _unreached(study: LoadedStudy, task: Task) -> str:
 def without_effect(study: LoadedStudy, task: Task) -> list[str]:
     """Return what is tuned of the optimizer and the scheduler and changes nothing at any step of a trial."""
     try:
-        walk = study.schedules.walk(task.spec(study.resolved, {}).recipe)
+        walk = study.schedules.walk(task.spec({}).recipe)
         found = [f"optimizer.{name}" for name in walk.taken] if walk else []
         for name, where in task.space.items():
             if name.startswith("scheduler."):
                 ends = (where.low, where.high) if isinstance(where, Range) else where.values
-                recipes = [task.spec(study.resolved, {name: end}).recipe for end in ends]
+                recipes = [task.spec({name: end}).recipe for end in ends]
                 walks = [study.schedules.walk(recipe) for recipe in recipes]
                 if all(walks) and len({walk.trace for walk in walks if walk}) == 1:
                     found.append(name)

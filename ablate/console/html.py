@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ..errors import counted, listing, printable
-from ..study.spec import differences, text_of
+from ..study.differences import differences, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -41,4 +41,4 @@ def plan(study: LoadedStudy) -> Plan:
         key = record.last_key(spec.variant, spec.seed) if record else None
         return (home.run(key).spec() or {}).get("identity") if key else None
 
-    return Plan(tuple(plan_runs(study.asked, home.state, before, study.resolved.places)))
+    return Plan(tuple(plan_runs(study.asked, home.state, before)))

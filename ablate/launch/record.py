@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..store.sources import digest
 from ..store.store import Store
-from ..store.studies import StudyRecord, save_study, set_last, written_digest
+from ..store.studies import StudyRecord, save_study, set_last, written_digests
 
 if TYPE_CHECKING:
     from .study import LoadedStudy
@@ -24,7 +24,7 @@ def record(study: LoadedStudy) -> None:
 
     The text that was read is noted, whatever has become of the file since.
     """
-    digests = {variant.name: written_digest(variant.recipe) for variant in study.written.variants}
+    digests = written_digests(study.written)
     found = StudyRecord(
         study.name,
         study.options.study.resolve(),

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from ..components.contracts import Kind
     from ..components.registry import Registry
-    from ..study.resolve import ResolvedStudy
-    from ..study.spec import Choice
+    from ..study.spec import Choice, Study
     from ..study.toml import Reading
 
 WALKS_VERSION = 2
@@ -39,8 +38,8 @@ class Schedules:
     note: takes a line for the user before the first walk, which takes seconds.
     """
 
-    def __init__(self, resolved: ResolvedStudy, registry: Registry, note: Callable[[str], None]) -> None:
-        self._resolved, self._registry, self._note = resolved, registry, note
+    def __init__(self, registry: Registry, note: Callable[[str], None]) -> None:
+        self._registry, self._note = registry, note
         self._known: dict[str, Walk | None] = {}
         self._noted = False
 
@@ -79,7 +78,7 @@ class Schedules:
     def _key(self, recipe: Recipe, horizon: Horizon) -> str:
         def part(kind: Kind, choice: Choice) -> list[Any]:
             library = self._registry.library(kind, choice.use)
-            source = self._resolved.sources[kind, choice.use]
+            source = choice.origin.source if choice.origin else ""
             return [choice.use, choice.settings, source, library.version if library else ""]
 
         parts = [part("optimizer", recipe.optimizer), part("scheduler", recipe.scheduler)]
@@ -87,13 +86,13 @@ class Schedules:
         return key_of({"of": json.dumps([parts, vars(horizon), versions], sort_keys=True, default=str)})
 
 
-def walked(reading: Reading, resolved: ResolvedStudy, schedules: Schedules) -> dict[str, Walk]:
-    """Return the walk of each variant's schedule, of settings without effect only those that the study names.
+def walked(reading: Reading, study: Study, schedules: Schedules) -> dict[str, Walk]:
+    """Return the walk of each schedule of a resolved study, of settings without effect only those that it names.
 
-    reading: of the study that was resolved. Raises StudyError where a schedule fails before its run ends.
+    reading: of this study. Raises StudyError where a schedule fails before its run ends.
     """
     found, told = {}, set()
-    for variant in resolved.study.variants:
+    for variant in study.variants:
         place = variant.recipe.scheduler.place
         try:
             walk = schedules.walk(variant.recipe)

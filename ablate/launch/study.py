@@ -15,7 +15,8 @@ from ..store.documents import read_document, write_document
 from ..store.store import Store
 from ..store.studies import StudyRecord, load_study, written_digest
 from ..study.plan import run_specs
-from ..study.resolve import Known, ResolvedStudy, parts, resolve_study
+from ..study.resolve import Known, resolve_study
+from ..study.spec import parts
 from ..study.toml import Changes, Reading, parse_text, read_study
 from ..training.machine import fast_precision, on_cpu
 from .schedules import Schedules, walked
@@ -79,14 +80,14 @@ class LoadedStudy:
     `findings`; what else it has is the engine's own, and may change.
     """
 
-    # reading is the study as written, resolved the same with every setting filled in; specs are all its runs, asked
+    # reading is the study as written, study the same with every setting filled in; specs are all its runs, asked
     # those of them that were asked for; walks is what each variant's schedule does; record is what was run under its
     # name before.
 
     options: Options
     registry: Registry
     reading: Reading
-    resolved: ResolvedStudy
+    study: Study
     schedules: Schedules
     walks: Mapping[str, Walk]
     specs: tuple[RunSpec, ...]
@@ -122,11 +123,6 @@ class LoadedStudy:
     def comparisons(self) -> tuple[PlannedComparison, ...]:
         """Return which variants are compared with which: pairs of names, candidate and reference."""
         return self.study.comparisons
-
-    @property
-    def study(self) -> Study:
-        """Return the study with every setting filled in."""
-        return self.resolved.study
 
     @property
     def written(self) -> Study:
@@ -192,21 +188,21 @@ def open_study(options: Options, note: Note = silent) -> LoadedStudy:
         options = replace(options, changes=replace(options.changes, tuned=_still_tuned(options, record)))
         reading = options.read()
     registry = discover(reading.file, reading.study.plugins)
-    resolved = _resolved(reading, registry, options, note)
-    schedules = Schedules(resolved, registry, note)
-    walks = {} if resolved.study.pilot else walked(reading, resolved, schedules)
-    _check_precision(reading.source, resolved.study, options.device)
-    specs = tuple(run_specs(resolved, resolved.study.seeds))
+    study = _resolved(reading, registry, options, note)
+    schedules = Schedules(registry, note)
+    walks = {} if study.pilot else walked(reading, study, schedules)
+    _check_precision(reading.source, study, options.device)
+    specs = tuple(run_specs(study, study.seeds))
     _check_name(reading, record)
-    options = replace(options, only=_named(options.only, resolved.study, asked_for_tuned))
+    options = replace(options, only=_named(options.only, study, asked_for_tuned))
     # What was tuned before stays in the study, and runs where --tuned asks for it.
-    others = {v.name for v in resolved.study.variants if v.tuned and not asked_for_tuned}
-    wanted = set(options.only) or {v.name for v in resolved.study.variants} - others
+    others = {v.name for v in study.variants if v.tuned and not asked_for_tuned}
+    wanted = set(options.only) or {v.name for v in study.variants} - others
     asked = tuple(spec for spec in specs if spec.variant in wanted)
-    return LoadedStudy(options, registry, reading, resolved, schedules, walks, specs, asked, record)
+    return LoadedStudy(options, registry, reading, study, schedules, walks, specs, asked, record)
 
 
-def _resolved(reading: Reading, registry: Registry, options: Options, note: Note) -> ResolvedStudy:
+def _resolved(reading: Reading, registry: Registry, options: Options, note: Note) -> Study:
     """Resolve a study; what passes of libraries is remembered on this machine."""
 
     def slow(prefix: str) -> None:

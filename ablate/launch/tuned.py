@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..paths import same_store, shown
-from ..study.plan import key_of
 from ..tune.records import load_tunings
 from ..tune.space import tasks
 from .study import open_study, silent
@@ -46,9 +45,9 @@ def best_settings(study: LoadedStudy) -> dict[str, Mapping[str, Any]]:
     """Return the best settings of each variant that was tuned as it is now; none where its own are the best."""
     by_name = {tuning.variant: tuning for tuning in load_tunings(study.home, study.name)}
     found: dict[str, Mapping[str, Any]] = {}
-    for task in tasks(study.reading, study.resolved, study.registry, study.options.only):
+    for task in tasks(study.reading, study.study, study.registry, study.options.only):
         tuning = by_name.get(task.variant.name)
-        if tuning and tuning.best and tuning.digest == key_of(task.spec(study.resolved, {}).identity):
+        if tuning and tuning.best and tuning.digest == task.digest:
             found[task.variant.name] = {} if tuning.best.default else tuning.best.settings
     return found
 

@@ -26,8 +26,8 @@ from ..execute.jobs import (
 )
 from ..store.store import Store
 from ..study.plan import run_specs
-from ..study.resolve import parts, resolve_study
-from ..study.spec import Limits
+from ..study.resolve import resolve_study
+from ..study.spec import Limits, parts
 from ..study.toml import Changes, read_study
 from ..training.machine import Machine
 

@@ -13,8 +13,7 @@ from packaging.version import Version
 
 from ..errors import DivergedError, StoppedError
 from ..paths import replays_dir, shipped
-from ..study.resolve import parts
-from ..study.spec import RangeTest, with_lr
+from ..study.spec import RangeTest, parts, with_lr
 from ..study.splits import steps_per_epoch
 from .build import build, check_augmentations, load
 from .checkpoint import State, capture, restore, state_bytes, weights_digest

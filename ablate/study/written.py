@@ -1,0 +1,132 @@
+"""The tables of a baseline and its variants, read: what each gives of a recipe, before variants inherit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..components.schema import value_text
+from .choices import COMPONENTS, SPLITS, read_choice, read_choices, read_splits
+from .tables import BaselineTable, SetTable, VariantTable, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .spec import Choice, Place, Report
+
+MAX_VARIANTS = 1000
+NAME_RULE = "a name has 1 to 80 printable characters, no '/', '\\' or '..', and no '.' or blank at its ends"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A variant as the file has it: its table, and what that gives of a recipe; a baseline's is whole.
+
+    good: False where something in the table is wrong, so that no recipe can be made of it.
+    """
+
+    table: BaselineTable | VariantTable
+    place: Place
+    values: Mapping[str, Any]
+    added: tuple[Choice, ...]
+    good: bool
+
+    @property
+    def name(self) -> str:
+        """Return the variant's name."""
+        return self.table.name
+
+    @property
+    def parent(self) -> str | None:
+        """Return the variant that it names in `from`, if any."""
+        return self.table.parent if isinstance(self.table, VariantTable) else None
+
+    @property
+    def removed(self) -> list[str]:
+        """Return what it removes of what it inherits."""
+        return self.table.remove if isinstance(self.table, VariantTable) else []
+
+    @property
+    def where(self) -> str:
+        """Return what a message calls it."""
+        return _where(self.place, self.name)
+
+
+def read_variants(report: Report, raw: Mapping[str, Any]) -> list[Written]:
+    """Return the baseline and the variants of a study file, also those with problems, which are reported."""
+    found = [_read(report, BaselineTable, raw.get("baseline"), ("baseline",), "baseline")]
+    tables = raw.get("variant", [])
+    if not isinstance(tables, list):
+        report(("variant",), "variant", "is not a list of tables; write [[variant]]")
+        tables = []
+    if len(tables) > MAX_VARIANTS:
+        text = f"{len(tables):,} variants are too many (at most {MAX_VARIANTS:,})\nmake several studies of them"
+        report(("variant", MAX_VARIANTS), "variant", text)
+        tables = tables[:MAX_VARIANTS]
+    for index, table in enumerate(tables):
+        found.append(_read(report, VariantTable, table, ("variant", index), f"variant {index + 1}"))
+    for one in found:
+        _check_texts(report, one)
+    return found
+
+
+def _read(report: Report, form: type[BaselineTable | VariantTable], raw: Any, place: Place, nameless: str) -> Written:
+    """Read one table. nameless: what it is called where it has no name."""
+    given, parent = (raw.get(key) if isinstance(raw, dict) else None for key in ("name", "from"))
+    where = nameless if place == ("baseline",) or not given else _where(place, str(given))
+    table = read_table(report, form, raw, place, where)
+    if table is None:
+        # What is known of it, so that variants that refer to it are not told wrong.
+        name, parent = (value if isinstance(value, str) else None for value in (given, parent))
+        return Written(VariantTable.model_construct(name=name or nameless, parent=parent), place, {}, (), good=False)
+    if isinstance(table, VariantTable):
+        recipe = {key: getattr(table.set, key) for key in table.set.model_fields_set}
+        added = read_choices(report, where, table.add.augmentation, (*place, "add", "augmentation"))
+        values = _values(report, where, recipe, (*place, "set"))
+    else:
+        added = ()
+        values = _values(report, where, {key: getattr(table, key) for key in SetTable.model_fields}, place)
+    good = {key: value for key, value in values.items() if value is not None}
+    return Written(table, place, good, added or (), good=len(good) == len(values) and added is not None)
+
+
+def _values(report: Report, where: str, recipe: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    """Read the values that a table gives of a recipe; None for those that are wrong."""
+    values: dict[str, Any] = {}
+    for key, raw in recipe.items():
+        at = (*place, key)
+        if key == "augmentation":
+            values[key] = read_choices(report, where, raw, at)
+        elif key in COMPONENTS:
+            table = dict(raw)
+            if key == "dataset":
+                cuts = {k: table.pop(k) for k in SPLITS if k in table}
+                values["splits"] = read_splits(report, where, cuts, at)
+            values[key] = read_choice(report, where, table, at, key)
+        else:
+            values[key] = raw
+    return values
+
+
+def _where(place: Place, name: str) -> str:
+    return "baseline" if place == ("baseline",) else f"variant {value_text(name)}"
+
+
+def good_name(name: str) -> bool:
+    """Tell whether a study's or a variant's name keeps to NAME_RULE."""
+    plain = name.isprintable() and 0 < len(name) <= 80 and name == name.strip() == name.strip(".")
+    return plain and not any(bad in name for bad in ("/", "\\", ".."))
+
+
+def _check_texts(report: Report, one: Written) -> None:
+    """Check a variant's name and the numbers that it quotes."""
+    if not good_name(one.name):
+        text = f"{value_text(one.name)} cannot name a variant\n{NAME_RULE}"
+        report((*one.place, "name"), f"{one.where}: name", text)
+    if one.name == "study" or (one.name == "baseline" and one.place != ("baseline",)):
+        text = f"'{one.name}' is what the study's own table is called\ngive the variant another name"
+        report((*one.place, "name"), f"{one.where}: name", text)
+    accuracy = one.table.reported.get("accuracy", 0.0)
+    if not 0 <= accuracy <= 1:
+        text = f"{accuracy:g} is not a fraction" + (f"; write {accuracy / 100:g}" if 1 < accuracy <= 100 else "")
+        report((*one.place, "reported", "accuracy"), f"{one.where}: reported.accuracy", text)
