@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -98,6 +99,28 @@ def test_every_name_gives_a_file_that_runs(folder: Path, kind: Kind) -> None:
         assert use(entry, folder) is not None
         # The function is what a reader looks for in the file.
         assert entry.factory.__name__.rstrip("_") == entry.name.replace("-", "_")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_component_keeps_its_contract(folder: Path, kind: Kind) -> None:
+    from ablate.testing.checks import all_checks
+    from ablate.testing.subject import subject_of
+
+    new_component(kind, "mine")
+    checks = all_checks(subject_of(discover().get(kind, "mine"), {}, folder))
+    assert [check for check in checks if check.outcome == "failed"] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_test_that_is_shown_for_a_new_component_is_one(
+    folder: Path, kind: Kind, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new_component(kind, "my-thing")
+    shown = capsys.readouterr().err.partition("the same checks as tests:\n")[2]
+    found: dict[str, Any] = {}
+    exec(textwrap.dedent(shown), found)
+    entry = found["TestMyThing"].subject().entry
+    assert (entry.kind, entry.name) == (kind, "my-thing")
 
 
 @pytest.mark.parametrize("name", ["timm", "simple-cnn", "torchvision"])

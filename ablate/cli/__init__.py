@@ -24,6 +24,7 @@ from .exits import refused
 app = typer.Typer(name="ablate", no_args_is_help=True, pretty_exceptions_enable=False)
 for commands in (studies.app, results.app, help_.app):
     app.add_typer(commands)
+app.add_typer(help_.components, name="components")
 app.add_typer(help_.new, name="new")
 app.add_typer(store.app, name="store")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,17 +14,45 @@ app = typer.Typer()
 new = typer.Typer(no_args_is_help=True, help="Write a commented file to start from, that runs as it is.")
 
 
-@app.command()
+class _ShowFirst(typer.core.TyperGroup):
+    """Runs its command `show` where no other one is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = bool(args) and (args[0] in self.commands or args[0] == "--help")
+        return super().parse_args(ctx, args if named else ["show", *args])
+
+
+components = typer.Typer(cls=_ShowFirst, help="Show what a study can name, or check a component of your own.")
+
+
+@components.command("show")
 @exits
-def components(
+def show_components(
     kind: Annotated[str | None, typer.Argument(help="dataset, model, augmentation, optimizer or scheduler.")] = None,
     name: Annotated[str | None, typer.Argument(help="One component, or PREFIX: for a library.")] = None,
     json: JsonOption = False,
 ) -> int:
-    """Show what a study can name: summaries, settings with types and defaults, source files."""
+    """Show what a study can name: summaries, settings with types and defaults, source files. `show` may be left out."""
     from ..commands.components import show_components
 
     return show_components(kind, name, json)
+
+
+@components.command("check")
+@exits
+def check_component(
+    name: Annotated[str, typer.Argument(help="A component, as cutout, timm:resnet18 or model:simple-cnn.")],
+    set_: Annotated[
+        list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting of the component; may be repeated.")
+    ] = [],
+    shape: Annotated[str, typer.Option(metavar="CxHxW", help="Channels, height and width of the images.")] = "3x32x32",
+    data_dir: DataOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Check whether a component keeps the contract of its kind: a line for each check; exit 1 where one fails."""
+    from ..commands.check_component import check_component
+
+    return check_component(name, set_, shape, paths.data_dir(data_dir), json)
 
 
 @app.command()

@@ -1,1 +1,9 @@
-"""What plugin and executor writers test theirs with."""
+"""Contract tests that plugin and executor writers inherit.
+
+`class TestNoise(AugmentationContract): component = "noise"` is a test for each promise of an augmentation. Those of
+executors are in `ablate.testing.executor`.
+"""
+
+from .contracts import AugmentationContract, DatasetContract, ModelContract, OptimizerContract, SchedulerContract
+
+__all__ = ["AugmentationContract", "DatasetContract", "ModelContract", "OptimizerContract", "SchedulerContract"]

@@ -1,11 +1,12 @@
-"""What components return, held to the contract of their kind before a run trains with it.
+"""Whether what components return keeps the contract of their kind, checked before a run trains with it.
 
-Each refusal is a `RunError` that names the component, with file and line.
+A component that breaks it is a `RunError` that names it, with file and line.
 """
 
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
@@ -18,14 +19,18 @@ from .augment import in_floats, takes_uint8
 from .randomness import drawn_from, process_random, process_random_untouched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ..components.registry import Entry
 
+    Outcome = tuple[Tensor, Tensor | None, Tensor | None]
+
 ROUNDING = 1e-3
-"""So far outside of [0, 1] a pixel may be: interpolation rounds."""
+"""How far outside of [0, 1] a pixel may be: interpolation rounds."""
 LEVELS_APART = 0.01
-"""So far apart pixels may be that should be the same: they may have been rounded to one of 256 levels."""
+"""How far apart pixels may be that should be the same: they may have been rounded to one of 256 levels."""
+NOT_REPEATED = "makes other pixels of the same images with the same generator: a seed does not repeat"
+OTHER_FOR_UINT8 = "is marked takes_uint8, and makes other pixels of uint8 than of float32"
 
 
 def named(entry: Entry) -> str:
@@ -45,13 +50,13 @@ def _got(thing: object) -> str:
 
 
 def check_module(entry: Entry, model: object) -> None:
-    """Hold a model's type to its contract."""
+    """Check that a model's function returned a module."""
     if not isinstance(model, torch.nn.Module):
         _refuse(entry, f"returns {type(model).__name__}, not a torch.nn.Module")
 
 
 def check_logits(entry: Entry, logits: object, batch: int, classes: int) -> None:
-    """Hold a model's output to its contract: logits of shape (B, classes)."""
+    """Check what a model gives: logits of shape (B, classes)."""
     if not isinstance(logits, Tensor):
         _refuse(entry, f"gives {type(logits).__name__}, not a tensor of logits")
     if tuple(logits.shape) != (batch, classes):
@@ -63,7 +68,7 @@ def check_logits(entry: Entry, logits: object, batch: int, classes: int) -> None
 
 
 def check_optimizer(entry: Entry, optimizer: object, model: torch.nn.Module) -> None:
-    """Hold an optimizer to its contract: it steps, by itself, all the parameters that it was given and no others."""
+    """Check that an optimizer steps all the parameters that it was given and no others, by a plain `step()`."""
     if not isinstance(optimizer, torch.optim.Optimizer):
         _refuse(entry, f"returns {type(optimizer).__name__}, not a torch.optim.Optimizer")
     given = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
@@ -78,7 +83,7 @@ def check_optimizer(entry: Entry, optimizer: object, model: torch.nn.Module) -> 
             f"leaves out {len(left)} of the {len(given)} parameters it was given ({listing(left, 3)}); "
             "what is not to be trained gets requires_grad = False in the model",
         )
-    if not all("lr" in group for group in optimizer.param_groups):
+    if any(group.get("lr") is None for group in optimizer.param_groups):
         _refuse(entry, "has no learning rate: each group of its parameters needs an 'lr', which schedulers set")
     wanted = [p.name for p in inspect.signature(optimizer.step).parameters.values() if _required(p)]
     if wanted:
@@ -93,7 +98,7 @@ def _required(parameter: inspect.Parameter) -> bool:
 
 
 def check_scheduler(entry: Entry, scheduler: object, optimizer: torch.optim.Optimizer) -> None:
-    """Hold a scheduler to its contract: an LRScheduler of the optimizer that it was given."""
+    """Check that a scheduler is an LRScheduler of the optimizer that it was given."""
     if not isinstance(scheduler, LRScheduler):
         _refuse(entry, f"returns {type(scheduler).__name__}, not a torch.optim.lr_scheduler.LRScheduler")
     if getattr(scheduler, "optimizer", None) is not optimizer:
@@ -103,25 +108,25 @@ def check_scheduler(entry: Entry, scheduler: object, optimizer: torch.optim.Opti
 
 
 def check_transform(entry: Entry, settings: Mapping[str, Any], images: Tensor, tries: int = 1) -> None:
-    """Try an augmentation on uint8 images (B, C, H, W), so many times, and hold it to its contract.
+    """Call an augmentation on uint8 images (B, C, H, W), `tries` times, and check what it returns.
 
-    It is built anew for that, so that what trains was never called before, and twice, because the same seed has to
-    give the same pixels. The process's random states are afterwards what they were.
+    It is built anew, so that what trains was never called before, and twice, because the same seed has to give the
+    same pixels. The process's random states are put back afterwards.
     """
     with process_random_untouched():
-        one, two, levels = (_built(entry, settings) for _ in range(3))
+        one, two, levels = (build_transform(entry, settings) for _ in range(3))
         for seed in range(tries):
             whole = in_floats(images)
             if seed % 2:
                 whole = whole.contiguous(memory_format=torch.channels_last)
-            found = _made(entry, one, whole, seed)
-            if _apart(found, _made(entry, two, whole, seed)):
-                _refuse(entry, "makes other pixels of the same images with the same generator: a seed does not repeat")
-            if takes_uint8(one) and _apart(found, _made(entry, levels, images, seed)):
-                _refuse(entry, "is marked takes_uint8, and makes other pixels of uint8 than of float32")
+            found = _checked(entry, one, whole, seed)
+            if apart(found, _checked(entry, two, whole, seed)):
+                _refuse(entry, NOT_REPEATED)
+            if takes_uint8(one) and apart(found, _checked(entry, levels, images, seed)):
+                _refuse(entry, OTHER_FOR_UINT8)
 
 
-def _built(entry: Entry, settings: Mapping[str, Any]) -> Any:
+def build_transform(entry: Entry, settings: Mapping[str, Any]) -> Any:
     """Build a transform; each time with the same random states, which a factory may draw a fixed pattern from."""
     with process_random_untouched():
         transform = entry.build(settings=settings)
@@ -133,57 +138,105 @@ def _built(entry: Entry, settings: Mapping[str, Any]) -> Any:
     return transform
 
 
-def _made(entry: Entry, transform: Any, images: Tensor, seed: int) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Call a transform and return what it made: images as floats, partners and shares."""
-    given, before = images.clone(), process_random()
+@dataclass(frozen=True)
+class TransformCall:
+    """One call of a transform.
+
+    given: the images, and before: a copy of them from before the call. made: what came out. drawn: the process's own
+    generators that were drawn from or seeded.
+    """
+
+    given: Tensor
+    before: Tensor
+    made: Any
+    drawn: Sequence[str]
+
+    @property
+    def images(self) -> Any:
+        """Return the images that came out."""
+        return self.made.images if isinstance(self.made, Mixed) else self.made
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return the images that came out, as floats, and where they were mixed, partners and shares."""
+        mixed = isinstance(self.made, Mixed)
+        return in_floats(self.images), self.made.partner if mixed else None, self.made.share if mixed else None
+
+
+def call_transform(transform: Any, images: Tensor, seed: int) -> TransformCall:
+    """Call a transform on images with a generator of this seed."""
+    # A copy that repeats no memory, so that it stays as it is.
+    copy, before = images.clone(memory_format=torch.contiguous_format), process_random()
     made = transform(images, torch.Generator(images.device).manual_seed(seed))
-    if drawn := drawn_from(before):
-        _refuse(
-            entry,
-            f"draws from the process's own generator ({listing(drawn)}), or seeds it; draw from the generator that it "
-            "is given, or a seed does not repeat",
-        )
-    if not torch.equal(images, given):
-        _refuse(entry, "changes the images that it is given in place; leave them, and return others")
-    after = made.images if isinstance(made, Mixed) else made
-    if not isinstance(after, Tensor) or _got(after) != _got(images):
-        _refuse(entry, f"returns {_got(after)}, not {_got(images)} as given")
-    if after.is_floating_point() and after.numel():
-        if not after.isfinite().all():
-            _refuse(entry, "makes pixels that are not finite")
-        low, high = (float(edge) for edge in after.aminmax())
-        if low < -ROUNDING or high > 1 + ROUNDING:
-            _refuse(
-                entry, f"makes pixels from {low:.3g} to {high:.3g}; they have to stay in [0, 1], as with .clamp(0, 1)"
-            )
+    return TransformCall(images, copy, made, drawn_from(before))
+
+
+def wrong_randomness(call: TransformCall) -> str:
+    """Say whether a transform drew from anything but the generator that it was given."""
+    if not call.drawn:
+        return ""
+    return (
+        f"draws from the process's own generator ({listing(call.drawn)}), or seeds it; draw from the generator that it "
+        "is given, or a seed does not repeat"
+    )
+
+
+def wrong_input(call: TransformCall) -> str:
+    """Say whether a transform changed the images that it was given."""
+    same = torch.equal(call.given, call.before)
+    return "" if same else "changes the images that it is given in place; leave them, and return others"
+
+
+def wrong_form(call: TransformCall) -> str:
+    """Say whether a transform returned something else than images of the shape and type that it was given."""
+    found, given = call.images, call.given
+    right = isinstance(found, Tensor) and _got(found) == _got(given)
+    return "" if right else f"returns {_got(found)}, not {_got(given)} as given"
+
+
+def wrong_pixels(call: TransformCall) -> str:
+    """Say whether pixels are not finite or out of range."""
+    images = call.images
+    if not (images.is_floating_point() and images.numel()):
+        return ""
+    if not images.isfinite().all():
+        return "makes pixels that are not finite"
+    low, high = (float(edge) for edge in images.aminmax())
+    if low >= -ROUNDING and high <= 1 + ROUNDING:
+        return ""
+    return f"makes pixels from {low:.3g} to {high:.3g}; they have to stay in [0, 1], as with .clamp(0, 1)"
+
+
+def wrong_mix(call: TransformCall) -> str:
+    """Say what is wrong with the partners and shares of mixed images."""
+    made = call.made
     if not isinstance(made, Mixed):
-        return in_floats(after), None, None
-    _check_mix(entry, made)
-    return in_floats(after), made.partner, made.share
-
-
-def _check_mix(entry: Entry, made: Mixed) -> None:
-    """Hold what a transform says of a mix to its contract."""
+        return ""
     batch, device = len(made.images), made.images.device
     for what, found, dtype in (("partner", made.partner, torch.int64), ("share", made.share, torch.float32)):
-        wanted = f"{str(dtype).removeprefix('torch.')} ({batch},) on {device}"
-        if not isinstance(found, Tensor) or (found.dtype, tuple(found.shape), found.device) != (
-            dtype,
-            (batch,),
-            device,
-        ):
-            _refuse(entry, f"mixes {batch} images with a {what} that is {_got(found)}, not {wanted}")
+        form = (found.dtype, tuple(found.shape), found.device) if isinstance(found, Tensor) else None
+        if form != (dtype, (batch,), device):
+            wanted = f"{str(dtype).removeprefix('torch.')} ({batch},) on {device}"
+            return f"mixes {batch} images with a {what} that is {_got(found)}, not {wanted}"
     if batch and not 0 <= int(made.partner.min()) <= int(made.partner.max()) < batch:
         first, last = int(made.partner.min()), int(made.partner.max())
-        _refuse(
-            entry, f"mixes with partners from {first} to {last}; in a batch of {batch} they are from 0 to {batch - 1}"
-        )
+        return f"mixes with partners from {first} to {last}; in a batch of {batch} they are from 0 to {batch - 1}"
     if batch and not ((made.share >= 0) & (made.share <= 1)).all():
         low, high = float(made.share.min()), float(made.share.max())
-        _refuse(entry, f"mixes with shares from {low:.3g} to {high:.3g}; they have to lie in [0, 1]")
+        return f"mixes with shares from {low:.3g} to {high:.3g}; they have to lie in [0, 1]"
+    return ""
 
 
-def _apart(one: tuple[Tensor | None, ...], two: tuple[Tensor | None, ...]) -> bool:
+def _checked(entry: Entry, transform: Any, images: Tensor, seed: int) -> Outcome:
+    """Call a transform, and return its outcome where nothing is wrong with it."""
+    call = call_transform(transform, images, seed)
+    for check in (wrong_randomness, wrong_input, wrong_form, wrong_pixels, wrong_mix):
+        if wrong := check(call):
+            _refuse(entry, wrong)
+    return call.outcome
+
+
+def apart(one: Outcome, two: Outcome) -> bool:
     """Tell whether two outcomes of a transform differ by more than rounding to levels."""
     return any(
         a is not b and (a is None or b is None or bool(((a - b).abs() > LEVELS_APART).any()))
