@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import sys
@@ -30,6 +31,7 @@ from ablate.training.isolation import isolated
 from ablate.training.machine import Machine
 
 MEDDLES = '''
+import contextlib
 import os
 import random
 import sys
@@ -223,7 +225,7 @@ def test_precisions_that_were_set_backend_by_backend_come_back() -> None:
         assert matmul.fp32_precision == "tf32"
 
 
-def test_a_default_device_holds_for_the_caller_alone() -> None:
+def test_a_default_device_holds_for_the_caller_alone_and_a_runs_for_the_run() -> None:
     torch.set_default_device("meta")
     try:
         with isolated():
@@ -231,3 +233,15 @@ def test_a_default_device_holds_for_the_caller_alone() -> None:
         assert torch.ones(1).device.type == "meta"
     finally:
         torch.set_default_device(None)
+    with contextlib.suppress(ZeroDivisionError), isolated():
+        torch.set_default_device("meta")
+        raise ZeroDivisionError
+    assert torch.ones(1).device.type == "cpu"
+
+
+def test_runs_train_inside_of_inference_mode(study: Path) -> None:
+    events: list[Event] = []
+    with torch.inference_mode():
+        Inline().run(jobs(study)[:1], events.append)
+        assert torch.is_inference_mode_enabled()
+    assert isinstance(events[-1], Finished)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import paths
+from ..components.importer import imports_isolated
 from ..data.progress import silence
 from ..errors import InputError
 from ..launch.study import LoadedStudy, Options, open_study
 from ..study.tables import dotted
 from ..study.toml import Changes
 from ..training.machine import check_device
-from .apart import apart
 
 if TYPE_CHECKING:
     from ..study.spec import Place
@@ -61,7 +61,7 @@ def load_study(  # noqa: PLR0913  # the form of a call in a notebook
         device,
         text,
     )
-    with apart(), silence():
+    with imports_isolated(), silence():
         return open_study(options)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import inspect
+import os
 import sys
 import sysconfig
 from functools import lru_cache
@@ -201,10 +202,12 @@ FINDER = _Finder()
 
 @contextlib.contextmanager
 def imports_isolated() -> Iterator[None]:
-    """Have the user's own modules imported anew for a while, and put modules, path and finder back afterwards.
+    """Have the user's own modules imported anew for a while, and put back what imports change.
 
-    So the top of a plugin runs as in a new process. Shipped plugins, which change nothing, and libraries stay.
+    So the top of a plugin runs as in a new process, and its modules, its changes of `sys.path`, of the environment and
+    of the working folder end with this. Shipped plugins, which change nothing, and libraries stay.
     """
+    variables, folder = dict(os.environ), Path.cwd()
     code, path, finders = FINDER.code, [*sys.path], [*sys.meta_path]
     loaded = dict(FINDER.loaded)
     shipped_modules = {name for name, loader in loaded.items() if Path(loader.path).is_relative_to(_SHIPPED)}
@@ -220,6 +223,12 @@ def imports_isolated() -> Iterator[None]:
         sys.modules.update(theirs)
         sys.path[:], sys.meta_path[:] = path, finders
         FINDER.code, FINDER.loaded = code, loaded
+        for name in {*variables, *os.environ}:
+            if name not in variables:
+                del os.environ[name]
+            elif os.environ.get(name) != variables[name]:
+                os.environ[name] = variables[name]
+        os.chdir(folder)
 
 
 def _modules_of(names: Iterable[str]) -> dict[str, ModuleType]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -98,12 +96,7 @@ def isolated() -> Iterator[None]:
     Limits: torch's interop threads can be set only once in a process, and no run sets them. What is not torch's or
     Python's own, such as a library's global state, is left alone.
     """
-    with (
-        imports_isolated(),
-        warnings.catch_warnings(),
-        _environment_untouched(),
-        torch_as_new(),
-    ):
+    with imports_isolated(), warnings.catch_warnings(), torch_as_new():
         yield
 
 
@@ -112,22 +105,22 @@ def torch_as_new() -> Iterator[None]:
     """Give torch's settings the values of a new process for a while; put them and all random states back."""
     before = [_read(setting) for setting in _SETTINGS]
     device, cuda = torch.get_default_device(), _cuda_device()
-    with process_random_untouched(), contextlib.ExitStack() as inside:
-        if torch.is_inference_mode_enabled():
-            inside.enter_context(torch.inference_mode(mode=False))
-        if device.type != "cpu":
-            inside.enter_context(torch.device("cpu"))
-        try:
+    try:
+        with process_random_untouched(), contextlib.ExitStack() as inside:
+            if torch.is_inference_mode_enabled():
+                inside.enter_context(torch.inference_mode(mode=False))
+            if device.type != "cpu":
+                inside.enter_context(torch.device("cpu"))
             for setting in _SETTINGS:
                 setting.set(setting.new)
             yield
-        finally:
-            for setting, value in zip(_SETTINGS, before, strict=True):
-                setting.set(value)
-            if _cuda_device() != cuda:
-                torch.cuda.set_device(cuda)
-    if torch.get_default_device() != device:
-        torch.set_default_device(None if device.type == "cpu" else device)
+    finally:
+        for setting, value in zip(_SETTINGS, before, strict=True):
+            setting.set(value)
+        if _cuda_device() != cuda:
+            torch.cuda.set_device(cuda)
+        if torch.get_default_device() != device:
+            torch.set_default_device(None if device.type == "cpu" else device)
 
 
 def _read(setting: _Setting) -> Any:
@@ -140,18 +133,3 @@ def _read(setting: _Setting) -> Any:
 def _cuda_device() -> int:
     """Return the current CUDA device, 0 where CUDA has not begun, without starting it."""
     return torch.cuda.current_device() if torch.cuda.is_initialized() else 0  # type: ignore[no-untyped-call]
-
-
-@contextlib.contextmanager
-def _environment_untouched() -> Iterator[None]:
-    """Put environment variables and the working folder back afterwards."""
-    variables, folder = dict(os.environ), Path.cwd()
-    try:
-        yield
-    finally:
-        for name in {*variables, *os.environ}:
-            if name not in variables:
-                del os.environ[name]
-            elif os.environ.get(name) != variables[name]:
-                os.environ[name] = variables[name]
-        os.chdir(folder)
