@@ -355,7 +355,7 @@ def test_a_signal_stops_the_command_and_the_same_command_goes_on(study: Path, nu
     running.stderr.close()
     assert running.wait() == code
     assert "stopping: runs under way keep their state" in told
-    assert "stopped: 0 of 2 runs done, 1 kept at the last checkpoint; the same command goes on" in told
+    assert "stopped: 0 of 2 runs done, 1 with a checkpoint; run the same command again to continue" in told
     assert "Traceback" not in told
 
 
@@ -541,7 +541,7 @@ def test_sigterm_before_the_first_run_says_so(study: Path, write: Write) -> None
     running.send_signal(signal.SIGTERM)
     _, told = running.communicate()
     assert running.returncode == 143
-    assert told == "\nstopped; what is finished is stored, and the same command goes on\n"
+    assert told == "\nstopped; finished runs are stored; run the same command again to continue\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the fork server is Linux's")
@@ -756,7 +756,7 @@ def test_sigterm_to_every_process_of_a_command_keeps_the_state(study: Path) -> N
     told = running.stderr.read()
     running.stderr.close()
     assert running.wait() == 143
-    assert "1 kept at the last checkpoint" in told
+    assert "1 with a checkpoint" in told
     assert "lost" not in told
 
 

@@ -295,15 +295,15 @@ def test_a_gpu_with_time_gets_more_runs_at_a_time(study: Path, monkeypatch: pyte
 
 
 def test_where_the_gpu_cannot_be_read_there_is_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    packed = Placement(8, packed=True, for_gpu=True)
-    how, _, why = local(packed, "a GPU without a driver", 100)
+    packed = Placement(8, 100, packed=True, for_gpu=True)
+    how, _, why = local(packed, "a GPU without a driver")
     assert (how.jobs, how.packed, why) == (1, False, "this GPU does not say how busy it is")
-    how, _, why = local(packed, "", 100)  # the runs are on the CPU after all
+    how, _, why = local(packed, "")  # the runs are on the CPU after all
     assert (how.jobs, how.packed, why) == (default_jobs("cpu", 100), False, "torch has no GPU here")
-    how, _, _ = local(Placement(1, for_gpu=True), "", 100)  # one was for a GPU
+    how, _, _ = local(Placement(1, 100, for_gpu=True), "")  # one was for a GPU
     assert how.jobs == default_jobs("cpu", 100)
     monkeypatch.setattr("ablate.launch.placement.gauge", lambda _: lambda: GONE)
-    assert local(packed, "a GPU", 100)[0] == packed
+    assert local(packed, "a GPU")[0] == packed
 
 
 def take(held: contextlib.ExitStack, folder: RunWriter) -> None:

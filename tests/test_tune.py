@@ -15,7 +15,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ablate.cli import app
-from ablate.commands.tune import TuneOptions, open_searches, tune_study
+from ablate.commands.tune import TuneOptions, tune_study
+from ablate.commands.tune_trials import open_searches
 from ablate.components.contracts import Range, Values
 from ablate.errors import InputError, StudyError
 from ablate.execute.inline import Inline
@@ -485,8 +486,8 @@ def test_what_is_not_the_same_for_all_variants_is_said(study: Path) -> None:
     study.write_text(text)
     found = ablate("tune", study, "--trials", "1", "--jobs", "1")
     assert found.exit_code == 0, found.output
-    assert "doubtful: the ranges are not the same for all variants" in found.stderr
-    assert "doubtful: the epochs are not the same for all variants" in found.stderr
+    assert "warning: the ranges are not the same for all variants" in found.stderr
+    assert "warning: the epochs are not the same for all variants" in found.stderr
     assert "(sgd)" in found.stderr
 
 
@@ -610,7 +611,7 @@ def test_a_trial_asked_for_beyond_the_total_waits_for_a_larger_one(study: Path) 
 
 def _opened(prepared: LoadedStudy) -> Search:
     todo = tasks(prepared.reading, prepared.study, prepared.registry, prepared.options.only)
-    return open_searches(prepared, todo, TuneOptions())[0]
+    return open_searches(prepared, todo)[0]
 
 
 def test_a_distribution_is_whole_numbers_where_all_of_it_is() -> None:

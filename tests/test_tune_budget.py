@@ -121,14 +121,14 @@ def test_a_length_that_is_not_marked_is_told_by_where_trials_end(study: Path) ->
     settings, said = trial(scheduled(study, '"unmarked"'))
     assert settings == {"after": 6}
     (line,) = said
-    assert line.startswith("doubtful: unmarked does not fit into trials (baseline): they end at 100% of the highest")
+    assert line.startswith("warning: unmarked does not fit into trials (baseline): they end at 100% of the highest")
     assert line.endswith("the variant's own runs at 10%")
 
 
 @pytest.mark.parametrize("size", [10, 11])
 def test_rounding_that_leaves_a_trial_without_its_decay_is_told(study: Path, size: int) -> None:
     _, said = trial(scheduled(study, f'"step", step_size = {size}'))
-    assert any("doubtful: step does not fit into trials" in line for line in said) == (size == 11)
+    assert any("warning: step does not fit into trials" in line for line in said) == (size == 11)
 
 
 def test_a_length_that_is_tuned_is_meant_for_the_whole_run(study: Path) -> None:

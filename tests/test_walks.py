@@ -302,7 +302,7 @@ def test_plan_run_and_report_tell_the_same(schedules: Path, capsys: pytest.Captu
     assert codes["no-effect"] == "baseline, flipped"
     assert codes["rate-constant"] == "flat"
     run_study(options(schedules), RunOptions(1), Inline())
-    assert "doubtful: no-effect" in capsys.readouterr().err
+    assert "warning: no-effect" in capsys.readouterr().err
     reported = read_records(*find_study(Store(Path("ablate-store").resolve()), "tiny", None)).findings
     assert [vars(finding) for finding in reported] == planned
 
@@ -399,7 +399,7 @@ def test_a_space_in_which_nothing_has_an_effect_is_refused_before_any_trial(take
 def test_without_a_space_of_its_own_a_setting_without_effect_is_found_too(taken: Path) -> None:
     taken.write_text(taken.read_text().partition("[tune.settings]")[0])
     assert (
-        "doubtful: optimizer.lr has no effect under torch:CyclicLR (baseline, flipped)" in ablate("tune", taken).stderr
+        "warning: optimizer.lr has no effect under torch:CyclicLR (baseline, flipped)" in ablate("tune", taken).stderr
     )
 
 
@@ -407,7 +407,7 @@ def test_a_tuned_setting_without_effect_is_told_beside_one_with_effect(taken: Pa
     taken.write_text(taken.read_text() + '"model.hidden" = { values = [4, 8] }\n')
     done = ablate("tune", taken)
     assert done.exit_code == 0
-    assert "doubtful: optimizer.lr has no effect under torch:CyclicLR (baseline, flipped)" in done.stderr
+    assert "warning: optimizer.lr has no effect under torch:CyclicLR (baseline, flipped)" in done.stderr
 
 
 def test_a_setting_of_the_schedule_that_trials_never_come_to_has_no_effect(study: Path) -> None:

@@ -23,8 +23,8 @@ def exits(function: Callable[..., int]) -> Callable[..., None]:
 
 
 def exits_resumable(function: Callable[..., int]) -> Callable[..., None]:
-    """Do as `exits`, of a command that goes on where it was stopped."""
-    return _exits(function, "stopped; what is finished is stored, and the same command goes on")
+    """Do as `exits`, for a command that continues where it was stopped."""
+    return _exits(function, "stopped; finished runs are stored; run the same command again to continue")
 
 
 def refused(error: OSError) -> tuple[str, int]:

@@ -38,7 +38,7 @@ def check_effects(study: LoadedStudy, tasks: Sequence[Task]) -> list[str]:
             told.setdefault((setting, use), []).append(name)
     doubts = [f"{setting} has no effect under {use} ({listing(names, 8)})" for (setting, use), names in told.items()]
     doubts += [line for task in tasks if (line := _unreached(study, task))]
-    return [*(line for task in tasks if (line := _shorter(task))), *(f"doubtful: {line}" for line in doubts)]
+    return [*(line for task in tasks if (line := _shorter(task))), *(f"warning: {line}" for line in doubts)]
 
 
 def _shorter(task: Task) -> str:

@@ -46,7 +46,7 @@ def announce(
         for said, names in groups.items():
             text.note(f"  {label} {said}" + (f"  ({listing(names, 8)})" if len(groups) > 1 else ""))
         if len(groups) > 1:
-            text.note(f"  doubtful: the {what} are not the same for all variants")
+            text.note(f"  warning: the {what} are not the same for all variants")
     for before in load_tunings(loaded.home, study.name):
         now = next((s for s in searches if s.task.variant.name == before.variant), None)
         ended = sum(trial.state != "running" for trial in before.trials)
@@ -58,9 +58,9 @@ def announce(
     for line in effects:
         text.note(f"  {line}")
     if "seconds" in first.objectives and how.jobs > 1:
-        text.note("  doubtful: seconds are those of a run beside others; --jobs 1 measures each alone")
+        text.note("  warning: seconds are measured beside other runs; --jobs 1 measures each run alone")
     if tuning.steers_by_test:
-        text.note("  doubtful: this study steers by the test split; the report says so")
+        text.note("  warning: this study steers by the test split; the report says so")
     announce_data(study, text.note)
     announce_findings(loaded, text.note)
 
@@ -76,7 +76,7 @@ def summarize(loaded: LoadedStudy, as_json: bool, stopped: int | None) -> int:
         head = [study.label, "trials", "repeats", "pruned", "failed", "default", "best", "with"]
         text.say(text.table(head, [row(tuning) for tuning in tunings], right=(1, 2, 3, 4, 5, 6)))
     if stopped is not None:
-        text.note("stopped; trials under way keep their state, and the same command goes on")
+        text.note("stopped; trials under way saved their state; run the same command again to continue")
         return 128 + stopped
     for tuning in tunings:
         if tuning.exhausted:

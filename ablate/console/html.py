@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def study_html(study: Study, findings: Sequence[Finding]) -> str:
-    """Return a table of a study's variants with what each changes, and what is doubtful in the study below it."""
+    """Return a table of a study's variants with what each changes, and the warnings about the study below it."""
     head = f"<tr>{''.join(f'<th {LEFT}>{_safe(name)}</th>' for name in (study.label, 'from', 'what it changes'))}</tr>"
     rows = "".join(
         f"<tr>{''.join(f'<td {LEFT}>{_safe(cell)}</td>' for cell in _row(study, variant))}</tr>"
@@ -24,7 +24,7 @@ def study_html(study: Study, findings: Sequence[Finding]) -> str:
     )
     runs = counted(len(study.variants) * len(study.seeds), "run")
     about = f"{study.name}: {runs}, seeds {listing(map(str, study.seeds))}, compared by {study.metric}"
-    doubts = "".join(f"<p>doubtful: {_safe(f'{finding.where}: {finding.reason}')}</p>" for finding in findings)
+    doubts = "".join(f"<p>warning: {_safe(f'{finding.where}: {finding.reason}')}</p>" for finding in findings)
     return f"<div><p><b>{_safe(study.title)}</b><br>{_safe(about)}</p><table>{head}{rows}</table>{doubts}</div>"
 
 

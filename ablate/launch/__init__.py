@@ -6,6 +6,7 @@ plan       each of its runs looked up in the store
 costs      how long runs are expected to take, and how much room
 placement  how many at a time, and on what
 jobs       runs as an executor takes them
+ready      the last steps before runs are made
 rehearsal  each variant tried out before any run starts
 room       whether the store can take them: links, space
 record     what is about to run, noted in the store

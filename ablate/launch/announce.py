@@ -25,11 +25,11 @@ def announce_data(study: Study, note: Note) -> None:
 
 
 def announce_findings(study: LoadedStudy, note: Note) -> None:
-    """Say what is doubtful in a study, and where that is explained."""
+    """Give the warnings about a study, and say where they are explained."""
     places: dict[str, list[str]] = {}
     for finding in study.findings:
         places.setdefault(finding.code, []).append(finding.where)
     for code, where in places.items():
-        note(f"  doubtful: {code} ({listing(where)})")
+        note(f"  warning: {code} ({listing(where)})")
     if places:
-        note(f"  why, and what to do about it: {typed_again('plan', study.options)}")
+        note(f"  for the reasons and what to do: {typed_again('plan', study.options)}")

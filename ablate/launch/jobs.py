@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..execute.jobs import Job
@@ -11,26 +12,40 @@ from ..training.machine import Machine
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from ..execute.jobs import Executor
     from ..study.spec import RunSpec
     from .study import LoadedStudy
 
 
-def jobs_of(
-    study: LoadedStudy,
-    specs: Sequence[RunSpec],
-    at_a_time: int,
-    usual_layout: Mapping[str, str] = {},  # read only
-    retried: Collection[str] = (),
-) -> list[Job]:
-    """Return the jobs of runs, with all that another process needs for them.
+@dataclass(frozen=True)
+class Ready:
+    """What makes runs, and how many of them share this machine's cores at a time.
 
-    at_a_time: how many share this machine's cores. usual_layout: why, of the variants whose models are trained in
-    torch's usual layout. retried: the keys of runs that failed before and are made again.
+    usual_layout: why, of the variants whose models are trained in torch's usual layout.
     """
+
+    executor: Executor
+    at_a_time: int
+    usual_layout: Mapping[str, str] = field(default_factory=dict)
+
+
+def rehearsal_jobs(study: LoadedStudy, specs: Sequence[RunSpec], at_a_time: int) -> list[Job]:
+    """Return the jobs of runs that are tried out. at_a_time: how many runs will share this machine's cores."""
+    return _jobs(study, specs, at_a_time, {}, ())
+
+
+def jobs_of(study: LoadedStudy, specs: Sequence[RunSpec], ready: Ready, retried: Collection[str] = ()) -> list[Job]:
+    """Return the jobs of runs. retried: the keys of runs that failed before and are made again."""
+    return _jobs(study, specs, ready.at_a_time, ready.usual_layout, retried)
+
+
+def _jobs(
+    study: LoadedStudy, specs: Sequence[RunSpec], at_a_time: int, usual: Mapping[str, str], retried: Collection[str]
+) -> list[Job]:
     options, threads = study.options, max(1, cores() // at_a_time)
 
     def job(spec: RunSpec) -> Job:
-        machine = Machine(options.data_dir, options.device, threads, usual_layout.get(spec.variant, ""))
+        machine = Machine(options.data_dir, options.device, threads, usual.get(spec.variant, ""))
         code, limits = study.code(spec.recipe), study.written.limits
         return Job(spec, study.home.root, machine, code, limits, retry=spec.key in retried)
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ..console.text import about
 from ..errors import counted, listing
-from ..execute.local import LocalProcesses
 from ..execute.server import warm_up
 from ..execute.signals import Interrupts
 from ..paths import shown
@@ -15,10 +14,10 @@ from .announce import announce_data, announce_findings
 from .costs import expected_seconds, measured_costs, total_seconds
 from .jobs import jobs_of
 from .last import typed_again
-from .placement import Placement, local, placed
+from .placement import Placement, placed
+from .ready import get_ready
 from .record import make_writable, record
-from .rehearsal import fetch_data, rehearse
-from .room import check_links, check_space
+from .room import check_links
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,41 +73,34 @@ def make(study: LoadedStudy, plan: Plan, begun: Begun, reporter: Reporter, execu
 
     Raises InputError where a variant cannot be trained, StoreError where the store cannot take the runs.
     """
-    specs, placement = begun.specs, begun.placement
+    specs = begun.specs
     if not specs:
         record(study)
         return None
-    fetch_data(study, specs)
-    found = rehearse(study, executor or LocalProcesses(), specs, placement.jobs, reporter.note)
-    check_space(study, found.state_bytes, specs, placement.jobs)
-    record(study)
-    if executor is None:
-        placement, executor, why = local(placement, found.gpu, len(plan.runs))
-        if why:
-            reporter.note(f"{placement.at_a_time}: {why}")
-    stop_text = "stopping: runs under way keep their state; once more stops at once"
+    ready = get_ready(study, specs, begun.placement, executor, reporter.note)
+    stop_text = "stopping: runs under way save their state; press again to stop at once"
     with (
         Interrupts(lambda: reporter.note(stop_text)) as interrupts,
-        reporter.runs(specs, lambda spec: begun.expected.get(spec.key)) as tell,
+        reporter.runs(specs, lambda spec: begun.expected.get(spec.key)) as on_event,
     ):
-        jobs = jobs_of(study, specs, placement.jobs, found.usual_layout, {spec.key for spec in plan.failed})
-        executor.run(jobs, tell, interrupts.stopping)
+        jobs = jobs_of(study, specs, ready, {spec.key for spec in plan.failed})
+        ready.executor.run(jobs, on_event, interrupts.stopping)
     note_changed_code(study, specs, reporter.note)
     return interrupts.signal
 
 
 def note_changed_code(study: LoadedStudy, specs: Sequence[RunSpec], note: Note) -> None:
-    """Say which plugins changed while their runs were made, which had the code as it was at the start."""
+    """Say which plugins changed while runs were under way; the runs used the code as it was at the start."""
     changed = study.changed_code(specs)
     if changed:
         note(
-            f"changed since the start: {listing(map(shown, changed))}; these runs are of the code as it was then\n"
+            f"changed since the start: {listing(map(shown, changed))}; these runs used the code as it was then\n"
             f"  which runs are new: {typed_again('plan', study.options)}"
         )
 
 
 def _announce(study: LoadedStudy, plan: Plan, begun: Begun, note: Note) -> None:
-    """Say what is going to happen, and what is doubtful in the study."""
+    """Say what is going to happen, with the warnings about the study."""
     stored = sum(run.state == "stored" for run in plan.runs)
     pilot, count = study.study.pilot, len(begun.specs)
     head = f"{study.name}{' (pilot)' if pilot else ''}: {counted(len(plan.runs), 'run')}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, counted
-from .jobs import jobs_of
+from .jobs import rehearsal_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,11 +32,11 @@ def rehearse(
     for spec in specs:
         first.setdefault(spec.variant, spec)
     note(f"trying out {counted(len(first), 'variant')}: each is built and takes a few steps")
-    found = executor.rehearse(jobs_of(study, list(first.values()), at_a_time))
+    found = executor.rehearse(rehearsal_jobs(study, list(first.values()), at_a_time))
     if found.failed:
         raise InputError(_refusal(study, found))
     for variant, warning in found.warnings.items():
-        note(f"  doubtful: {variant}: {warning}")
+        note(f"  warning: {variant}: {warning}")
     for variant, why in found.usual_layout.items():
         note(f"  {variant}: {why}; it is trained in torch's usual layout, which is slower")
     return found

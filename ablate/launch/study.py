@@ -38,7 +38,7 @@ Note = Callable[[str], None]
 
 
 def silent(line: str) -> None:
-    """Say nothing of it."""
+    """Drop a line."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class LoadedStudy:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Return what is doubtful in the study: each with a code, a place, a reason and a remedy."""
+        """Return the warnings about the study: each with a code, a place, a reason and a remedy."""
         return findings(self.study, self.walks)
 
     def __repr__(self) -> str:

@@ -252,7 +252,7 @@ class _Trainer:
         """If asked to stop, between steps or while evaluating, keep the state and raise StoppedError."""
         if self._recorder.stopping():
             self._keep()
-            raise StoppedError("stopped; the same command goes on from here")
+            raise StoppedError("stopped; run the same command again to continue")
 
     def _keep(self) -> None:
         state = capture(self._run, self._number, self._epoch, self.records)

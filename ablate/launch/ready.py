@@ -1,0 +1,44 @@
+"""The last steps before runs are made: data fetched, each variant tried out, room checked, the study recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..execute.local import LocalProcesses
+from .jobs import Ready
+from .placement import Placement, local
+from .record import record
+from .rehearsal import fetch_data, rehearse
+from .room import check_space
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..execute.jobs import Executor
+    from ..study.spec import RunSpec
+    from .study import LoadedStudy, Note
+
+
+def get_ready(
+    study: LoadedStudy,
+    specs: Sequence[RunSpec],
+    placement: Placement,
+    executor: Executor | None,
+    note: Note,
+    trials: int = 1,
+) -> Ready:
+    """Return what makes runs, once nothing that can be known beforehand stands in their way, and record the study.
+
+    specs: runs of all variants concerned. executor: None for processes of this machine. trials: how many runs are to
+    be made for each of `specs`.
+    Raises InputError where a variant cannot be trained, StoreError where the store has no room.
+    """
+    fetch_data(study, specs)
+    found = rehearse(study, executor or LocalProcesses(), specs, placement.jobs, note)
+    check_space(study, found.state_bytes, [*specs] * trials, placement.jobs)
+    record(study)
+    if executor is None:
+        placement, executor, why = local(placement, found.gpu)
+        if why:
+            note(f"{placement.at_a_time}: {why}")
+    return Ready(executor, placement.jobs, found.usual_layout)
