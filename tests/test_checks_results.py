@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ablate.api.records import read_records
 from ablate.checks.results import result_findings
-from ablate.commands.report import read_records
 from ablate.commands.run import run_study
 from ablate.execute.inline import Inline
 from ablate.launch.make import RunOptions

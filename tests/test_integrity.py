@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from ablate.api.records import read_records
 from ablate.cli import app
 from ablate.commands.plan import show_plan
-from ablate.commands.report import read_records
 from ablate.commands.status import show_status
 from ablate.commands.store import CleanOptions, clean
 from ablate.errors import AblateError

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from ablate.api.records import read_records
 from ablate.cli import app
-from ablate.commands.report import read_records
 from ablate.commands.run import run_study
 from ablate.execute.inline import Inline
 from ablate.launch.costs import expected_bytes, expected_seconds

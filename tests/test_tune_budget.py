@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
+from ablate.api.records import read_records
 from ablate.cli import app
-from ablate.commands.report import read_records
 from ablate.commands.run import run_study
 from ablate.commands.tune_effects import check_effects
 from ablate.execute.inline import Inline

@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from ablate import Horizon
+from ablate.api.records import read_records
 from ablate.checks.study import findings
 from ablate.cli import app
-from ablate.commands.report import read_records
 from ablate.commands.run import run_study
 from ablate.components.discover import discover
 from ablate.errors import InputError

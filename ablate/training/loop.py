@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -19,7 +19,7 @@ from .augment import augment, in_floats, targets
 from .ingredients import Epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from ..data.images import Data, Images
@@ -129,31 +129,46 @@ def evaluation_batch(batch_size: int, accumulate: int, pixels: int) -> int:
     return min(MOST_EVALUATED, max(at_once(batch_size, accumulate), FEW_PIXELS // pixels, 1))
 
 
-@torch.inference_mode()
 def evaluate(run: Ingredients, images: Images, on_batch: Callable[[], None] = lambda: None) -> tuple[float, float]:
     """Return the mean cross-entropy and the accuracy (a fraction) over a split, without augmentation.
 
-    The accuracy is nan if the loss is not finite: the largest of scores that are nan is the first.
     on_batch: called before each batch; what it raises ends the evaluation.
     """
-    model = (run.model if run.average is None else run.average).eval()
-    device = run.data.mean.device
-    loss = torch.zeros((), device=device)
-    right = torch.zeros((), device=device, dtype=torch.int64)
-    size = evaluation_batch(run.batch_size, run.accumulate, images.images[0, 0].numel())
-    try:
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        size = evaluation_batch(run.batch_size, run.accumulate, images.images[0, 0].numel())
         for rows in torch.arange(len(images), device=images.place).split(size):  # type: ignore[no-untyped-call]
             on_batch()
             batch, labels = images.take(rows)
-            with autocast(run.precision, device):
-                logits = exact(model(normalised(in_floats(batch), run.data, run.layout)))
-            loss += cross_entropy(logits, labels, reduction="sum")
-            right += (logits.argmax(1) == labels).sum()
+            yield normalised(in_floats(batch), run.data, run.layout), labels
+
+    try:
+        model = run.model if run.average is None else run.average
+        return loss_and_accuracy(model, batches(), run.precision, run.data.mean.device)
     except RuntimeError as error:
         error.add_note(IN_EVALUATION)
         raise
-    mean = loss.item() / len(images)
-    return mean, right.item() / len(images) if math.isfinite(mean) else math.nan
+
+
+@torch.inference_mode()
+def loss_and_accuracy(
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], precision: str, device: torch.device
+) -> tuple[float, float]:
+    """Return the mean cross-entropy and the accuracy (a fraction) of a model, which is left in evaluation mode.
+
+    The accuracy is nan if the loss is not finite: the largest of scores that are nan is the first.
+    batches: inputs (B, C, H, W), normalised, and labels (B,), on the device.
+    """
+    model.eval()
+    loss, right, count = torch.zeros((), device=device), torch.zeros((), device=device, dtype=torch.int64), 0
+    for inputs, labels in batches:
+        with autocast(precision, device):
+            logits = exact(model(inputs))
+        loss += cross_entropy(logits, labels, reduction="sum")
+        right += (logits.argmax(1) == labels).sum()
+        count += len(labels)
+    mean = loss.item() / count
+    return mean, right.item() / count if math.isfinite(mean) else math.nan
 
 
 def step_schedule(run: Ingredients, loss: float) -> None:

@@ -16,7 +16,7 @@ from .build import average_of, build_model, load_splits
 from .checkpoint import NoCheckpointError, restore_buffers, weights_digest
 from .isolation import torch_as_new
 from .layout import layout_for
-from .loop import evaluation_batch, normalised
+from .loop import evaluation_batch, loss_and_accuracy, normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,8 +61,10 @@ class EvaluationImages(Dataset[tuple[Tensor, Tensor]]):
     """One split of a run's data as the run evaluates it: in the dataset's order, without augmentation, on the CPU.
 
     `[place]` and `[slice]` give `(inputs, labels)`, the inputs normalised as the run's model takes them. A
-    `DataLoader` takes it as it is.
+    `DataLoader` takes it as it is. precision: "fp32" or "bf16", in which the run computes.
     """
+
+    precision: str
 
     _split: Images
     _data: Data
@@ -101,8 +103,17 @@ class EvaluationImages(Dataset[tuple[Tensor, Tensor]]):
         """Return all images, (N, C, H, W) uint8, as the dataset has them: a copy."""
         return self._split.take(torch.arange(len(self)))[0]
 
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Return a model's `loss` (mean cross-entropy) and `accuracy` (a fraction), measured as the run measures them.
+
+        At the run's precision; the model is left in evaluation mode. Of a run that was made on the CPU these are the
+        numbers that are stored, on the same kind of machine to the last bit.
+        """
+        loss, accuracy = loss_and_accuracy(model, self.batches(), self.precision, torch.device("cpu"))
+        return {"loss": loss, "accuracy": accuracy}
+
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield `(inputs, labels)` in the batches that the run evaluated, in which outputs have the same last bits."""
+        """Yield `(inputs, labels)` in the batches that the run evaluates."""
         return map(self._inputs, torch.arange(len(self)).split(self._size))  # type: ignore[no-untyped-call]
 
     def _inputs(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,4 +139,4 @@ def evaluation_images(
             f"'{spec.variant}' has no split '{split}'{did_you_mean(split, there)}; it has {listing(there)}"
         )
     size = evaluation_batch(recipe.batch_size, recipe.accumulate, found.images[0, 0].numel())
-    return EvaluationImages(found, data, size, layout_for(usual_layout))
+    return EvaluationImages(recipe.precision, found, data, size, layout_for(usual_layout))

@@ -1,0 +1,110 @@
+"""What a report is made of, read from a store: without loading a plugin, and without printing."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..checks.study import findings
+from ..launch.last import typed_changes, whole
+from ..launch.study import silent
+from ..paths import same_store, shown, typed
+from ..report.content import Records
+from ..stats.results import Results
+from ..store.frame import environment_lines, read_frames
+from ..training.learning_rates import RangeTestResult
+from ..tune.records import load_tunings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..launch.study import Note
+    from ..store.store import Store
+    from ..store.studies import StudyRecord
+    from ..study.spec import Study
+    from ..tune.records import Shortened, VariantTuning
+
+
+def read_records(home: Store, record: StudyRecord, note: Note = silent) -> Records:
+    """Gather what is stored of a study. note: takes a line about what is not as the reader may expect."""
+    written = record.reading().done()
+    keys = record.keys(written)
+    if not keys:
+        note(f"{shown(record.path)} has changed since it was run: this is the study as it was run")
+        written = record.as_run().done()
+        keys = record.keys(written)
+    study = record.as_planned(written)
+    wanted = {
+        (variant.name, seed): keys.get((variant.name, seed)) for seed in study.seeds for variant in study.variants
+    }
+    results = Results(study, *read_frames(home, wanted), _tunings(home, record, study, keys, note))
+    return Records(
+        results=results,
+        findings=findings(study, {} if written.pilot else record.walked(written)),
+        environments=environment_lines(home, list(keys.values())),
+        made=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        command=_command(home, record),
+        changes=typed_changes(record.changes),
+        tested=_tested(home, results),
+    )
+
+
+def _tunings(
+    home: Store, record: StudyRecord, study: Study, keys: Mapping[tuple[str, int], str], note: Note
+) -> tuple[VariantTuning, ...]:
+    """Return what tuning found, without what it found of variants that have changed since."""
+    fitting = []
+    for tuning in load_tunings(home, record.name):
+        own = next((keys[name, seed] for name, seed in keys if name == tuning.variant), "")
+        tried = next((trial.key for trial in tuning.trials if trial.default), "")
+        epochs = next((v.recipe.epochs for v in study.variants if v.name == tuning.variant), tuning.of_epochs)
+        before = _essence(home.run(tried).spec(), tuning.shortened) if tried else None
+        now = _essence(home.run(own).spec()) if own else None
+        if (before and now and before != now) or epochs != tuning.of_epochs:
+            note(f"{tuning.variant}: has changed since it was tuned, and what was found then is left out")
+        else:
+            fitting.append(tuning)
+    return tuple(fitting)
+
+
+def _essence(
+    spec: Mapping[str, Any] | None, shortened: Mapping[str, Shortened] = {}
+) -> dict[str, Any] | None:  # read only
+    """Return what a variant's run and the trial with its own settings have in common.
+
+    shortened: lengths that the trial's schedule has and the variant's has not.
+    """
+    identity = (spec or {}).get("identity")
+    if not isinstance(identity, dict) or not all(isinstance(identity.get(n), dict) for n in ("dataset", "scheduler")):
+        return None
+    dataset = {**identity["dataset"], "splits": None}
+    scheduler = dict(identity["scheduler"])
+    if shortened:
+        kept = {name: value for name, value in scheduler["settings"].items() if name not in shortened}
+        scheduler["settings"] = kept | {name: whole for name, (whole, _, given) in shortened.items() if given}
+    return {**identity, "seed": None, "epochs": None, "dataset": dataset, "scheduler": scheduler}
+
+
+def _tested(home: Store, results: Results) -> tuple[tuple[str, RangeTestResult], ...]:
+    """Return the range tests of stored runs, with their variants."""
+    found = []
+    for variant, key in zip(results.stored["variant"], results.stored["key"], strict=True):
+        document = home.run(key).range_test()
+        test = RangeTestResult.of(document) if document else None
+        if test is not None:
+            found.append((variant, test))
+    return tuple(found)
+
+
+def _command(home: Store, record: StudyRecord) -> str:
+    """Return the command that makes the study's runs, or what is missing of them, again."""
+    if not record.has_file:
+        return "ablate.run(study)"
+    parts = [
+        "ablate run",
+        typed(record.path),
+        *typed_changes(record.changes),
+        "--pilot" if record.changes.pilot else "",
+        "--tuned" if record.changes.tuned else "",
+    ]
+    return " ".join(part for part in parts if part) + same_store(whole(home, record))

@@ -1,0 +1,184 @@
+"""A study's results in its store: frames, comparisons, figures, report files, and what its runs trained."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError, counted, listing
+from ..launch.study import LoadedStudy
+from ..paths import data_dir, expanded, store_dir
+from ..report.content import report
+from ..report.render import render
+from ..report.table import table
+from ..stats.frames import trials_frame
+from ..store.store import Store
+from ..store.studies import find_study
+from .figures import Figures
+from .notebook import NotebookComparison, results_html
+from .records import read_records
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from torch import nn
+
+    from ..checks.finding import Finding
+    from ..store.studies import StudyRecord
+    from ..study.spec import Study
+    from ..training.trained import EvaluationImages
+    from .trained import StoredRun
+
+
+def results(
+    study: str | Path | LoadedStudy, *, store: str | Path | None = None, pilot: bool | None = None
+) -> StudyResults:
+    """Read a study's results from its store, as they stand now.
+
+    study: its name, its file, or what `load_study` returned. store: the folder of runs; without it that of the loaded
+    study, else `ABLATE_STORE`, else `ablate-store` in the working folder. pilot: True for the study's pilot.
+    Loads no component. Raises InputError where the study was never run in this store, with the nearest name, and where
+    its file has problems now.
+    """
+    place = store_dir(None if store is None else Path(store))
+    if isinstance(study, LoadedStudy):
+        place = study.options.store if store is None else place
+        pilot = study.study.pilot if pilot is None else pilot
+        named = study.name
+    else:
+        named = str(study if isinstance(study, str) else expanded(study))
+    home, record = find_study(Store(place), named, pilot)
+    return StudyResults(home, record, by_name=study == record.name)
+
+
+class StudyResults:
+    """The results of a study, as they stood in its store when this was made.
+
+    Accuracies are fractions, losses mean cross-entropies in nats, times seconds. Frames are copies. Only `model` and
+    `data` load components and torch; nothing prints.
+    """
+
+    def __init__(self, home: Store, record: StudyRecord, by_name: bool = False) -> None:
+        """Read them. by_name: whoever asks named the study and not its file, so that its code may be anybody's."""
+        notes: list[str] = []
+        self._home, self._record, self._by_name = home, record, by_name
+        self._records = read_records(home, record, notes.append)
+        self._results = self._records.results
+        self.notes = tuple(notes)
+
+    @property
+    def study(self) -> Study:
+        """Return the study that the results are of, every setting of its variants filled in."""
+        return self._results.study
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what is doubtful in the study and in its results, each with `code`, `where`, `reason` and `remedy`."""
+        return report(self._records).findings
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """Return a row for each planned run.
+
+        variant, seed, key; state: "new", "unfinished", "failed" or "stored"; reason: of a failure; weights: a digest;
+        parameters, dead_weights: how many; seconds; and the last epoch's metrics, such as "test/accuracy". What a run
+        without a result would have is nan.
+        """
+        return self._results.runs.copy()
+
+    @property
+    def epochs(self) -> pd.DataFrame:
+        """Return a row for each epoch of each stored run.
+
+        variant, seed, epoch (from 1), lr (of the epoch's last step), the metrics, seconds (of training) and
+        images_per_second.
+        """
+        return self._results.epochs.copy()
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """Return a row for each trial of tuning, with a column for each objective and setting; empty where none is."""
+        return trials_frame(self._results.tunings).infer_objects()
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Return the report's comparison table as numbers, with a row for each variant and metric.
+
+        variant, model, enhancements, epochs, runs (stored), metric; mean, low and high (ends of the 95 % interval);
+        reported: what the study quotes; reference, difference, difference_low and difference_high: candidate minus
+        what the study compares it with, paired by seed. What is absent is nan.
+        """
+        return table(self._results).frame()
+
+    def comparison(self, candidate: str, reference: str | None = None, metric: str | None = None) -> NotebookComparison:
+        """Return candidate minus reference, seed by seed, as the report has it.
+
+        reference: without it, what the study compares the candidate with, else its baseline. metric: such as
+        "test/loss"; without it, the study's own. The comparison has `mean`, `low` and `high` (ends of the 95 %
+        interval, None without one), `n`, `seeds` and `per_seed`, in the unit of the metric.
+        Raises InputError for a name that does not exist, with the nearest one.
+        """
+        if reference is None:
+            planned = [pair.reference for pair in self._results.planned if pair.candidate == candidate]
+            reference = planned[0] if planned else self.study.variants[0].name
+        return NotebookComparison(**vars(self._results.comparison(candidate, reference, metric)))
+
+    @cached_property
+    def figures(self) -> Figures:
+        """Return the report's figures by name, each a new matplotlib figure when it is asked for."""
+        return Figures(self._records)
+
+    def report(self, folder: str | Path, formats: str | Sequence[str] = ("html", "md")) -> list[Path]:
+        """Write a report to a folder, which is made where it is missing, and return its files without the figures.
+
+        formats: "html", "md", "tex", "csv". Raises InputError for another, and where the folder cannot be written.
+        """
+        return render(self._records, [formats] if isinstance(formats, str) else formats, Path(folder))
+
+    def model(self, variant: str, seed: int | None = None) -> nn.Module:
+        """Return the network that a run trained, on the CPU and in evaluation mode.
+
+        Its weights are those that the run evaluated last: their moving average where the variant has `ema`. It takes
+        normalised images (B, C, H, W), as `data` gives them, and returns logits (B, classes).
+        seed: without it, the first one that is stored.
+        Raises InputError where the run is not stored or its source has changed, and where its weights were not kept:
+        that takes `keep_checkpoints = true` under [study].
+        """
+        return self._stored(variant, seed).model()
+
+    def data(self, variant: str, split: str = "test", folder: str | Path | None = None) -> EvaluationImages:
+        """Return a split of a variant's data, "train", "validation" or "test", as its runs evaluate it.
+
+        folder: of datasets; without it `ABLATE_DATA_DIR`, else the user's cache.
+        Raises InputError where there is no such split or no stored run, DataError where the data is no longer there or
+        no longer the same.
+        """
+        return self._stored(variant, None).images(split, data_dir(None if folder is None else Path(folder)))
+
+    def _stored(self, variant: str, seed: int | None) -> StoredRun:
+        """Return a stored run, by default the first one. Raises InputError where it is not stored."""
+        from .trained import registry_of, stored_run  # torch
+
+        stored = self._results.stored_of(variant)
+        if seed is None:
+            seed = next(iter(stored), None)
+        if seed is None or seed not in stored:
+            there = f"; seeds {listing(map(str, stored))} are" if stored else ""
+            raise InputError(f"{variant}: {'no run is' if seed is None else f'seed {seed} is not'} stored{there}")
+        folder = self._home.run(str(stored[seed]["key"]))
+        return stored_run(
+            folder, self.study, variant, self._record, registry_of(self._home, self._record, self._by_name)
+        )
+
+    def _state(self) -> str:
+        """Say how many runs are in which state: "14 stored, 1 failed"."""
+        counts = self._results.runs["state"].value_counts()
+        return ", ".join(f"{count} {state}" for state, count in counts.items())
+
+    def __repr__(self) -> str:
+        return f"<results of {self.study.name}: {self._state()}>"
+
+    def _repr_html_(self) -> str:
+        return results_html(self._results, f"{counted(len(self._results.runs), 'run')}: {self._state()}", self.notes)
