@@ -154,6 +154,17 @@ def test_the_text_instead_of_a_figure_gives_its_last_values() -> None:
     assert "Phase 1 15.50 after epoch 5" in figures.accuracy_data(records()).alt
 
 
+def test_lines_that_are_too_many_to_name_have_no_names_and_the_caption_says_so() -> None:
+    made = records({f"variant {i}": 2 for i in range(labels.MOST_NAMED + 1)}, seeds=2)
+    for data, draw in (
+        (figures.loss_data(made), figures.draw_loss),
+        (figures.accuracy_data(made), figures.draw_accuracy),
+    ):
+        assert "25 lines are too many to be named." in data.caption
+        assert list(draw(data).axes[0].texts) == []
+    assert "named" not in figures.loss_data(records()).caption
+
+
 @pytest.mark.parametrize("kind", ["svg", "png"])
 def test_the_same_records_give_the_same_bytes(kind: str) -> None:
     files = [drawing.encoded(figures.draw_accuracy(figures.accuracy_data(records())), kind) for _ in range(2)]

@@ -14,13 +14,25 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MOST_NAMED = 24
+"""More names than these do not fit beside a figure's lines, one below the other."""
 _LINE = 11.5
 """From one line of 9-point text to the next, in points."""
 _Box = tuple[float, float, float]
 
 
+def about_names(lines: int) -> str:
+    """Say that so many lines have no names, where that is so; a sentence with a space after it, or nothing."""
+    return f"{lines} lines are too many to be named. " if lines > MOST_NAMED else ""
+
+
 def label_ends(figure: Figure, axes: Axes, curves: list[drawing.Curve]) -> None:
-    """Write each variant's name right of its line's end, moved up or down to where it covers least."""
+    """Write each variant's name right of its line's end, moved up or down to where it covers least.
+
+    Names that are too many to fit are left out, which the caption says (`about_names`).
+    """
+    if len(curves) > MOST_NAMED:
+        return
     from matplotlib.colors import to_rgb
     from matplotlib.patheffects import withStroke
 
