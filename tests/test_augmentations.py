@@ -1,4 +1,4 @@
-"""The shipped augmentations: the contract of all, and those that move, blank or mix pixels against slow references."""
+"""The shipped augmentations that move, blank or mix pixels, against slow references."""
 
 from __future__ import annotations
 
@@ -77,52 +77,13 @@ def numbered(count: int, channels: int, height: int, width: int) -> Tensor:
     return (torch.arange(1, total + 1) / total).reshape(count, channels, height, width)
 
 
-def test_every_shipped_augmentation_is_held_to_the_contract(registry: Registry) -> None:
-    assert {entry.name for entry in registry.entries("augmentation")} == EVERY.keys()
-
-
 @pytest.mark.parametrize("name", EVERY)
 class TestEveryAugmentation:
-    @pytest.mark.parametrize("channels", [1, 3])
-    def test_keeps_shape_type_and_range(
-        self, registry: Registry, generator: Generator, name: str, channels: int
-    ) -> None:
-        images = torch.rand(9, channels, 20, 24)
-        out = pixels(build(registry, name, **EVERY[name])(images, generator))
-        assert out.shape == images.shape
-        assert out.dtype == torch.float32
-        assert 0 <= out.min() <= out.max() <= 1
-
-    def test_leaves_its_input_as_it_was(self, registry: Registry, generator: Generator, name: str) -> None:
-        images = torch.rand(64, 1, 8, 8)
-        before = images.clone()
-        pixels(build(registry, name, **EVERY[name])(images, generator)).zero_()
-        assert torch.equal(images, before)
-
-    def test_the_generator_alone_decides(self, registry: Registry, name: str) -> None:
-        images, augment = torch.rand(64, 3, 16, 16), build(registry, name, **EVERY[name])
-        state = torch.get_rng_state()
-        first, again, other = (pixels(augment(images, seeded(seed))) for seed in (1, 1, 2))
-        assert torch.equal(first, again)
-        assert not torch.equal(first, other)
-        assert torch.equal(torch.get_rng_state(), state)
-
-    def test_draws_for_each_image_on_its_own(self, registry: Registry, generator: Generator, name: str) -> None:
-        images = torch.rand(1, 3, 16, 16, generator=generator).expand(64, 3, 16, 16).contiguous()
-        images[1::2] = images[1::2].flip(1)  # with all alike, mixing would have nothing to show
-        out = pixels(build(registry, name, **EVERY[name])(images, generator))
-        assert len(torch.unique(out[::2].flatten(1), dim=0)) > 1
-
     def test_takes_an_empty_batch(self, registry: Registry, generator: Generator, name: str) -> None:
         out = build(registry, name, **EVERY[name])(torch.rand(0, 3, 8, 8), generator)
         assert pixels(out).shape == (0, 3, 8, 8)
 
-    def test_takes_channels_last_and_gives_the_same(self, registry: Registry, name: str) -> None:
-        images, augment = torch.rand(32, 3, 12, 16), build(registry, name, **EVERY[name])
-        last = images.to(memory_format=torch.channels_last)
-        assert torch.equal(pixels(augment(last, seeded(1))), pixels(augment(images, seeded(1))))
-
-    def test_gives_the_same_pixels_for_uint8_where_it_takes_that(self, registry: Registry, name: str) -> None:
+    def test_gives_the_same_bits_for_uint8_where_it_takes_that(self, registry: Registry, name: str) -> None:
         augment, images = build(registry, name, **EVERY[name]), levels(64, 3, 12, 16)
         if name in ("color-jitter", "mixup"):
             assert not hasattr(augment, "takes_uint8")
@@ -131,11 +92,6 @@ class TestEveryAugmentation:
         small, large = pixels(augment(images, seeded(1))), pixels(augment(images.float().div(255), seeded(1)))
         assert small.dtype == torch.uint8
         assert torch.equal(small.float().div(255), large)
-
-    def test_never_asks_for_a_value(self, registry: Registry, generator: Generator, name: str) -> None:
-        # The meta device has none to give: what would wait for a GPU fails there.
-        out = build(registry, name, **EVERY[name])(torch.rand(8, 3, 16, 16, device="meta"), generator)
-        assert pixels(out).is_meta
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
     def test_works_on_the_device_without_waiting_for_it(self, registry: Registry, name: str) -> None:

@@ -53,12 +53,6 @@ def setting(entry: Entry, name: str) -> str:
     return next(str(s) for s in entry.settings if s.name == name)
 
 
-@pytest.mark.parametrize("name", ["simple-cnn", "enhanced-cnn"])
-@pytest.mark.parametrize("shape", [CIFAR, DIGITS, ImageShape(1, 28, 28), ImageShape(3, 4, 9), ImageShape(2, 1, 1)])
-def test_our_networks_take_images_of_any_size(registry: Registry, name: str, shape: ImageShape) -> None:
-    assert logits(build(registry, name, shape, classes=7), shape).shape == (2, 7)
-
-
 def test_simple_cnn_has_the_weights_of_three_convolutions_and_two_layers(registry: Registry) -> None:
     convolutions = (3 * 9 + 1) * 32 + (32 * 9 + 1) * 64 + (64 * 9 + 1) * 128
     assert weights(build(registry, "simple-cnn", classes=100)) == convolutions + (2048 + 1) * 256 + (256 + 1) * 100

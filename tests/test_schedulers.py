@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -160,38 +159,9 @@ def test_each_group_keeps_its_own_rate(registry: Registry) -> None:
         assert high == pytest.approx(10 * low)
 
 
-GIVEN: dict[str, dict[str, Any]] = {
-    **{name: {} for name in ALL_OURS},
-    "torch:MultiStepLR": {"milestones": [2, 4]},
-    "torch:CosineAnnealingWarmRestarts": {"T_0": 2, "T_mult": 2},
-    "torch:OneCycleLR": {"max_lr": LR},
-    "torch:CyclicLR": {"base_lr": 0.1, "max_lr": LR, "step_size_up": 3},
-    "torch:ReduceLROnPlateau": {"patience": 1},
-    "torch:LinearLR": {},
-    "torch:PolynomialLR": {},
-}
-
-
-@pytest.mark.parametrize("name", GIVEN)
-def test_a_saved_scheduler_goes_on_where_it_stopped(registry: Registry, name: str) -> None:
-    horizon = Horizon(2, 6)
-    whole = ours(registry, name, 12, horizon, **GIVEN[name])
-    optimizer = sgd()
-    scheduler = build(registry, name, optimizer, horizon, **GIVEN[name])
-    before = rates(optimizer, scheduler, 5)
-    file = io.BytesIO()
-    torch.save({"optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}, file)
-    file.seek(0)
-    kept = torch.load(file, weights_only=True)
-    optimizer = sgd()
-    scheduler = build(registry, name, optimizer, horizon, **GIVEN[name])
-    optimizer.load_state_dict(kept["optimizer"])
-    scheduler.load_state_dict(kept["scheduler"])
-    assert before[:-1] + rates(optimizer, scheduler, 7) == whole
-
-
 def test_schedulers_say_when_they_step(registry: Registry) -> None:
-    by_batch = {name for name in GIVEN if registry.get("scheduler", name).steps == "batch"}
+    names = [*ALL_OURS, "torch:OneCycleLR", "torch:CyclicLR", "torch:LinearLR", "torch:ReduceLROnPlateau"]
+    by_batch = {name for name in names if registry.get("scheduler", name).steps == "batch"}
     assert by_batch == {"one-cycle", "warmup-cosine", "torch:OneCycleLR", "torch:CyclicLR"}
 
 

@@ -97,6 +97,13 @@ def test_the_digits_keep_the_contract_of_a_dataset() -> None:
     assert facts(checked("dataset", "digits", {}), "skipped").keys() == {"its fingerprint changes with the data alone"}
 
 
+@pytest.mark.slow
+def test_cifar100_keeps_the_contract_of_a_dataset(cifar100: Path) -> None:
+    checks = list(all_checks(subject_of(discover().get("dataset", "cifar100"), {}, cifar100)))
+    assert facts(checks, "failed") == {}
+    assert facts(checks, "skipped").keys() == {"its fingerprint changes with the data alone"}
+
+
 def test_an_image_folder_keeps_the_contract_of_a_dataset(folder: Path) -> None:
     import numpy as np
     from PIL import Image
