@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from ablate.cli import app
 from ablate.commands.run import run_study
 from ablate.errors import InputError
 from ablate.execute.inline import Inline
@@ -25,12 +23,9 @@ from ablate.paths import known_file
 from ablate.store.run_writer import RunWriter
 from ablate.store.store import Store
 from ablate.study.toml import Changes
+from tests.support import ablate
 
 Write = Callable[[str, str], Path]
-
-
-def ablate(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(a) for a in arguments], prog_name="ablate")
 
 
 def in_process(code: str) -> str:

@@ -13,17 +13,13 @@ import torch
 from typer.testing import CliRunner
 
 from ablate.cli import app
-from ablate.components.discover import discover
 from ablate.execute.inline import Inline
 from ablate.execute.jobs import EpochDone, Event, Failed, Finished, Job
 from ablate.store.frame import read_frames
 from ablate.store.store import Store
-from ablate.study.plan import run_specs
-from ablate.study.resolve import resolve_study
-from ablate.study.spec import Limits, parts
-from ablate.study.toml import Changes, read_study
+from ablate.study.spec import Limits
 from ablate.training.divergence import finite_tensors
-from ablate.training.machine import Machine
+from tests.support import jobs
 
 Write = Callable[[str, str], Path]
 
@@ -65,16 +61,6 @@ HOW = {
     "one score": "the validation loss is nan in epoch 2",
     "statistics": "the model's norm.running_var is not finite after epoch 2",
 }
-
-
-def jobs(study: Path, *settings: str) -> list[Job]:
-    reading = read_study(study, Changes(settings))
-    registry = discover(study)
-    specs = run_specs(resolve_study(reading, registry, Path("data"), {}), reading.study.seeds)
-    code = registry.snapshot({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
-    home = Store(Path("store").resolve())
-    home.make_writable()
-    return [Job(spec, home.root, Machine(Path("data"), "cpu", 1), code) for spec in specs]
 
 
 def broken(study: Path, write: Write, how: str, *settings: str) -> list[Job]:

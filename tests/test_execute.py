@@ -18,7 +18,6 @@ from typing import Any
 
 import pytest
 
-from ablate.components.discover import discover
 from ablate.errors import StoreError
 from ablate.execute import server
 from ablate.execute.inline import Inline
@@ -37,13 +36,11 @@ from ablate.execute.local import LocalProcesses
 from ablate.execute.processes import died
 from ablate.execute.rehearsals import HUNG
 from ablate.store.store import Store
-from ablate.study.plan import run_specs
-from ablate.study.resolve import resolve_study
-from ablate.study.spec import Limits, parts
-from ablate.study.toml import Changes, read_study
+from ablate.study.spec import Limits
 from ablate.training.checkpoint import read_checkpoint, write_checkpoint
-from ablate.training.machine import Machine
+from tests.support import jobs, run
 
+ROOT = Path(__file__).parent.parent
 Write = Callable[[str, str], Path]
 
 BREAKS = '''
@@ -78,22 +75,7 @@ def breaks(*, how: str = "raise", after: int = 2):
 '''
 
 
-def jobs(study: Path, *settings: str) -> list[Job]:
-    reading = read_study(study, Changes(settings))
-    registry = discover(study)
-    specs = run_specs(resolve_study(reading, registry, Path("data"), {}), reading.study.seeds)
-    code = registry.snapshot({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
-    Store(Path("store").resolve()).make_writable()
-    return [Job(spec, Path("store").resolve(), Machine(Path("data"), "cpu", 1), code) for spec in specs]
-
-
 EACH_STEP = Limits(checkpoint_seconds=0.0)
-
-
-def run(executor: Executor, todo: list[Job]) -> list[Event]:
-    events: list[Event] = []
-    executor.run(todo, events.append)
-    return events
 
 
 def ends(events: list[Event]) -> dict[str, str]:
@@ -182,12 +164,13 @@ def test_a_run_is_made_with_the_plugins_as_they_were_when_it_was_planned(study: 
 
 def test_runs_end_with_their_driver(study: Path) -> None:
     script = (
-        "import sys, os; from pathlib import Path; sys.path.insert(0, sys.argv[1]); from test_execute import *\n"
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
+        "from ablate.execute.local import LocalProcesses; from tests.support import jobs\n"
         "todo = jobs(Path(sys.argv[2]), 'baseline.epochs=1000000')[:1]\n"
         "LocalProcesses(1).run(todo, lambda e: print(type(e).__name__, flush=True))"
     )
-    here = str(Path(__file__).parent)
-    driver = subprocess.Popen([sys.executable, "-c", script, here, str(study)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", script, str(ROOT), str(study)]
+    driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert driver.stdout is not None
     with driver.stdout:
         while "EpochDone" not in driver.stdout.readline():
@@ -203,10 +186,10 @@ def test_how_a_process_ended_is_put_into_words(code: int, text: str) -> None:
 
 
 def test_a_users_script_without_a_main_guard_does_not_loop(study: Path, write: Write) -> None:
-    here = Path(__file__).parent
     script = write(
         "script.py",
-        f"import sys; sys.path.insert(0, {str(here)!r})\nfrom pathlib import Path\nfrom test_execute import *\n"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom pathlib import Path\n"
+        "from ablate.execute.local import LocalProcesses\nfrom tests.support import jobs, run\n"
         f"print(len(run(LocalProcesses(1), jobs(Path({str(study)!r}))[:1])))\n",
     )
     done = subprocess.run(

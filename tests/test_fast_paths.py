@@ -11,13 +11,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from ablate import Mixed
-from ablate.components.discover import discover
 from ablate.errors import RunError
-from ablate.study.plan import run_specs
-from ablate.study.resolve import resolve_study
-from ablate.study.toml import Changes, read_study
 from ablate.training.build import build, load, use_precision
 from ablate.training.loop import autocast, begin_epoch, evaluate, train_epoch
+from tests.support import first_run
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,9 +32,7 @@ OPTIMIZER = 'baseline.optimizer={ use = "sgd", lr = 0.01, momentum = 0.9 }'
 
 
 def built(study: Path, *settings: str) -> Ingredients:
-    reading = read_study(study, Changes(settings))
-    registry = discover(study)
-    spec = run_specs(resolve_study(reading, registry, Path("data"), {}), (0,))[0]
+    spec, registry = first_run(study, *settings)
     return build(spec, registry, load(spec, registry, Path("data"), torch.device("cpu")))
 
 

@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from ablate.api.records import read_records
-from ablate.cli import app
 from ablate.commands.plan import show_plan
 from ablate.commands.status import show_status
 from ablate.commands.store import CleanOptions, clean
@@ -34,6 +32,7 @@ from ablate.store.integrity import Fault, check_store, mend
 from ablate.store.store import Store
 from ablate.store.studies import StudyRecord, damaged_studies, find_study, save_study, set_last
 from ablate.study.toml import Changes
+from tests.support import ablate, contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,10 +60,6 @@ RESULT = {
     "evaluation_seconds_per_image": 0.001,
 }
 MACHINE = {"device": "cpu", "device_name": "a CPU", "threads": 1, "python": "3.11", "versions": {"torch": "2.6"}}
-
-
-def ablate(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(a) for a in arguments], prog_name="ablate", catch_exceptions=False)
 
 
 def document(*arguments: str | Path) -> dict[str, Any]:
@@ -165,10 +160,6 @@ def again(made: Made) -> None:
 def unused(made: Made) -> set[str]:
     """Return the keys of the runs that --unused would remove."""
     return {waste.folder.name for waste in Cleaner(made.store, ["unused"]).find() if waste.folder}
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def damage(made: Made, name: str) -> Path:
@@ -310,10 +301,10 @@ def test_every_changed_byte_of_a_finished_history_is_found(made: Made) -> None:
 
 
 def test_a_sound_store_has_no_fault_and_check_changes_nothing_in_it(made: Made) -> None:
-    before = tree(made.store.root)
+    before = contents(made.store.root)
     done = ablate("store", "check")
     assert (done.exit_code, done.stdout) == (0, "ablate-store: 4 runs, 0 faults\n")
-    assert tree(made.store.root) == before
+    assert contents(made.store.root) == before
 
 
 @pytest.mark.parametrize("name", ["run.json", "history.jsonl"])
@@ -469,10 +460,10 @@ def test_what_is_only_left_over_is_not_called_mended(made: Made) -> None:
 
 
 def test_sound_runs_are_not_mended(made: Made) -> None:
-    before = tree(made.finished_too.path)
+    before = contents(made.finished_too.path)
     damage(made, "result.json")
     ablate("store", "check", "--mend")
-    assert tree(made.finished_too.path) == before
+    assert contents(made.finished_too.path) == before
 
 
 def test_a_run_that_another_process_holds_is_not_mended(made: Made, held: RunWriter) -> None:
@@ -503,7 +494,7 @@ def test_nothing_is_moved_behind_a_link(made: Made, tmp_path: Path) -> None:
 
 
 def test_cleaning_says_what_and_how_much_and_a_dry_run_removes_nothing(made: Made) -> None:
-    before = tree(made.store.root)
+    before = contents(made.store.root)
     made.finished.checkpoint.write_bytes(b"x" * 2_000_000)
     done = ablate("store", "clean", "--dry-run")
     assert done.exit_code == 0
@@ -515,15 +506,15 @@ def test_cleaning_says_what_and_how_much_and_a_dry_run_removes_nothing(made: Mad
     ]
     assert rows[1][3:] == ["2.0", "MB"]
     made.finished.checkpoint.unlink()
-    assert tree(made.store.root) == before
+    assert contents(made.store.root) == before
 
 
 def test_where_nobody_can_be_asked_nothing_is_removed(made: Made) -> None:
-    before = tree(made.store.root)
+    before = contents(made.store.root)
     done = ablate("store", "clean")
     assert (done.exit_code, done.stdout) == (2, "")
     assert "--yes removes without asking; --dry-run says what would be removed" in done.stderr
-    assert tree(made.store.root) == before
+    assert contents(made.store.root) == before
 
 
 @pytest.mark.parametrize("agreed", [True, False])
@@ -575,11 +566,11 @@ def test_a_selector_removes_its_kind_alone(made: Made, kind: str) -> None:
 
 
 def test_a_run_that_another_process_holds_is_left_alone(made: Made, held: RunWriter) -> None:
-    before = tree(held.path)
+    before = contents(held.path)
     done = ablate("store", "clean", "--yes")
     assert done.exit_code == 0
     assert "1 run left alone: another process is making it" in done.stderr
-    assert tree(held.path) == before
+    assert contents(held.path) == before
 
 
 def test_links_are_removed_as_links(made: Made, tmp_path: Path) -> None:

@@ -8,21 +8,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from ablate.cli import app
 from ablate.errors import InputError
 from ablate.launch.last import study_run_last, study_to_run_again
 from ablate.launch.record import record
 from ablate.launch.study import Options, open_study
 from ablate.store.store import Store
 from ablate.study.toml import Changes
+from tests.support import ablate
 
 LEAVES_A_TRACE = 'from pathlib import Path\n\nPath(__file__).with_name("ran").touch()\n'
-
-
-def ablate(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(a) for a in arguments], prog_name="ablate", catch_exceptions=False)
 
 
 def planned(study: Path, store: Path, *settings: str) -> Store:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,18 +14,15 @@ from ablate.execute.inline import Inline
 from ablate.launch.make import RunOptions
 from ablate.launch.plan import plan
 from ablate.launch.rehearsal import rehearse
-from ablate.launch.study import Options, open_study
+from ablate.launch.study import open_study
 from ablate.store.studies import load_study
-from ablate.study.toml import Changes
+from tests.support import options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ablate.execute.jobs import Job, RehearsalReport
-
-
-def options(study: Path, **changes: object) -> Options:
-    return Options(study, Path("ablate-store").resolve(), Path("data").resolve(), Changes(**changes), (), "cpu")  # type: ignore[arg-type]
 
 
 class Edits(Inline):
@@ -80,7 +76,7 @@ def test_a_device_that_is_not_there_is_said_once_and_of_no_variant(study: Path) 
 def test_a_plan_says_where_another_device_would_give_the_runs_that_are_stored(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = options(study, settings=('baseline.precision="fp32"',))
+    before = options(study, 'baseline.precision="fp32"')
     assert run_study(before, RunOptions(jobs=1), Inline()) == 0
     capsys.readouterr()
     assert show_plan(replace(options(study), device="cuda")) == 0

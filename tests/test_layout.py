@@ -21,13 +21,9 @@ from ablate.execute.jobs import Event, Finished, Job
 from ablate.execute.local import LocalProcesses
 from ablate.execute.rehearsals import CRASHED
 from ablate.store.store import Store
-from ablate.study.plan import run_specs
-from ablate.study.resolve import resolve_study
-from ablate.study.spec import parts
-from ablate.study.toml import Changes, read_study
 from ablate.training.layout import as_usual, lay_out, narrow_strided
-from ablate.training.machine import Machine
 from ablate.training.rehearsal import rehearse
+from tests.support import jobs
 
 if TYPE_CHECKING:
     from ablate.study.spec import RunSpec
@@ -167,20 +163,14 @@ def wrong(shape, classes, *, factor: float = 1.0, draws: bool = False):
 WHY = "its first gradients in channels-last layout are wrong on this machine"
 
 
-def jobs(study: Path, write: Write, settings: str) -> list[Job]:
+def wrong_jobs(study: Path, write: Write, settings: str) -> list[Job]:
     write("plugins/wrong.py", WRONG)
-    reading = read_study(study, Changes((f'baseline.model={{ use = "wrong", {settings} }}',)))
-    registry = discover(study)
-    specs = run_specs(resolve_study(reading, registry, Path("data"), {}), reading.study.seeds)
-    code = registry.snapshot({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
-    home = Store(Path("store").resolve())
-    home.make_writable()
-    return [Job(spec, home.root, Machine(Path("data"), "cpu", 1), code) for spec in specs]
+    return jobs(study, f'baseline.model={{ use = "wrong", {settings} }}')
 
 
 @pytest.mark.parametrize(("factor", "why"), [("1.0", ""), ("1.001", ""), ("1.5", WHY), ("nan", WHY)])
 def test_a_rehearsal_proves_a_models_layout(study: Path, write: Write, factor: str, why: str) -> None:
-    job, other, *_ = jobs(study, write, f"factor = {factor}")
+    job, other, *_ = wrong_jobs(study, write, f"factor = {factor}")
     assert rehearse(job.spec, discover(study), job.machine).usual_layout == why
     assert Inline().rehearse([job, other]).usual_layout == {j.spec.variant: why for j in (job, other) if why}
 
@@ -193,18 +183,18 @@ def test_a_model_is_proven_once(study: Path, write: Write, monkeypatch: pytest.M
         return ""
 
     monkeypatch.setattr("ablate.training.rehearsal.layout_doubt", look)
-    Inline().rehearse(jobs(study, write, "factor = 1.0")[:2])
+    Inline().rehearse(wrong_jobs(study, write, "factor = 1.0")[:2])
     assert looked == ["baseline"]  # the other has its model
 
 
 def test_a_crash_in_channels_last_layout_falls_back_on_the_usual_one(study: Path, write: Write) -> None:
-    found = LocalProcesses(1).rehearse(jobs(study, write, "factor = 0.0")[:2])
+    found = LocalProcesses(1).rehearse(wrong_jobs(study, write, "factor = 0.0")[:2])
     assert found.failed == {}
     assert found.usual_layout == {"baseline": CRASHED, "flipped": CRASHED}
 
 
 def test_a_run_records_the_usual_layout_and_trains_in_it(study: Path, write: Write) -> None:
-    right, wrong = (jobs(study, write, f"factor = {factor}")[0] for factor in ("1.0", "1.5"))
+    right, wrong = (wrong_jobs(study, write, f"factor = {factor}")[0] for factor in ("1.0", "1.5"))
     wrong = replace(wrong, machine=replace(wrong.machine, usual_layout=WHY))
     events: list[Event] = []
     Inline().run([right, wrong], events.append)

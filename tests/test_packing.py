@@ -6,47 +6,28 @@ import contextlib
 import time
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner
 
 from ablate.cli import app
-from ablate.components.discover import discover
 from ablate.execute.gpu import GONE, GpuUse, gauge
 from ablate.execute.jobs import Busy, Event, Failed, Finished, Job, JobsReduced, MemoryContention, Started, WorkerDied
 from ablate.execute.local import LocalProcesses
 from ablate.execute.packing import Packing
 from ablate.launch.placement import Placement, local, placed
 from ablate.store.store import Store
-from ablate.study.plan import run_specs
-from ablate.study.resolve import resolve_study
-from ablate.study.spec import parts
-from ablate.study.toml import Changes, read_study
-from ablate.training.machine import MOST_ON_A_GPU, Machine, default_jobs
+from ablate.training.machine import MOST_ON_A_GPU, default_jobs
+from tests.support import jobs, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from ablate.store.run_writer import RunWriter
 
 GB = 2**30
-
-
-def jobs(study: Path, *settings: str) -> list[Job]:
-    reading = read_study(study, Changes(settings))
-    registry = discover(study)
-    specs = run_specs(resolve_study(reading, registry, Path("data"), {}), reading.study.seeds)
-    code = registry.snapshot({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
-    Store(Path("store").resolve()).make_writable()
-    return [Job(spec, Path("store").resolve(), Machine(Path("data"), "cpu", 1), code) for spec in specs]
-
-
-def run(executor: LocalProcesses, todo: list[Job]) -> list[Event]:
-    events: list[Event] = []
-    executor.run(todo, events.append)
-    return events
 
 
 @dataclass

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from ablate.cli import app
 from ablate.commands.run import run_study
 from ablate.execute.inline import Inline
 from ablate.launch.announce import announce_data
 from ablate.launch.make import RunOptions
-from ablate.launch.study import Options, open_study
+from ablate.launch.study import open_study
+from tests.support import ablate, options
 
 STUDY = """
 [study]
@@ -31,10 +30,6 @@ model = { use = "simple-cnn", width = 4, hidden = 8 }
 optimizer = { use = "adam", lr = 1e-3 }
 """
 ONCE = "image-folder: train 13, test 4 images of 2 classes; left out: dark: 2 .heic, 1 hidden"
-
-
-def ablate(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(a) for a in arguments], prog_name="ablate")
 
 
 @pytest.fixture
@@ -56,10 +51,6 @@ def project(folder: Path) -> Path:
 def study(project: Path, cut: str = "test = 4") -> Path:
     (project / "photos.toml").write_text(STUDY.replace("CUT", cut))
     return project / "photos.toml"
-
-
-def options(path: Path) -> Options:
-    return Options(path, Path("ablate-store").resolve(), Path("data").resolve(), device="cpu")
 
 
 def test_what_is_used_and_what_is_left_out_is_told_before_while_and_after(

@@ -13,12 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from ablate.components.discover import discover
 from ablate.errors import RunError, StoppedError
-from ablate.study.plan import run_specs
-from ablate.study.resolve import resolve_study
 from ablate.study.spec import Limits, RangeTest, RunSpec
-from ablate.study.toml import Changes, read_study
 from ablate.training.build import build, load
 from ablate.training.checkpoint import capture
 from ablate.training.learning_rates import RangeTestResult
@@ -27,6 +23,7 @@ from ablate.training.machine import Machine
 from ablate.training.range_test import find_lr, range_test
 from ablate.training.rehearsal import rehearse
 from ablate.training.run import train_run
+from tests.support import first_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,14 +109,8 @@ def odd_study(study: Path, write: Write) -> Path:
     return study
 
 
-def planned(study: Path, *settings: str) -> tuple[RunSpec, Registry]:
-    reading = read_study(study, Changes(settings))
-    registry = discover(study)
-    return run_specs(resolve_study(reading, registry, Path("data"), {}), (0,))[0], registry
-
-
 def built(study: Path, *settings: str) -> Ingredients:
-    spec, registry = planned(study, *settings)
+    spec, registry = first_run(study, *settings)
     return build(spec, registry, load(spec, registry, Path("data"), torch.device("cpu")))
 
 
@@ -274,18 +265,18 @@ def test_a_loss_that_is_never_finite_fails_saying_so(study: Path) -> None:
 
 
 def test_a_run_that_finds_its_rate_has_the_bits_of_one_that_was_given_it(study: Path) -> None:
-    spec, registry = planned(study, FIND)
+    spec, registry = first_run(study, FIND)
     memory = Memory()
     result = trained(spec, registry, memory)
     assert memory.range_test is not None
     assert result["found_lr"] == memory.range_test.lr == memory.range_test.valley
-    given = trained(*planned(study, f"baseline.optimizer.lr={result['found_lr']!r}"))
+    given = trained(*first_run(study, f"baseline.optimizer.lr={result['found_lr']!r}"))
     assert given["weights"] == result["weights"]
     assert "found_lr" not in given
 
 
 def test_the_rule_of_the_study_decides(study: Path) -> None:
-    spec, registry = planned(study, FIND.replace("find = true", 'find = true, rule = "steepest"'))
+    spec, registry = first_run(study, FIND.replace("find = true", 'find = true, rule = "steepest"'))
     memory = Memory()
     result = trained(spec, registry, memory)
     assert memory.range_test is not None
@@ -293,7 +284,7 @@ def test_the_rule_of_the_study_decides(study: Path) -> None:
 
 
 def test_the_same_seed_finds_the_same_rate_and_another_has_another_curve(study: Path) -> None:
-    spec, registry = planned(study, FIND)
+    spec, registry = first_run(study, FIND)
     memories = [Memory() for _ in range(3)]
     for memory, seed in zip(memories, (0, 0, 1), strict=True):
         trained(replace(spec, seed=seed), registry, memory)
@@ -308,7 +299,7 @@ def test_the_same_seed_finds_the_same_rate_and_another_has_another_curve(study: 
 
 
 def test_a_run_that_goes_on_uses_what_it_recorded_and_ends_with_the_same_bits(study: Path) -> None:
-    spec, registry = planned(study, FIND, "baseline.epochs=4")
+    spec, registry = first_run(study, FIND, "baseline.epochs=4")
     whole = Memory()
     result = trained(spec, registry, whole)
 
@@ -330,7 +321,7 @@ def test_a_run_that_goes_on_uses_what_it_recorded_and_ends_with_the_same_bits(st
 
 
 def test_a_recorded_rate_counts_before_the_first_checkpoint_too(study: Path) -> None:
-    spec, registry = planned(study, FIND)
+    spec, registry = first_run(study, FIND)
     memory = Memory()
     trained(spec, registry, memory)
     assert memory.range_test is not None
@@ -340,7 +331,7 @@ def test_a_recorded_rate_counts_before_the_first_checkpoint_too(study: Path) -> 
 
 
 def test_the_seconds_of_a_range_test_of_an_earlier_try_count(study: Path) -> None:
-    spec, registry = planned(study, FIND)
+    spec, registry = first_run(study, FIND)
     memory = Memory()
     trained(spec, registry, memory)
     assert memory.range_test is not None
@@ -353,12 +344,12 @@ def test_a_run_stops_in_its_range_test_when_asked(study: Path) -> None:
     memory = Memory()
     memory.stops = True
     with pytest.raises(StoppedError, match="begins this run again"):
-        trained(*planned(study, FIND), memory)
+        trained(*first_run(study, FIND), memory)
     assert memory.range_test is None
 
 
 def test_a_rehearsal_needs_no_range_test(study: Path) -> None:
-    spec, registry = planned(study, FIND)
+    spec, registry = first_run(study, FIND)
     assert rehearse(spec, registry, Machine(Path("data"), "cpu", 1)).state_bytes > 0
 
 

@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from ablate.components.discover import discover
 from ablate.files import write_checked
-from ablate.study.plan import run_specs
-from ablate.study.resolve import resolve_study
 from ablate.study.spec import Limits
-from ablate.study.toml import Changes, read_study
 from ablate.training.checkpoint import NoCheckpointError, State, read_checkpoint, write_checkpoint
 from ablate.training.machine import Machine
 from ablate.training.run import train_run
+from tests.support import first_run
 
 if TYPE_CHECKING:
     from ablate.components.registry import Registry
@@ -158,12 +155,6 @@ class Disk:
             self.left -= 1
 
 
-def planned(study: Path, *settings: str) -> tuple[RunSpec, Registry]:
-    reading = read_study(study, Changes(settings))
-    registry = discover(study)
-    return run_specs(resolve_study(reading, registry, Path("data"), {}), (0,))[0], registry
-
-
 def bits(disk: Disk, result: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
     return result["weights"], [{k: v for k, v in r.items() if k not in TIMES} for r in disk.records]
 
@@ -210,7 +201,7 @@ def test_a_run_killed_many_times_ends_with_the_same_bits(setting: str, study: Pa
     settings = [setting, "baseline.epochs=3", "baseline.dataset.images=40"]
     if "optimizer" in setting:
         settings.append("baseline.optimizer.lr=1e-2")
-    spec, registry = planned(study, *settings)
+    spec, registry = first_run(study, *settings)
     whole = Disk(folder / "whole.pt")
     unkilled = bits(whole, train(spec, registry, whole))
     disk = Disk(folder / "killed.pt")
@@ -223,7 +214,7 @@ def test_a_run_killed_many_times_ends_with_the_same_bits(setting: str, study: Pa
 
 
 def test_a_run_goes_on_with_the_threads_it_began_with(study: Path, folder: Path) -> None:
-    spec, registry = planned(study)
+    spec, registry = first_run(study)
     with pytest.raises(KilledError):
         train(spec, registry, Disk(folder / "c.pt", 1), threads=1)
     train(spec, registry, Disk(folder / "c.pt"), threads=2)
@@ -231,7 +222,7 @@ def test_a_run_goes_on_with_the_threads_it_began_with(study: Path, folder: Path)
 
 
 def test_the_epochs_before_are_told_again_when_a_run_goes_on(study: Path, folder: Path) -> None:
-    spec, registry = planned(study)
+    spec, registry = first_run(study)
     with pytest.raises(KilledError):
         train(spec, registry, Disk(folder / "c.pt", 3))
     disk = Disk(folder / "c.pt")
@@ -293,7 +284,7 @@ def test_a_hostile_checkpoint_runs_nothing(folder: Path) -> None:
 
 
 def test_short_epochs_share_a_checkpoint(study: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    spec, registry = planned(study, "baseline.epochs=4")
+    spec, registry = first_run(study, "baseline.epochs=4")
     kept = []
     monkeypatch.setattr(Disk, "keep", lambda _, state: kept.append(state["epoch"]))
     for least, most in ((0.0, 3), (1000.0, 0)):

@@ -10,9 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from ablate.cli import app
 from ablate.commands.run import run_study
 from ablate.execute.inline import Inline
 from ablate.launch.make import RunOptions
@@ -21,17 +19,9 @@ from ablate.store.sources import changed
 from ablate.store.store import Store
 from ablate.study.plan import RESULTS_VERSION
 from ablate.study.toml import Changes
+from tests.support import ablate, run_here
 
 Write = Callable[[str, str], Path]
-
-
-def ablate(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(a) for a in arguments], prog_name="ablate")
-
-
-def made(study: Path, *settings: str) -> int:
-    options = Options(study, Path("ablate-store").resolve(), Path("data").resolve(), Changes(settings), (), "cpu")
-    return run_study(options, RunOptions(jobs=1), Inline())
 
 
 def next_command(err: str) -> list[str]:
@@ -62,12 +52,12 @@ def failed(study: Path, write: Write, capsys: pytest.CaptureFixture[str]) -> str
     """Run a study whose second variant fails; return what was told."""
     write("plugins/broken.py", BROKEN)
     study.write_text(study.read_text().replace('use = "flip"', 'use = "broken"'))
-    assert made(study, "baseline.epochs=1") == 1
+    assert run_here(study, "baseline.epochs=1") == 1
     return capsys.readouterr().err
 
 
 def test_status_of_a_study_shows_what_run_ended_with(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert made(study) == 0
+    assert run_here(study) == 0
     table = capsys.readouterr().out
     told = ablate("status", "tiny")
     assert told.stdout.endswith(table)
@@ -108,7 +98,7 @@ def test_one_run_is_shown_by_its_variant_or_its_key(failed: str) -> None:
 
 
 def test_an_epoch_without_a_loss_is_shown(study: Path) -> None:
-    assert made(study, "baseline.optimizer.lr=1e30") == 1
+    assert run_here(study, "baseline.optimizer.lr=1e30") == 1
     assert "  epoch   1  loss –" in ablate("status", "tiny", "baseline").stdout
 
 
@@ -137,7 +127,7 @@ def test_commands_to_type_are_for_the_study_as_it_was_changed(study: Path, capsy
 
 def test_a_thread_is_one_and_names_that_are_accepted_are_apart(study: Path) -> None:
     study.write_text(study.read_text().replace('"flipped"', '"a, b"'))
-    assert made(study) == 0
+    assert run_here(study) == 0
     devices = [line for line in ablate("status", "tiny", "a, b").stdout.splitlines() if "  device" in line]
     assert len(devices) == 2
     assert all(re.search(r", (1 thread|([2-9]|\d\d+) threads)$", device) for device in devices)
@@ -163,7 +153,7 @@ def test_a_link_that_leads_nowhere_is_told_as_one(folder: Path) -> None:
 @pytest.mark.parametrize("command", ["run", "plan"])
 def test_without_a_study_it_is_the_one_run_last_as_it_was_run(study: Path, command: str) -> None:
     assert ablate(command).exit_code == 2
-    assert made(study, "baseline.epochs=1", "study.seeds=1") == 0
+    assert run_here(study, "baseline.epochs=1", "study.seeds=1") == 0
     told = ablate(command)
     assert told.exit_code == 0
     assert "--set baseline.epochs=1 --set study.seeds=1: the study run last" in told.stderr
@@ -174,8 +164,7 @@ def test_without_a_study_it_is_the_one_run_last_as_it_was_run(study: Path, comma
 
 
 def test_a_pilot_is_followed_by_the_study_itself(study: Path) -> None:
-    options = Options(study, Path("ablate-store").resolve(), Path("data").resolve(), Changes(pilot=True), (), "cpu")
-    assert run_study(options, RunOptions(jobs=1), Inline()) == 0
+    assert run_here(study, pilot=True) == 0
     told = ablate("plan", "--json")
     assert [run["state"] for run in json.loads(told.stdout)["runs"]] == ["new"] * 4
 
@@ -194,7 +183,7 @@ def test_a_single_run_is_one_run(study: Path) -> None:
 
 
 def test_an_edit_of_a_component_is_told_where_nothing_is_imported(study: Path, write: Write) -> None:
-    assert made(study, "baseline.epochs=1") == 0
+    assert run_here(study, "baseline.epochs=1") == 0
     plugin = Path("plugins/tiny.py")
     text = plugin.read_text()
     said = "tiny: plugins/tiny.py changed since it was run; which runs are new: ablate plan studies/tiny.toml"
@@ -206,13 +195,13 @@ def test_an_edit_of_a_component_is_told_where_nothing_is_imported(study: Path, w
         plugin.unlink()
         assert said in ablate(*command).stderr
     plugin.write_text(text.replace("30", "31"))
-    assert made(study, "baseline.epochs=1") == 0
+    assert run_here(study, "baseline.epochs=1") == 0
     assert said not in ablate("status").stderr
 
 
 @pytest.mark.parametrize("before", [1, None])
 def test_results_of_a_version_that_computed_them_differently_are_told_as_such(study: Path, before: int | None) -> None:
-    assert made(study, "baseline.epochs=1", "study.seeds=1") == 0
+    assert run_here(study, "baseline.epochs=1", "study.seeds=1") == 0
     said = (
         "tiny: it was run with a version of ablate that computes results differently; which runs are new: ablate plan"
     )

@@ -11,26 +11,22 @@ from torch.nn.functional import cross_entropy
 
 from ablate.components.contracts import ImageShape
 from ablate.components.datasets import Split
-from ablate.components.discover import discover
 from ablate.data.images import Images, cut_data, cut_rows, wrong_data
 from ablate.errors import DivergedError, InputError
 from ablate.host import cores
 from ablate.paths import shipped
-from ablate.study.plan import run_specs
-from ablate.study.resolve import resolve_study
-from ablate.study.spec import Limits, RunSpec
+from ablate.study.spec import Limits
 from ablate.study.splits import Splits, steps_per_epoch
-from ablate.study.toml import Changes, read_study
 from ablate.training.loop import evaluate, evaluation_batch
 from ablate.training.machine import Machine, default_jobs, pick_device
 from ablate.training.rehearsal import rehearse
 from ablate.training.run import train_run
 from ablate.training.seeds import stream_seed
+from tests.support import planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ablate.components.registry import Registry
     from ablate.training.checkpoint import State
     from ablate.training.learning_rates import RangeTestResult
 
@@ -71,12 +67,6 @@ class Notes:
 
     def epoch(self, record: Any) -> None:
         self.records.append(dict(record))
-
-
-def planned(study: Path, *settings: str) -> tuple[list[RunSpec], Registry]:
-    reading = read_study(study, Changes(settings))
-    registry = discover(study)
-    return run_specs(resolve_study(reading, registry, Path("data"), {}), reading.study.seeds), registry
 
 
 def trained(study: Path, *settings: str, index: int = 0) -> tuple[dict[str, Any], Notes]:

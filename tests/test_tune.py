@@ -12,24 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
-from typer.testing import CliRunner, Result
 
-from ablate.cli import app
 from ablate.commands.tune import TuneOptions, tune_study
 from ablate.commands.tune_trials import open_searches
 from ablate.components.contracts import Range, Values
 from ablate.errors import InputError, StudyError
 from ablate.execute.inline import Inline
 from ablate.execute.local import LocalProcesses
-from ablate.launch.study import LoadedStudy, Options, open_study
+from ablate.launch.study import LoadedStudy, open_study
 from ablate.launch.tuned import with_tuned
 from ablate.store.store import Store
 from ablate.study.spec import Choice
-from ablate.study.toml import Changes, read_study
+from ablate.study.toml import read_study
 from ablate.tune.records import VariantTuning, load_tunings
 from ablate.tune.samplers import GridSampler, distribution, make_pruner, make_sampler
 from ablate.tune.space import tasks
 from ablate.tune.storage import open_storage
+from tests.support import ablate, options
 
 if TYPE_CHECKING:
     from ablate.tune.search import Search
@@ -47,17 +46,9 @@ pruner = "none"
 """
 
 
-def ablate(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(a) for a in arguments], prog_name="ablate")
-
-
-def options(study: Path, *only: str, settings: tuple[str, ...] = ()) -> Options:
-    return Options(study, Path("ablate-store").resolve(), Path("data").resolve(), Changes(settings), only, "cpu")
-
-
 def tune(study: Path, *only: str, **how: Any) -> tuple[VariantTuning, ...]:
     settings = how.pop("settings", ())
-    tune_study(options(study, *only, settings=settings), TuneOptions(jobs=1, **how), Inline())
+    tune_study(options(study, *settings, only=only), TuneOptions(jobs=1, **how), Inline())
     return load_tunings(Store(Path("ablate-store")), "tiny")
 
 
@@ -111,7 +102,7 @@ def test_a_trial_trains_its_share_of_the_epochs(study: Path) -> None:
 
 def test_the_default_range_is_the_optimizers_own(study: Path) -> None:
     def space(setting: str) -> dict[str, Any]:
-        prepared = open_study(options(study, settings=(setting,)))
+        prepared = open_study(options(study, setting))
         (first, _) = tasks(prepared.reading, prepared.study, prepared.registry, ())
         return dict(first.space)
 
@@ -267,7 +258,7 @@ def test_a_pruned_trial_stops_early_and_leaves_no_checkpoint(
 ) -> None:
     monkeypatch.setattr("ablate.tune.search.make_pruner", lambda *_: Pessimist())
     many = ("baseline.epochs=60", "baseline.dataset.images=200")
-    tune_study(options(with_table(study), "baseline", settings=many), TuneOptions(jobs=1), executor)
+    tune_study(options(with_table(study), *many, only=("baseline",)), TuneOptions(jobs=1), executor)
     (found,) = load_tunings(Store(Path("ablate-store")), "tiny")
     assert [trial.state for trial in found.trials] == ["done", "done", "pruned", "pruned"]
     assert all(1 <= trial.epochs < 60 for trial in found.trials[2:])
@@ -452,7 +443,7 @@ def test_where_the_own_settings_are_best_nothing_is_added(study: Path) -> None:
     (found,) = tune(with_table(study, table), "baseline", settings=("baseline.epochs=6",))
     assert found.best is not None
     assert found.best.default
-    chosen = with_tuned(options(study, "baseline", settings=("baseline.epochs=6",)))
+    chosen = with_tuned(options(study, "baseline.epochs=6", only=("baseline",)))
     assert chosen.changes.tuned == ()
 
 
@@ -594,7 +585,7 @@ def test_an_sqlite_file_holds_trials_too(study: Path) -> None:
 
 
 def test_a_trial_asked_for_beyond_the_total_waits_for_a_larger_one(study: Path) -> None:
-    prepared = open_study(options(with_table(study), "baseline"))
+    prepared = open_study(options(with_table(study), only=("baseline",)))
     Store(prepared.options.store).make_writable()
     first, second = _opened(prepared), _opened(prepared)
     assert first.ask(2, {"pid": 1}) is not None
@@ -704,7 +695,7 @@ pruner = "none"
 "optimizer.weight_decay" = {{ low = 1e-6, high = 1e-2, log = true }}
 """
     tune(with_table(study, table), "baseline", trials=5, settings=("baseline.epochs=1",))
-    search = _opened(open_study(options(study, "baseline", settings=("baseline.epochs=1",))))
+    search = _opened(open_study(options(study, "baseline.epochs=1", only=("baseline",))))
     trial = search.trials.study.ask()
     assert set(trial.relative_params) == {"optimizer.lr", "optimizer.weight_decay"}
 

@@ -11,17 +11,14 @@ from typer.testing import CliRunner
 
 from ablate.api.records import read_records
 from ablate.cli import app
-from ablate.commands.run import run_study
 from ablate.commands.tune_effects import check_effects
-from ablate.execute.inline import Inline
-from ablate.launch.make import RunOptions
-from ablate.launch.study import Options, open_study
+from ablate.launch.study import open_study
 from ablate.report import text
 from ablate.report.tuning import tuning_part
 from ablate.store.store import Store
 from ablate.store.studies import find_study
-from ablate.study.toml import Changes
 from ablate.tune.space import tasks
+from tests.support import options, run_here
 
 if TYPE_CHECKING:
     from ablate.tune.space import Task
@@ -51,10 +48,6 @@ budget = { epochs = 0.25 }
 "optimizer.lr" = { low = 1e-3, high = 1e-1, log = true }
 "model.hidden" = { values = [4, 8] }
 """
-
-
-def options(study: Path) -> Options:
-    return Options(study, Path("ablate-store").resolve(), Path("data").resolve(), Changes(), (), "cpu")
 
 
 def scheduled(study: Path, scheduler: str, epochs: int = 12, tune: str = TUNE) -> Path:
@@ -141,7 +134,7 @@ def test_a_tuning_with_shorter_schedules_is_in_the_report_and_is_dropped_once_th
 ) -> None:
     scheduled(study, '"step", step_size = 2', 4, TUNE.replace("0.25", "0.5"))
     assert CliRunner().invoke(app, ["tune", str(study)]).exit_code == 0
-    run_study(options(study), RunOptions(1), Inline())
+    run_here(study)
 
     def records() -> Any:
         return read_records(*find_study(Store(Path("ablate-store").resolve()), "tiny", None))
@@ -152,7 +145,7 @@ def test_a_tuning_with_shorter_schedules_is_in_the_report_and_is_dropped_once_th
     facts = {fact.label: text.value(fact) for fact in part.budget}
     assert facts["schedule of a trial"].replace("\u00a0", " ") == "step_size 1 for the variant’s 2"
     study.write_text(study.read_text().replace("step_size = 2", "step_size = 3"))
-    run_study(options(study), RunOptions(1), Inline())
+    run_here(study)
     capsys.readouterr()
     assert records().results.tunings == ()
     assert "has changed since it was tuned" in capsys.readouterr().err
@@ -161,7 +154,7 @@ def test_a_tuning_with_shorter_schedules_is_in_the_report_and_is_dropped_once_th
 def test_a_tuning_that_was_recorded_without_lengths_still_reads(study: Path) -> None:
     scheduled(study, '"cosine"', 4, TUNE.replace("0.25", "0.5"))
     assert CliRunner().invoke(app, ["tune", str(study)]).exit_code == 0
-    run_study(options(study), RunOptions(1), Inline())
+    run_here(study)
     file = Path("ablate-store/tuning/tiny.json")
     document = json.loads(file.read_text())
     for variant in document["variants"]:

@@ -1,0 +1,76 @@
+"""What several test modules do: type a command, make a study's runs in this process, and look at what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from typer.testing import CliRunner, Result
+
+from ablate.cli import app
+from ablate.commands.run import run_study
+from ablate.components.discover import discover
+from ablate.execute.inline import Inline
+from ablate.execute.jobs import Event, Executor, Job
+from ablate.launch.make import RunOptions
+from ablate.launch.study import Options
+from ablate.store.store import Store
+from ablate.study.plan import run_specs
+from ablate.study.resolve import resolve_study
+from ablate.study.spec import parts
+from ablate.study.toml import Changes, read_study
+from ablate.training.machine import Machine
+
+if TYPE_CHECKING:
+    from ablate.components.registry import Registry
+    from ablate.study.spec import RunSpec
+
+
+def ablate(*arguments: object) -> Result:
+    """Type a command, in this process; what it raises beside its own exit comes through."""
+    return CliRunner().invoke(app, [str(one) for one in arguments], prog_name="ablate", catch_exceptions=False)
+
+
+def options(study: Path, *settings: str, only: tuple[str, ...] = (), pilot: bool = False) -> Options:
+    """Return the options of a command on the CPU, with its store and data in the working folder."""
+    changes = Changes(settings, pilot=pilot)
+    return Options(study, Path("ablate-store").resolve(), Path("data").resolve(), changes, only, "cpu")
+
+
+def run_here(study: Path, *settings: str, only: tuple[str, ...] = (), pilot: bool = False) -> int:
+    """Run a study in this process, and return the exit code."""
+    return run_study(options(study, *settings, only=only, pilot=pilot), RunOptions(jobs=1), Inline())
+
+
+def planned(study: Path, *settings: str) -> tuple[list[RunSpec], Registry]:
+    """Return the runs of a study, and the components they are made of."""
+    reading = read_study(study, Changes(settings))
+    registry = discover(study)
+    return run_specs(resolve_study(reading, registry, Path("data"), {}), reading.study.seeds), registry
+
+
+def first_run(study: Path, *settings: str) -> tuple[RunSpec, Registry]:
+    """Return the first run of a study, and the components it is made of."""
+    specs, registry = planned(study, *settings)
+    return specs[0], registry
+
+
+def jobs(study: Path, *settings: str) -> list[Job]:
+    """Return the jobs of a study's runs, on one thread of the CPU, for a store in the working folder."""
+    specs, registry = planned(study, *settings)
+    code = registry.snapshot({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
+    home = Store(Path("store").resolve())
+    home.make_writable()
+    return [Job(spec, home.root, Machine(Path("data"), "cpu", 1), code) for spec in specs]
+
+
+def run(executor: Executor, todo: list[Job]) -> list[Event]:
+    """Have an executor make runs, and return all that it told."""
+    events: list[Event] = []
+    executor.run(todo, events.append)
+    return events
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return what stands in each file below a folder."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
