@@ -7,8 +7,6 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
-from filelock import FileLock, Timeout
-
 from ..files import append_plain, is_temporary, refuse_link
 from ..paths import shown
 from .documents import (
@@ -27,6 +25,8 @@ from .run_folder import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from filelock import FileLock
 
 Ending = Literal["failed", "diverged", "lost", "timed out", "out of memory"]
 """How a run ended without a result; `lost` is a process that was killed or crashed, every time it was tried."""
@@ -134,6 +134,8 @@ class RunWriter(RunFolder):
 
 
 def _acquired(lock: FileLock) -> bool:
+    from filelock import Timeout
+
     try:
         lock.acquire(timeout=0)
     except Timeout:
