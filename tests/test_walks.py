@@ -392,7 +392,7 @@ def taken(study: Path) -> Path:
 def test_a_space_in_which_nothing_has_an_effect_is_refused_before_any_trial(taken: Path) -> None:
     done = ablate("tune", taken)
     assert done.exit_code == 2
-    assert "variant 'baseline': nothing that is tuned has an effect (optimizer.lr): torch:CyclicLR puts" in done.stderr
+    assert "variant 'baseline': no tuned setting has an effect (optimizer.lr): torch:CyclicLR puts" in done.stderr
     assert not list(Path("ablate-store").glob("runs/*"))
 
 
@@ -414,7 +414,7 @@ def test_a_setting_of_the_schedule_that_trials_never_come_to_has_no_effect(study
     space = TUNE.replace('"optimizer.lr" = { low = 1e-3, high = 1e-1, log = true }', '"scheduler.step_size" = SPACE')
     text = study.read_text().replace("lr = 1e-2 }", 'lr = 1e-2 }\nscheduler = { use = "step" }')
     study.write_text(text + space.replace("SPACE", "{ low = 5, high = 9 }"))
-    assert "nothing that is tuned has an effect (scheduler.step_size)" in ablate("tune", study).stderr
+    assert "no tuned setting has an effect (scheduler.step_size)" in ablate("tune", study).stderr
     study.write_text(text + space.replace("SPACE", "{ low = 1, high = 9 }"))
     assert ablate("tune", study).exit_code == 0
 

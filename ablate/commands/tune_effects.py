@@ -1,4 +1,4 @@
-"""What a tuning cannot find: settings without effect in its trials, told or refused before the first one."""
+"""Tuned settings without effect in trials: a warning before the first trial, or a refusal if that is all of them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 ALIKE = 0.1
-"""Schedules that end this near to each other, as a share of their highest rates, end alike."""
+"""Schedules end alike if their last rates, as shares of their highest ones, differ by no more than this."""
 
 
 def check_effects(study: LoadedStudy, tasks: Sequence[Task]) -> list[str]:
-    """Return lines on the schedules of trials: which are shorter, which settings have no effect, which end elsewhere.
+    """Return lines on the schedules of trials: those that are shorter, settings without effect, schedules cut short.
 
-    Raises InputError for a variant where nothing that is tuned has an effect.
+    Raises InputError for a variant where no tuned setting has an effect.
     """
     told: dict[tuple[str, str], list[str]] = {}
     for task in tasks:
@@ -30,7 +30,7 @@ def check_effects(study: LoadedStudy, tasks: Sequence[Task]) -> list[str]:
         idle = without_effect(study, task)
         if idle and len(idle) == len(task.space):
             raise InputError(
-                f"tune: variant '{name}': nothing that is tuned has an effect ({listing(idle)}): {use} puts values of "
+                f"tune: variant '{name}': no tuned setting has an effect ({listing(idle)}): {use} puts values of "
                 "its own in its place, or never comes to it\n"
                 f"  name settings of the schedule in [tune.settings], or leave the variant out with --only"
             )

@@ -1,4 +1,4 @@
-"""What `ablate tune` says: before the first trial, and of what was found."""
+"""What `ablate tune` prints: before the first trial, and about what was found."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def announce(
     loaded: LoadedStudy, searches: Sequence[Search], total: int, how: Placement, effects: Sequence[str]
 ) -> None:
-    """Say what is going to happen, and what is not the same for all variants. effects: lines of `tune_effects`."""
+    """Say what is going to happen, and what differs between variants. effects: the lines of `check_effects`."""
     study, tuning = loaded.study, loaded.study.tuning
     told = sum(search.told for search in searches)
     left = sum(search.room(total) + len(search.left()) for search in searches)

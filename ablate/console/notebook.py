@@ -1,4 +1,4 @@
-"""Progress of runs in a notebook: one piece of a cell's output, changed as they go."""
+"""Progress of runs in a notebook: one output of the cell, updated as they go."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 0.25
 LINES = 200
-"""A cell's output keeps so many of the last lines."""
+"""How many of the last lines a cell's output keeps."""
 
 
 def in_notebook() -> bool:
-    """OnEvent whether this process is a notebook's kernel."""
+    """Tell whether this process is a notebook's kernel."""
     ipython: Any = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return getattr(shell, "kernel", None) is not None
 
 
 class Notebook:
-    """Shows in the cell's output what is said, and a table of the runs under way beneath it.
+    """Shows lines in the cell's output, with a table of the runs under way beneath them.
 
-    display: IPython's, unless a test has its own.
+    display: IPython's, or a test's own.
     """
 
     def __init__(self, display: Callable[..., Any] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What is said while runs are made: on standard error, or nothing."""
+"""How runs report their progress: on a terminal or in a log, in a notebook, or not at all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Reporter(Protocol):
-    """Hears how it goes, and says so or not."""
+    """Takes lines for the user and the events of runs."""
 
     def note(self, line: str) -> None:
         """Take a line for the user."""
@@ -33,7 +33,7 @@ class Reporter(Protocol):
 
 
 class Terminal:
-    """Says it on standard error: lines, and on a terminal a live table of the runs under way."""
+    """Writes to standard error: lines, and on a terminal a live table of the runs under way."""
 
     def note(self, line: str) -> None:
         """Write a line."""
@@ -47,7 +47,7 @@ class Terminal:
 
 
 class Silent:
-    """Says nothing."""
+    """Shows nothing."""
 
     def note(self, line: str) -> None:
         """Drop a line."""
@@ -66,7 +66,7 @@ def _drop(event: Event) -> None:
 
 
 def reporter(progress: bool | None) -> Reporter:
-    """Return what says how it goes: always, never, or (None) where a person watches, on a terminal or in a notebook."""
+    """Return a reporter that shows progress, or none; progress None: shown on a terminal and in a notebook only."""
     if progress is False:
         return Silent()
     if in_notebook():

@@ -1,4 +1,4 @@
-"""What runs are expected to cost, by what those made before were measured to: seconds, and bytes in the store."""
+"""What runs are expected to cost, in seconds and in bytes of the store, judged by earlier runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..study.spec import RunSpec
 
-# What a run costs beside its steps: its process, its data and its model.
+# What a run takes besides its steps: starting its process, loading its data, building its model.
 START_SECONDS = 1.0
 # Upper bounds of what a run's files take on the disk and of a line of its history: 12,288 and 318 bytes were the most
 # in a store of the digits study and one of CIFAR-100.
@@ -25,7 +25,7 @@ RECORD_BYTES, EPOCH_BYTES, TEST_BYTES = 16_000, 500, 80
 
 
 def measured_costs(folder: Path, study: str) -> dict[str, Cost]:
-    """Return what runs of a study and of its pilot were measured to cost, by cost key.
+    """Return the measured costs of earlier runs of a study and of its pilot, by cost key.
 
     folder: of the real store. study: its name.
     """
@@ -40,7 +40,7 @@ def measured_costs(folder: Path, study: str) -> dict[str, Cost]:
 def expected_seconds(specs: Sequence[RunSpec], known: Mapping[str, Cost]) -> dict[str, float | None]:
     """Return the expected seconds of each run, by key.
 
-    None where no run with the same model, augmentation, optimizer, batch size and image shape was measured.
+    None if no run with the same model, augmentation, optimizer, batch size and image shape was measured.
     """
     return {spec.key: _seconds(spec, known.get(cost_key(spec))) for spec in specs}
 
@@ -55,13 +55,13 @@ def _seconds(spec: RunSpec, cost: Cost | None) -> float | None:
 
 
 def total_seconds(expected: Mapping[str, float | None], jobs: int = 1) -> float | None:
-    """Return how long all runs together are expected to take, or None where one of them is not known."""
+    """Return how long all runs together are expected to take, or None if that is unknown for one of them."""
     known = [seconds for seconds in expected.values() if seconds is not None]
     return sum(known) / jobs if len(known) == len(expected) else None
 
 
 def expected_bytes(specs: Sequence[RunSpec], states: Mapping[str, int], jobs: int, keep: bool) -> int | None:
-    """Return how much room runs take in the store at most, or None where the size of one's state is not known.
+    """Return how much room runs take in the store at most, or None if the size of one's state is unknown.
 
     states: bytes of a run's state by variant. keep: whether checkpoints stay when their runs are finished.
     A state is written beside the one before, for each run under way.

@@ -30,7 +30,7 @@ class Ready:
 
 
 def rehearsal_jobs(study: LoadedStudy, specs: Sequence[RunSpec], at_a_time: int) -> list[Job]:
-    """Return the jobs of runs that are tried out. at_a_time: how many runs will share this machine's cores."""
+    """Return jobs to rehearse runs with. at_a_time: how many runs will share this machine's cores."""
     return _jobs(study, specs, at_a_time, {}, ())
 
 

@@ -1,4 +1,4 @@
-"""The study run last: what a command means that names no study.
+"""The study run last, for commands that name none, and commands for it as they would be typed.
 
 A store may be somebody else's (an unpacked archive, a shared folder), and says itself which study was run last. Code
 runs only from where the user works or from what the user named, so only a file in the working folder is taken.
@@ -39,7 +39,7 @@ def study_run_last(store: Store, command: str, pilot: bool | None = False) -> tu
     if last is None or not str(last.get("study", "\0")).isprintable():
         some = listing(record.name for record in list_studies(store))
         raise InputError(
-            f"{shown(store.root)}: which study was run last is not known; name one: {some}"
+            f"{shown(store.root)}: it is not known which study was run last; name one: {some}"
             if some
             else f"{shown(store.root)}: no study has been run in this store\n"
             "  'ablate run STUDY.toml' runs one; --store DIR names another store"

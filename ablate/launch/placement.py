@@ -12,9 +12,9 @@ from ..training.machine import MOST_ON_A_GPU, default_jobs, on_nvidia
 
 @dataclass(frozen=True)
 class Placement:
-    """How many of so many runs are made at a time.
+    """How many runs are made at a time.
 
-    packed: on a GPU, as many as that has time and memory for, and `jobs` at most.
+    runs: how many there are in all. packed: on a GPU, as many as that has time and memory for, and `jobs` at most.
     for_gpu: `jobs` were chosen for an NVIDIA GPU, which torch may turn out not to have.
     """
 

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def make_writable(study: LoadedStudy) -> None:
-    """Make the store a folder to write in. Raises StoreError where that cannot be."""
+    """Create the store, or check that it can be written. Raises StoreError if it cannot."""
     store = Store(study.options.store)
     for home in (store, store.pilot) if study.study.pilot else (store,):
         home.make_writable()
 
 
 def record(study: LoadedStudy) -> None:
-    """Note what is about to run, of all variants: what `--only` leaves out is then missing, and not out of date.
+    """Note what is about to run, with all variants, so that those `--only` leaves out show as new and not as outdated.
 
-    The text that was read is noted, whatever has become of the file since.
+    The text noted is the one that was read, even if the file has changed since.
     """
     digests = written_digests(study.written)
     found = StudyRecord(

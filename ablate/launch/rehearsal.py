@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def fetch_data(study: LoadedStudy, specs: Sequence[RunSpec]) -> None:
-    """Make the datasets of these runs ready, before any run waits for them."""
+    """Download and decode the datasets of these runs, so that no run has to wait for them."""
     for source in study.sources(specs):
         source.prepare()
 
@@ -45,7 +45,7 @@ def rehearse(
 def _refusal(study: LoadedStudy, found: RehearsalReport) -> str:
     """Say which variants cannot be trained, and why."""
     failed, reasons = found.failed, set(found.failed.values())
-    # One reason for all is the machine's fault, or the baseline's, and stands there once.
+    # One reason for all is the machine's fault, or the baseline's, so it is given once.
     same = 1 < len(failed) == len(study.written.variants) and len(reasons) == 1
     lines = [f"  {'all' if same else variant}: {reason}" for variant, reason in failed.items()]
     lines = lines[:1] if same else lines

@@ -1,4 +1,4 @@
-"""Whether the store can take what is about to run."""
+"""Whether the store has room for what is about to run, and no links in its way."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_links(study: LoadedStudy, specs: Sequence[RunSpec]) -> None:
-    """Raise StoreError, before anything runs, with all links that stand in the way of runs."""
+    """Raise StoreError with all links that are in the way of runs."""
     found: dict[str, str] = {}
     for spec in specs:
         try:
