@@ -27,7 +27,7 @@ PINNED = {
     "settings": "Count Length Natural NonNegative Positive Range Share",
     "libraries of components": "Borrowed Library Setting settings_of_library",
     "datasets": "Remote downloaded_source image_folder_source",
-    "studies and runs": "LoadedStudy load_study plan",
+    "studies and runs": "LoadedStudy StudyResults load_study plan results run",
     "errors": "AblateError DataError InputError",
 }
 

@@ -1,0 +1,77 @@
+"""A study run from Python."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from typing import TYPE_CHECKING, Literal
+
+from ..components.importer import FINDER, imports_isolated
+from ..console.reporter import Silent, reporter
+from ..data.progress import silence
+from ..errors import TerminatedError
+from ..execute.inline import Inline
+from ..execute.server import own_server
+from ..launch.make import RunOptions, begin, make
+from ..launch.plan import plan
+from .load import loaded_study
+from .results import StudyResults, results
+
+if TYPE_CHECKING:
+    from ..execute.jobs import Executor
+    from ..launch.study import LoadedStudy
+    from .load import StudySource
+
+
+def run(
+    study: LoadedStudy | StudySource,
+    *,
+    jobs: int | None = None,
+    retry_failed: bool = False,
+    progress: bool | None = None,
+    executor: Literal["processes", "inline"] | Executor = "processes",
+) -> StudyResults:
+    """Train every run of a study that is not stored yet, and return the results of all.
+
+    study: a loaded study, the path of a study file, or a dict of the same form.
+    jobs: how many runs at a time; 0 for as many as fit, None for one for each core, or one on a GPU.
+    retry_failed: try runs again that failed before.
+    progress: True shows on standard error how it goes, and in a notebook in the cell's output; False says nothing; None
+    shows it where a person watches, on a terminal or in a notebook.
+    executor: "processes" makes each run in a process of its own; "inline" makes all in this one, one after the other,
+    for a debugger: a crash there takes this process with it. Or an executor of one's own.
+
+    A run that fails costs only itself: its state and reason are in `results.runs`. Ctrl-C, or a notebook's stop button,
+    has the runs under way keep their state, then raises KeyboardInterrupt; a second one stops at once. Calling this
+    again goes on. Called from another thread than the main one, it leaves signals alone.
+
+    Raises AblateError: as `load_study`, and before anything is trained where a variant cannot be, or the store has no
+    room for the runs.
+    """
+    loaded, says = loaded_study(study), reporter(progress)
+    makes: Executor | None = None
+    if executor == "inline":
+        makes = Inline()
+    elif not isinstance(executor, str):
+        makes = executor
+    with contextlib.ExitStack() as held:
+        held.enter_context(imports_isolated())
+        FINDER.use(loaded.registry.code)  # that of the study loaded last may be another one
+        if isinstance(says, Silent):
+            held.enter_context(silence())
+        if makes is None:
+            held.enter_context(own_server())
+        planned = plan(loaded)
+        begun = begin(loaded, planned, RunOptions(jobs, retry_failed), says, makes)
+        stopped = make(loaded, planned, begun, says, makes)
+    if stopped is not None:
+        _raise(stopped)
+    return results(loaded)
+
+
+def _raise(number: int) -> None:
+    """Raise what a signal stands for, once the runs under way have kept their state."""
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    signal.raise_signal(number)  # what it does to this process otherwise, which is likely its end
+    raise TerminatedError
