@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ablate.report import drawing, figures, labels
+from ablate.report import drawing, figure_labels, figures_curves
 from ablate.stats.results import Results
 from ablate.study.spec import Choice, Recipe, Study, Variant
 
@@ -51,7 +51,7 @@ def records(epochs: dict[str, int] = EPOCHS, seeds: int = 2, failed: tuple[tuple
 
 
 def test_every_variant_has_a_training_and_a_test_curve_of_its_own_length() -> None:
-    data = figures.loss_data(records())
+    data = figures_curves.loss_data(records())
     assert [(c.variant, c.part, c.epochs[-1]) for c in data.curves] == [
         ("Phase 1", "train", 5),
         ("Phase 2", "train", 12),
@@ -62,14 +62,14 @@ def test_every_variant_has_a_training_and_a_test_curve_of_its_own_length() -> No
 
 
 def test_accuracy_is_in_percent_with_mean_and_range_over_seeds() -> None:
-    curve = figures.accuracy_data(records(seeds=3)).curves[0]
+    curve = figures_curves.accuracy_data(records(seeds=3)).curves[0]
     assert curve.mean[0] == pytest.approx(12.0)
     assert (curve.low[0], curve.high[0]) == pytest.approx((11.0, 13.0))
     assert [seed[0] for seed in curve.seeds] == pytest.approx([11.0, 12.0, 13.0])
 
 
 def test_runs_that_are_not_done_are_not_drawn_and_the_caption_says_so() -> None:
-    data = figures.accuracy_data(records(failed=(("Phase 1", 1), ("Phase 2", 0), ("Phase 2", 1))))
+    data = figures_curves.accuracy_data(records(failed=(("Phase 1", 1), ("Phase 2", 0), ("Phase 2", 1))))
     assert [(c.variant, len(c.seeds)) for c in data.curves] == [("Phase 1", 1)]
     assert [mark.variant for mark in data.reported] == ["Phase 1"]
     assert "Phase 2" in data.caption
@@ -77,7 +77,7 @@ def test_runs_that_are_not_done_are_not_drawn_and_the_caption_says_so() -> None:
 
 def test_without_a_finished_run_there_is_a_reason_instead_of_a_figure() -> None:
     nothing = records(seeds=1, failed=(("Phase 1", 0), ("Phase 2", 0)))
-    for data in (figures.loss_data(nothing), figures.accuracy_data(nothing)):
+    for data in (figures_curves.loss_data(nothing), figures_curves.accuracy_data(nothing)):
         assert data.curves == ()
         assert data.absent.startswith("No run is done yet")
 
@@ -85,11 +85,11 @@ def test_without_a_finished_run_there_is_a_reason_instead_of_a_figure() -> None:
 def test_epochs_without_a_measurement_are_left_out_of_a_curve() -> None:
     made = records(seeds=1)
     made.epochs.loc[made.epochs["epoch"] % 2 == 1, "test/accuracy"] = math.nan
-    assert figures.accuracy_data(made).curves[0].epochs == (2, 4)
+    assert figures_curves.accuracy_data(made).curves[0].epochs == (2, 4)
 
 
 def test_a_reported_accuracy_stands_at_the_last_epoch() -> None:
-    marks = figures.accuracy_data(records()).reported
+    marks = figures_curves.accuracy_data(records()).reported
     assert [(m.variant, m.epoch) for m in marks] == [("Phase 1", 5), ("Phase 2", 12)]
     assert [m.value for m in marks] == pytest.approx([36.2, 36.2])
 
@@ -97,14 +97,14 @@ def test_a_reported_accuracy_stands_at_the_last_epoch() -> None:
 def test_a_pilot_shows_no_reported_accuracy() -> None:
     made = records()
     made = dataclasses.replace(made, study=dataclasses.replace(made.study, pilot=True))
-    assert figures.accuracy_data(made).reported == ()
+    assert figures_curves.accuracy_data(made).reported == ()
 
 
 @pytest.mark.parametrize(("lowest", "log"), [(0.1, False), (0.006, False), (0.004, True), (0.0, False)])
 def test_the_learning_rate_needs_a_log_scale_only_where_it_spans_far(lowest: float, log: bool) -> None:
     made = records(seeds=1)
     made.epochs.loc[made.epochs["epoch"] == 5, "lr"] = lowest
-    data = figures.accuracy_data(made)
+    data = figures_curves.accuracy_data(made)
     assert data.log_rate is log
     assert ("log scale" in data.caption) is log
 
@@ -114,7 +114,7 @@ def test_a_caption_tells_runs_without_finite_values_from_those_that_are_not_done
     made.epochs.loc[made.epochs["variant"] == "third", "test/accuracy"] = math.nan
     late = (made.epochs["variant"] == "fourth") & (made.epochs["epoch"] > 1) & (made.epochs["seed"] == 1)
     made.epochs.loc[late, "test/accuracy"] = math.nan
-    data = figures.accuracy_data(made)
+    data = figures_curves.accuracy_data(made)
     assert [curve.epochs[-1] for curve in data.curves] == [3, 1]
     for told in (
         "Not drawn, without a run that is done: second.",
@@ -123,7 +123,7 @@ def test_a_caption_tells_runs_without_finite_values_from_those_that_are_not_done
     ):
         assert told in data.caption
     made.epochs["test/accuracy"] = math.nan
-    assert figures.accuracy_data(made).absent.startswith("No run that is done has epochs with a finite value")
+    assert figures_curves.accuracy_data(made).absent.startswith("No run that is done has epochs with a finite value")
 
 
 def test_no_two_variants_look_alike_and_the_baselines_colour_is_its_own() -> None:
@@ -131,43 +131,45 @@ def test_no_two_variants_look_alike_and_the_baselines_colour_is_its_own() -> Non
     assert len(set(looks)) == 60
     assert [colour for colour, _ in looks].count(drawing.COLOURS[0]) == 1
     made = records({f"variant {i}": 12 for i in range(9)}, seeds=1)
-    axes = figures.draw_loss(figures.loss_data(made)).axes[0]
+    axes = figures_curves.draw_loss(figures_curves.loss_data(made)).axes[0]
     along = [line for line in axes.lines if line.get_linestyle() == "None"]
     assert [(line.get_color(), line.get_marker()) for line in along[:2]] == looks[7:9]
 
 
 def test_names_that_begin_alike_are_not_shortened_to_the_same() -> None:
     names = ["one long name that goes on and ends in a", "one long name that goes on and ends in b", "short"]
-    short = labels.short_names(names)
+    short = figure_labels.short_names(names)
     assert [short[name] for name in names] == ["one long nam…nd ends in a", "one long nam…nd ends in b", "short"]
     middle = [f"the same at the beginning {i} and the same at the end" for i in range(3)]
-    assert len(set(labels.short_names(middle).values())) == 3
-    assert max(map(len, labels.short_names(middle).values())) <= 26
+    assert len(set(figure_labels.short_names(middle).values())) == 3
+    assert max(map(len, figure_labels.short_names(middle).values())) <= 26
 
 
 def test_the_caption_says_what_the_shade_is() -> None:
-    assert "lowest seed to the highest" in figures.loss_data(records()).caption
-    assert "One seed each" in figures.loss_data(records(seeds=1)).caption
+    assert "lowest seed to the highest" in figures_curves.loss_data(records()).caption
+    assert "One seed each" in figures_curves.loss_data(records(seeds=1)).caption
 
 
 def test_the_text_instead_of_a_figure_gives_its_last_values() -> None:
-    assert "Phase 1 15.50 after epoch 5" in figures.accuracy_data(records()).alt
+    assert "Phase 1 15.50 after epoch 5" in figures_curves.accuracy_data(records()).alt
 
 
 def test_lines_that_are_too_many_to_name_have_no_names_and_the_caption_says_so() -> None:
-    made = records({f"variant {i}": 2 for i in range(labels.MOST_NAMED + 1)}, seeds=2)
+    made = records({f"variant {i}": 2 for i in range(figure_labels.MOST_NAMED + 1)}, seeds=2)
     for data, draw in (
-        (figures.loss_data(made), figures.draw_loss),
-        (figures.accuracy_data(made), figures.draw_accuracy),
+        (figures_curves.loss_data(made), figures_curves.draw_loss),
+        (figures_curves.accuracy_data(made), figures_curves.draw_accuracy),
     ):
         assert "25 lines are too many to be named." in data.caption
         assert list(draw(data).axes[0].texts) == []
-    assert "named" not in figures.loss_data(records()).caption
+    assert "named" not in figures_curves.loss_data(records()).caption
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])
 def test_the_same_records_give_the_same_bytes(kind: str) -> None:
-    files = [drawing.encoded(figures.draw_accuracy(figures.accuracy_data(records())), kind) for _ in range(2)]
+    files = [
+        drawing.encoded(figures_curves.draw_accuracy(figures_curves.accuracy_data(records())), kind) for _ in range(2)
+    ]
     assert files[0] == files[1]
     if kind == "svg":
         assert b"<dc:date>" not in files[0]
@@ -176,8 +178,8 @@ def test_the_same_records_give_the_same_bytes(kind: str) -> None:
 @pytest.mark.parametrize("epochs", [{"Phase 1": 1}, {f"variant {i}": 3 + i % 2 for i in range(12)}])
 def test_one_epoch_and_twelve_variants_can_be_drawn(epochs: dict[str, int]) -> None:
     made = records(epochs, seeds=1)
-    loss = figures.draw_loss(figures.loss_data(made))
-    accuracy = figures.draw_accuracy(figures.accuracy_data(made))
+    loss = figures_curves.draw_loss(figures_curves.loss_data(made))
+    accuracy = figures_curves.draw_accuracy(figures_curves.accuracy_data(made))
     assert {text.get_text() for text in loss.axes[0].texts} == set(epochs)
     assert len(accuracy.axes) == 2
     assert all(tick >= 1 and tick == int(tick) for tick in loss.axes[0].get_xticks() if tick > 0.5)
@@ -185,7 +187,7 @@ def test_one_epoch_and_twelve_variants_can_be_drawn(epochs: dict[str, int]) -> N
 
 def test_names_with_dollars_and_foreign_letters_are_drawn_as_they_are() -> None:
     made = records({"$x_1$ 模型": 2}, seeds=1)
-    figure = figures.draw_loss(figures.loss_data(made))
+    figure = figures_curves.draw_loss(figures_curves.loss_data(made))
     assert [text.get_text() for text in figure.axes[0].texts] == ["$x_1$ 模型"]
     assert drawing.encoded(figure, "svg").startswith(b"<?xml")
 
@@ -194,12 +196,12 @@ def test_drawing_leaves_matplotlibs_settings_as_they_were() -> None:
     import matplotlib as mpl  # not before: the tests of how it starts import this module
 
     before = dict(mpl.rcParams)
-    drawing.encoded(figures.draw_loss(figures.loss_data(records())), "svg")
+    drawing.encoded(figures_curves.draw_loss(figures_curves.loss_data(records())), "svg")
     assert dict(mpl.rcParams) == before
 
 
 def picture() -> str:
-    return drawing.encoded(figures.draw_loss(figures.loss_data(records())), "svg").decode()
+    return drawing.encoded(figures_curves.draw_loss(figures_curves.loss_data(records())), "svg").decode()
 
 
 def in_a_process(folder: Path, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -230,7 +232,7 @@ def test_a_backend_that_can_be_used_stays_the_users() -> None:
 
 
 def test_a_figure_shows_itself_in_a_notebook_and_can_be_kept() -> None:
-    figure = figures.draw_loss(figures.loss_data(records()))
+    figure = figures_curves.draw_loss(figures_curves.loss_data(records()))
     found = pickle.loads(pickle.dumps(figure))._repr_png_()
     assert found[0].startswith(b"\x89PNG")
     assert found[1]["width"] == 740
@@ -260,7 +262,7 @@ def test_tick_labels_that_would_stand_on_each_other_are_left_out() -> None:
 
 
 def test_ticks_that_stand_apart_stay_also_where_sides_are_shared() -> None:
-    figure = figures.draw_accuracy(figures.accuracy_data(records()))
+    figure = figures_curves.draw_accuracy(figures_curves.accuracy_data(records()))
     figure.draw_without_rendering()
     before = [axis.get_ticklocs().tolist() for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
     drawing.encoded(figure, "svg")
@@ -269,6 +271,6 @@ def test_ticks_that_stand_apart_stay_also_where_sides_are_shared() -> None:
 
 
 def test_labels_move_apart_and_stay_in_order() -> None:
-    places = labels.spread([0.0, 1.0, 2.0, 50.0], gap=10.0)
+    places = figure_labels.spread([0.0, 1.0, 2.0, 50.0], gap=10.0)
     assert places == pytest.approx([-9.0, 1.0, 11.0, 50.0])
-    assert labels.spread([], gap=10.0) == []
+    assert figure_labels.spread([], gap=10.0) == []

@@ -23,7 +23,7 @@ from ablate.errors import AblateError
 from ablate.files import write_checked
 from ablate.launch.record import record
 from ablate.launch.study import Options, open_study
-from ablate.report import figures
+from ablate.report import figures_curves
 from ablate.report.content import report
 from ablate.store import filenames
 from ablate.store.clean import WASTE_KINDS, Cleaner
@@ -92,8 +92,8 @@ class Made:
             records = read_records(*find_study(self.store, "tiny", None))
             assert report(records).name
             if curves:
-                assert figures.loss_data(records.results).name
-                assert figures.accuracy_data(records.results).name
+                assert figures_curves.loss_data(records.results).name
+                assert figures_curves.accuracy_data(records.results).name
 
 
 def make(study: Path) -> Made:

@@ -21,7 +21,7 @@ from ablate.launch.costs import expected_bytes, expected_seconds
 from ablate.launch.make import RunOptions
 from ablate.launch.study import LoadedStudy, Options, open_study
 from ablate.report.content import report
-from ablate.report.lr_find import draw_find, find_data
+from ablate.report.figures_range_tests import draw_find, find_data
 from ablate.report.text import found_by
 from ablate.store.frame import Cost
 from ablate.store.integrity import check_store

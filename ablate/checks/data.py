@@ -24,12 +24,12 @@ _MEANS = {
 
 
 def data_findings(study: Study) -> Iterator[Finding]:
-    """Find what is doubtful in how the data is cut; what is the same for several variants is told once."""
-    told: dict[tuple[StudyCode, str, str], list[str]] = {}
+    """Find what is doubtful in how the data is cut, with one finding for all variants that share it."""
+    variants: dict[tuple[StudyCode, str, str], list[str]] = {}
     for variant in study.variants:
         for doubt in (*_without_images(study, variant.name), *_few(study, variant.name)):
-            told.setdefault(doubt, []).append(variant.name)
-    for (code, reason, remedy), names in told.items():
+            variants.setdefault(doubt, []).append(variant.name)
+    for (code, reason, remedy), names in variants.items():
         everywhere = len(names) == len(study.variants)
         yield Finding(code, "every variant" if everywhere else listing(names), reason, remedy)
 

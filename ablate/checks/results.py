@@ -1,4 +1,4 @@
-"""What is doubtful in results because it is identical: two variants' weights, their values, the values of all seeds."""
+"""Results that are identical where they should differ: two variants' weights, their values, the values of all seeds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVALUATED = tuple(name for name, one in METRICS.items() if one.split != "train")
 
 
 def result_findings(results: Results) -> tuple[Finding, ...]:
-    """Return what is doubtful in results that are the same where they would differ."""
+    """Return what is identical in a study's results though it should differ."""
     return (*_same_weights(results), *_same_values(results), *_no_spread(results))
 
 
@@ -43,7 +43,7 @@ def _digest(run: Mapping[str, Any]) -> str:
 
 
 def _same_weights(results: Results) -> Iterator[Finding]:
-    """Find variants that ended as an earlier one did; one finding for all that ended as the same one."""
+    """Find variants that ended with the weights of an earlier one, with one finding for each such group."""
     names = [variant.name for variant in results.study.variants]
     ended: list[tuple[str, tuple[int, ...], str]] = []
     with_digest: dict[str, dict[str, None]] = {}  # the variants that met each digest so far, in order

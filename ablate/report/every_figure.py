@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import figures, figures_tuning, lr_find
+from . import figures_curves, figures_range_tests, figures_tuning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .content import Records
 
-    FigureFacts = figures.FigureData | lr_find.FindData | figures_tuning.TuningData
+    FigureFacts = figures_curves.FigureData | figures_range_tests.FindData | figures_tuning.TuningData
 
 
 def every_figure(records: Records) -> list[tuple[FigureFacts, Callable[[], Figure]]]:
@@ -24,10 +24,10 @@ def every_figure(records: Records) -> list[tuple[FigureFacts, Callable[[], Figur
     """
     results = records.results
     found: list[tuple[FigureFacts, Any]] = [
-        (figures.loss_data(results), figures.draw_loss),
-        (figures.accuracy_data(results), figures.draw_accuracy),
+        (figures_curves.loss_data(results), figures_curves.draw_loss),
+        (figures_curves.accuracy_data(results), figures_curves.draw_accuracy),
     ]
     if records.tested:
-        found.append((lr_find.find_data(results.study, records.tested), lr_find.draw_find))
+        found.append((figures_range_tests.find_data(results.study, records.tested), figures_range_tests.draw_find))
     found += [(data, figures_tuning.draw_tuning) for data in figures_tuning.tuning_figures(results)]
     return [(data, partial(draw, data)) for data, draw in found]

@@ -78,7 +78,7 @@ def shortened(name: str, most: int = 26) -> str:
 
 
 def short_names(names: Iterable[str], most: int = 26) -> dict[str, str]:
-    """Return names as a figure has room for them, by the whole ones; no two that differ are shortened alike."""
+    """Return each name as short as a figure has room for, by the full name; different names stay different."""
     every = {name: visible(name) for name in names}
     half = (most - 1) // 2
     ways: list[Callable[[str], str]] = [
