@@ -15,7 +15,8 @@ from ablate.launch.last import study_run_last
 from ablate.store import owner
 from ablate.store import result_cache as index
 from ablate.store.documents import commit_document, plain, read_committed, read_document, write_document
-from ablate.store.frame import EPOCH_COLUMNS, RUN_COLUMNS, costs, read_frames
+from ablate.store.frame import EPOCH_COLUMNS, RUN_COLUMNS, Cost, costs, read_frames
+from ablate.store.recipes import written_digest
 from ablate.store.store import Store
 from ablate.store.studies import (
     RecordedRun,
@@ -25,7 +26,6 @@ from ablate.store.studies import (
     load_study,
     save_study,
     set_last,
-    written_digest,
 )
 from ablate.study.toml import Changes, read_study
 
@@ -205,6 +205,14 @@ def test_the_epochs_of_an_unfinished_run_are_left_out(store: Store) -> None:
     runs, epochs = read_frames(store, {("x", 0): "a"})
     assert runs["state"].tolist() == ["unfinished"]
     assert epochs.empty
+
+
+def test_costs_are_known_by_what_runs_cost_alike(store: Store) -> None:
+    run = store.writer("a")
+    run.begin({"key": "a", "cost": "alike"})
+    measured = {"seconds_per_image": 0.25, "evaluation_seconds_per_image": 0.125, "state_bytes": 7}
+    run.commit_result({**measured, "parameters": 8, "dead_weights": 2})
+    assert costs(store, ["a"]) == {"alike": Cost(0.25, 0.125, 7, 0.25)}
 
 
 def test_costs_skip_runs_without_them(store: Store) -> None:

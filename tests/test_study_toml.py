@@ -368,7 +368,7 @@ def test_dots_in_texts_nest_nothing() -> None:
         (
             "epochs = 5",
             "epochs = 9223372036854775808",
-            "line 4 baseline.epochs is more than a whole number of TOML holds: 64 bits",
+            "line 4 baseline.epochs does not fit in 64 bits, as whole numbers of TOML do",
         ),
         (
             "width = 8",

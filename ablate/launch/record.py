@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..store.recipes import written_digests
 from ..store.sources import digest
 from ..store.store import Store
-from ..store.studies import StudyRecord, save_study, set_last, written_digests
+from ..store.studies import StudyRecord, save_study, set_last
 
 if TYPE_CHECKING:
     from .study import LoadedStudy

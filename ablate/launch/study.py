@@ -12,8 +12,9 @@ from ..components.discover import discover
 from ..errors import InputError, StoreError, counted, did_you_mean, listing
 from ..paths import known_file, shipped, shown
 from ..store.documents import read_document, write_document
+from ..store.recipes import written_digest
 from ..store.store import Store
-from ..store.studies import StudyRecord, load_study, written_digest
+from ..store.studies import StudyRecord, load_study
 from ..study.plan import run_specs
 from ..study.resolve import Known, resolve_study
 from ..study.spec import parts

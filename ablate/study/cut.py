@@ -1,4 +1,4 @@
-"""How a dataset is cut, the same for every seed, and what is told of it: images and classes of each split."""
+"""How a dataset is cut, the same for every seed, and what to say of the cut: images and classes of each split."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ class Cut:
     """What a variant's dataset holds once it is cut.
 
     sizes: images by split. present: how many of the `classes` have images there; empty where the dataset does not
-    count its classes. without: the classes that surely have none: where the dataset does not tell each image's class,
-    chance decides which of several is the first to go, and `present` may be one off. left_out: what lies in the
-    dataset's folder and is not used.
+    count its classes. without: the classes that surely have none: where the dataset does not give each image's class,
+    chance decides which of several goes first, and `present` may be one off. left_out: what lies in the dataset's
+    folder and is not used.
     """
 
     sizes: Mapping[str, int]
@@ -88,7 +88,7 @@ class Cut:
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Cut:
-        """Return what was recorded as `document`; raises whatever a damaged one does."""
+        """Return what was recorded as `document`; a damaged one may raise anything."""
         sizes, present = ({n: int(document[part][n]) for n in document[part]} for part in ("sizes", "present"))
         without = {name: tuple(map(str, who)) for name, who in document["without"].items()}
         left_out = tuple(LeftOut(str(place), str(why), int(files)) for place, why, files in document["left_out"])
@@ -128,7 +128,7 @@ class Cut:
 
 
 def _has_labels(facts: DataFacts) -> bool:
-    """Tell whether the class of each image is known; what is wrong with labels is told where they are checked."""
+    """Tell whether the class of each image is known; wrong labels are reported where they are checked."""
     return facts.labels.keys() == facts.sizes.keys() and all(
         each.dtype.kind == "i" and each.ndim == 1 and 0 <= each.min() <= each.max() < facts.classes
         for each in facts.labels.values()
@@ -151,7 +151,7 @@ def _estimated(facts: DataFacts, splits: Splits) -> dict[str, tuple[list[int], l
     if {name: sum(counts) for name, counts in facts.counts.items()} != facts.sizes or any(
         len(counts) != facts.classes for counts in facts.counts.values()
     ):
-        return {}  # a dataset that does not count its classes, or not rightly
+        return {}  # a dataset that does not count its classes, or gets them wrong
     rest = [int(count) for count in facts.counts["train"]]
     found = {}
     by_chance = False
@@ -171,9 +171,9 @@ def _estimated(facts: DataFacts, splits: Splits) -> dict[str, tuple[list[int], l
 
 
 def _first(counts: Sequence[int], size: int) -> tuple[list[int], float]:
-    """Take so many images so that classes stay in proportion; return those of each class, and when the last was due.
+    """Take this many images with classes in proportion; return how many of each class, and when the last was due.
 
-    The image number r of c is due at (r + 1/2) / c of the way; of those that are due at once, chance takes some.
+    Image r of a class of c is due at (r + 1/2) / c of the way; among those that are due together, chance decides.
     """
     total = sum(counts)
     taken = [min(c, (2 * c * size + total) // (2 * total)) if total else 0 for c in counts]

@@ -76,7 +76,7 @@ def _read(report: Report, form: type[BaselineTable | VariantTable], raw: Any, pl
     where = nameless if place == ("baseline",) or not given else _where(place, str(given))
     table = read_table(report, form, raw, place, where)
     if table is None:
-        # What is known of it, so that variants that refer to it are not told wrong.
+        # What is known of it, so that variants that refer to it get no problems that they do not have.
         name, parent = (value if isinstance(value, str) else None for value in (given, parent))
         return Written(VariantTable.model_construct(name=name or nameless, parent=parent), place, {}, (), good=False)
     if isinstance(table, VariantTable):
