@@ -243,7 +243,7 @@ def test_a_database_that_goes_away_is_one_clear_error_and_the_same_command_goes_
         postgres.start()
     assert "Traceback" not in first.said
     (error,) = re.findall(r"^error: .*$", first.said, re.MULTILINE)
-    assert "the storage of trials gave way" in error
+    assert "the storage of trials failed" in error
     assert "run the same command again to continue" in first.said
     second = begin("store", url)
     assert second.popen.wait(PATIENCE_SECONDS) == 0, second.said

@@ -11,7 +11,7 @@ from ..components.discover import discover
 from ..errors import InputError, StoreError
 from ..launch.last import is_at_work
 from ..paths import shown
-from ..store.studies import recipe_of
+from ..store.recipes import recipe_of
 from ..study.spec import RunSpec
 from ..study.toml import read_study
 from ..training.checkpoint import NoCheckpointError, read_checkpoint
