@@ -763,7 +763,7 @@ def test_the_study_itself_can_be_set(setting: str, field: str, value: object) ->
         ("study.seeds=[1, 1]", "--set study: seeds [1, 1] names a seed twice"),
         ("study.sedes=3", "--set study: sedes unknown key 'sedes'; did you mean 'seeds'?"),
         ("study.a.b=3", "--set study: a.b unknown key 'a.b'"),
-        ("baseline.epochs=0xffffffffffffffff", "--set baseline.epochs is more than a whole number of TOML holds"),
+        ("baseline.epochs=0xffffffffffffffff", "--set baseline.epochs does not fit in 64 bits"),
         (f"baseline.epochs={'9' * 5000}", '--set baseline.epochs "999'),
     ],
 )
