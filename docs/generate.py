@@ -18,7 +18,8 @@ import typer
 import ablate.cli
 from ablate.components.contracts import KINDS
 from ablate.components.discover import discover
-from ablate.components.schema import REQUIRED, value_text
+from ablate.components.schema import REQUIRED
+from ablate.components.setting_text import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

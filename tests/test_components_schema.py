@@ -23,9 +23,8 @@ from ablate.components.schema import (
     check_settings,
     settings_of,
     settings_of_library,
-    type_text,
-    value_text,
 )
+from ablate.components.setting_text import type_text, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

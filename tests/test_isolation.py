@@ -17,7 +17,7 @@ import torch
 
 from ablate.commands import lr_find
 from ablate.components.discover import discover
-from ablate.components.importer import FINDER
+from ablate.components.import_hook import FINDER
 from ablate.execute.inline import Inline
 from ablate.execute.jobs import Event, Failed, Finished, Job
 from ablate.execute.local import LocalProcesses

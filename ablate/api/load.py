@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import paths
-from ..components.importer import imports_isolated
+from ..components.import_hook import imports_isolated
 from ..data.progress import silence
 from ..errors import InputError
 from ..launch.study import LoadedStudy, Options, open_study

@@ -6,7 +6,7 @@ import contextlib
 import signal
 from typing import TYPE_CHECKING, Literal
 
-from ..components.importer import FINDER, imports_isolated
+from ..components.import_hook import FINDER, imports_isolated
 from ..console.reporter import Silent, reporter
 from ..data.progress import silence
 from ..errors import TerminatedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..components.contracts import Range
-from ..components.schema import value_text
+from ..components.setting_text import value_text
 from ..errors import InputError, listing
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..components.schema import value_text
+from ..components.setting_text import value_text
 from .choices import COMPONENTS, SPLITS, read_choice, read_choices, read_splits
 from .tables import BaselineTable, SetTable, VariantTable, read_table
 

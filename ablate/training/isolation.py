@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..components.importer import imports_isolated
+from ..components.import_hook import imports_isolated
 from .randomness import process_random_untouched
 
 if TYPE_CHECKING:

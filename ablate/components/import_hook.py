@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..paths import shipped, shown
-from .code import INSTALLED, STANDARD, Code, bytes_of, is_source
-from .reach import LIBRARIES
+from .code_scope import LIBRARIES
+from .plugin_code import INSTALLED, STANDARD, PluginCode, bytes_of, is_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -56,12 +56,12 @@ class _Finder(MetaPathFinder):
     """
 
     def __init__(self) -> None:
-        self.code = Code()
+        self.code = PluginCode()
         self.loaded: dict[str, _Loader] = {}
         self._theirs: set[str] = set()
         self._searching = False
 
-    def use(self, code: Code) -> None:
+    def use(self, code: PluginCode) -> None:
         """Import from this code from now on; what was loaded of files that differ in it is loaded anew."""
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
@@ -75,8 +75,8 @@ class _Finder(MetaPathFinder):
             self.loaded.clear()
 
     def _differs(self, file: Path, text: bytes) -> bool:
-        now = self.code.files.get(file, text if self.code.closed else bytes_of(file))
-        if now == text and not self.code.closed:
+        now = self.code.files.get(file, text if self.code.frozen else bytes_of(file))
+        if now == text and not self.code.frozen:
             self.code.files[file] = text
         return now != text
 
@@ -146,7 +146,7 @@ class _Finder(MetaPathFinder):
         file = self.code.module_file(module)
         if file is None:
             names = (parent for known in self.code.files for parent in known.parents)
-            if not (module in names if self.code.closed else module.is_dir()):
+            if not (module in names if self.code.frozen else module.is_dir()):
                 self._refuse(name, module)
                 return None
             spec = ModuleSpec(name, None, is_package=True)
@@ -156,7 +156,7 @@ class _Finder(MetaPathFinder):
 
     def _refuse(self, name: str, module: Path) -> None:
         """Raise ImportError for a file that is there and that no plugin was seen to import."""
-        unread = Code().module_file(module) if self.code.closed else None
+        unread = PluginCode().module_file(module) if self.code.frozen else None
         if unread is not None:
             raise _unread(name, unread)
 
@@ -170,7 +170,7 @@ class _Finder(MetaPathFinder):
         )
 
     def _read(self, name: str, file: Path) -> bytes:
-        if not self.code.closed:
+        if not self.code.frozen:
             return self.code.read(file)
         # What an installed library looks for on its own may be anywhere, and is not the plugin's.
         packages = (folder / "__init__.py" for folder in file.parents)
@@ -237,7 +237,7 @@ def _modules_of(names: Iterable[str]) -> dict[str, ModuleType]:
     return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in tops}
 
 
-def load(name: str, file: Path, code: Code) -> ModuleType:
+def load(name: str, file: Path, code: PluginCode) -> ModuleType:
     """Import a file under a name from its bytes in `code`. Raises whatever the file raises."""
     spec = importlib.util.spec_from_file_location(name, file, loader=_Loader(name, file, code.read(file)))
     assert spec is not None

@@ -1,7 +1,7 @@
 """The code that a command runs: the files of plugins, each as it was when it was first read.
 
-What is imported is compiled from these very bytes (`finder`), and what is hashed are these bytes. A run is sent those
-that it needs, so that it runs what was planned, whatever happens to the files meanwhile.
+Modules are compiled from these very bytes (`import_hook`), and these bytes are hashed. A run is sent those that it
+needs, so that it runs what was planned, whatever happens to the files meanwhile.
 """
 
 from __future__ import annotations
@@ -24,59 +24,59 @@ INSTALLED = ("site-packages", "dist-packages")
 
 
 @dataclass
-class Code:
+class PluginCode:
     """Files and their bytes.
 
     folders: where modules of the user's own are looked for once all installed ones are, as helpers beside plugins.
-    packages: installed packages that are plugins, by name. closed: what is not among the files is not to be had.
-    left: environment variables that imports have changed, each with its value before and after. places: what they
-    have put on the path.
+    packages: installed packages that are plugins, by name. frozen: no other files are read.
+    environment_changes: environment variables that imports have changed, each with its value before and after.
+    path_additions: what imports have put on `sys.path`.
     """
 
     files: dict[Path, bytes] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
     packages: set[str] = field(default_factory=set)
-    closed: bool = False
-    left: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
-    places: list[str] = field(default_factory=list)
+    frozen: bool = False
+    environment_changes: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    path_additions: list[str] = field(default_factory=list)
     _names: dict[Path, set[str]] = field(default_factory=dict)
 
     @contextlib.contextmanager
-    def traced(self) -> Iterator[None]:
-        """Note what an import leaves in the environment and on the path, in which other processes are not to start."""
+    def noting_effects(self) -> Iterator[None]:
+        """Note what an import changes in the environment and on the path: other processes start without it."""
         environment, path = dict(os.environ), [*sys.path]
         try:
             # In a command a plugin's filters would be everybody's.
-            with contextlib.nullcontext() if self.closed else warnings.catch_warnings():
+            with contextlib.nullcontext() if self.frozen else warnings.catch_warnings():
                 yield
         finally:
             for name in {*environment, *os.environ}:
                 was, now = environment.get(name), os.environ.get(name)
                 if was != now:
-                    self.left[name] = (self.left.get(name, (was, was))[0], now)
-            self.places += [place for place in sys.path if place not in path]
+                    self.environment_changes[name] = (self.environment_changes.get(name, (was, was))[0], now)
+            self.path_additions += [place for place in sys.path if place not in path]
 
     @contextlib.contextmanager
-    def undone(self) -> Iterator[None]:
-        """Take back for a moment what imports have left, where nobody has changed it since."""
-        mine = {name: was for name, (was, now) in self.left.items() if os.environ.get(name) == now}
+    def without_effects(self) -> Iterator[None]:
+        """Undo for a moment what imports have changed, where nobody has changed it since."""
+        mine = {name: was for name, (was, now) in self.environment_changes.items() if os.environ.get(name) == now}
         path = [*sys.path]
         _set_environment(mine)
-        sys.path[:] = [place for place in path if place not in self.places]
+        sys.path[:] = [place for place in path if place not in self.path_additions]
         try:
             yield
         finally:
-            _set_environment({name: self.left[name][1] for name in mine})
+            _set_environment({name: self.environment_changes[name][1] for name in mine})
             sys.path[:] = path
 
     def has(self, file: Path) -> bool:
         """Tell whether there is such a file."""
-        return file in self.files or (not self.closed and file.is_file())
+        return file in self.files or (not self.frozen and file.is_file())
 
     def read(self, file: Path) -> bytes:
         """Return a file's bytes. Raises OSError."""
         if file not in self.files:
-            if self.closed:
+            if self.frozen:
                 raise FileNotFoundError(2, "was not read when the command started", str(file))
             self.files[file] = file.read_bytes()
         return self.files[file]
@@ -90,7 +90,7 @@ class Code:
         if folder not in self._names:
             files = [file.relative_to(folder).parts[0] for file in self.files if file.is_relative_to(folder)]
             with contextlib.suppress(OSError):
-                files += [] if self.closed else [file.name for file in folder.iterdir()]
+                files += [] if self.frozen else [file.name for file in folder.iterdir()]
             self._names[folder] = {name.partition(".")[0] for name in files}
         return self._names[folder]
 

@@ -1,8 +1,8 @@
-"""Whether a plugin's file can be read part by part: what importing it does, and whether code of it is found by name.
+"""How much of a plugin's file its components may use: what they name, all of it, or any file near it.
 
-A component's digest covers the definitions that it reaches, and those are told from the text. That holds where
-importing the file does nothing but bind names, and nothing looks code up in a way that no text shows. Everything
-that is not known to be so counts as the contrary: a run too many is better than a wrong one.
+A component's digest covers the definitions that it reaches, as far as the text shows them. The text shows all of them
+where importing the file does nothing but bind names, and no code is looked up in other ways. Where that is not
+certain, more is taken to be used: a run too many is better than a wrong one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 
-class Reach(IntEnum):
+class CodeScope(IntEnum):
     """What a component of a file may use of it."""
 
     NAMES = 0  # what it names
@@ -78,7 +78,7 @@ _BUILTIN_BASES = _words("object dict list tuple set frozenset int float str Exce
 
 
 @dataclass(frozen=True)
-class Facts:
+class FileFacts:
     """What a file's text shows: whether it looks code up, whether importing it only binds names, what it imports."""
 
     looks_up: bool
@@ -86,20 +86,20 @@ class Facts:
     modules: frozenset[str]
 
     @classmethod
-    def of(cls, tree: ast.Module) -> Facts:
+    def of(cls, tree: ast.Module) -> FileFacts:
         """Read a file."""
         reader = _Reader(tree)
         return cls(reader.looks_up_code(), reader.only_binds(), reader.modules())
 
-    def reach(self, is_own: Callable[[str], bool]) -> Reach:
+    def scope(self, is_own: Callable[[str], bool]) -> CodeScope:
         """Return what components of this file may use of it.
 
         is_own: tells of a module that an import names whether it is the user's; such a file is looked at itself.
         """
         if self.looks_up:
-            return Reach.FOLDER
+            return CodeScope.FOLDER
         known = all(top in LIBRARIES or top in _STANDARD or is_own(top) for top in self.modules)
-        return Reach.NAMES if known and self.binds else Reach.FILE
+        return CodeScope.NAMES if known and self.binds else CodeScope.FILE
 
 
 class _Reader:

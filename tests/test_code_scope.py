@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ablate import paths
+from ablate.components.code_scope import CodeScope, FileFacts
 from ablate.components.discover import discover
-from ablate.components.reach import Facts, Reach
 from ablate.components.sources import _Module, source_digest
 
 if TYPE_CHECKING:
@@ -309,7 +309,7 @@ def test_plain_files_keep_neighbours_apart(digest: Digest, text: str, other: str
 def test_every_shipped_plugin_keeps_its_components_apart() -> None:
     for file in sorted(paths.shipped("plugins").glob("*.py")):
         facts = _Module.of(file.read_bytes()).facts
-        assert facts.reach(lambda _: False) is Reach.NAMES, file.name
+        assert facts.scope(lambda _: False) is CodeScope.NAMES, file.name
 
 
 def test_an_edit_of_a_shipped_component_leaves_its_neighbours_as_they_are(tmp_path: Path) -> None:
@@ -327,5 +327,5 @@ def test_an_edit_of_a_shipped_component_leaves_its_neighbours_as_they_are(tmp_pa
 def test_facts_name_what_a_file_imports() -> None:
     import ast
 
-    facts = Facts.of(ast.parse("import a.b\nfrom c import d\nfrom . import e\ndef f(): import g"))
+    facts = FileFacts.of(ast.parse("import a.b\nfrom c import d\nfrom . import e\ndef f(): import g"))
     assert facts.modules == {"a", "c", "g"}

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ablate.components.code import Code
 from ablate.components.discover import discover, opened, shipped
-from ablate.components.importer import FINDER
+from ablate.components.import_hook import FINDER
+from ablate.components.plugin_code import PluginCode
 from ablate.errors import ComponentError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _alone() -> Iterator[None]:
         if name.startswith(("_size", "tools", "elsewhere", "ablate_plugin_")):
             del sys.modules[name]
     sys.path[:] = path
-    FINDER.use(Code())
+    FINDER.use(PluginCode())
 
 
 def built(registry: Any) -> Any:
