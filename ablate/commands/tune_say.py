@@ -29,7 +29,7 @@ def announce(
 ) -> None:
     """Say what is going to happen, and what differs between variants. effects: the lines of `check_effects`."""
     study, tuning = loaded.study, loaded.study.tuning
-    told = sum(search.told for search in searches)
+    told = sum(search.ended for search in searches)
     left = sum(search.room(total) + len(search.left()) for search in searches)
     at_once = f", {how.at_a_time}" if how.jobs > 1 else ""
     many = f"{counted(len(searches), 'variant')} with {counted(total, 'trial')} each"
@@ -50,7 +50,7 @@ def announce(
     for before in load_tunings(loaded.home, study.name):
         now = next((s for s in searches if s.task.variant.name == before.variant), None)
         ended = sum(trial.state != "running" for trial in before.trials)
-        if now and ended and (now.about != before.about or now.told < ended):
+        if now and ended and (now.about != before.about or now.ended < ended):
             text.note(
                 f"  '{before.variant}': these trials take the place of {ended} others in reports and for --tuned "
                 "(another space, budget, recipe, objective or storage)"

@@ -51,7 +51,7 @@ def driver(
     def news(what: News) -> None:
         match what:
             case TrialEnded(tuning, trial):
-                lines.told(tuning, trial)
+                lines.show(tuning, trial)
             case Waiting(others):
                 lines.waiting(others)
             case _:
@@ -88,10 +88,10 @@ def total_trials(searches: Sequence[Search], asked: int | None) -> int:
                 f"tune: trials: {total} are more than the {size} of the grid of '{name}', its own settings included\n"
                 f"  give --trials {size}"
             )
-    most = max(searches, key=lambda search: search.told)
-    if most.told > total:
+    most = max(searches, key=lambda search: search.ended)
+    if most.ended > total:
         raise InputError(
-            f"tune: trials: '{most.task.variant.name}' has {counted(most.told, 'trial')} already, more than {total}\n"
-            f"  the number is in total for each variant: give --trials {most.told} or more"
+            f"tune: trials: '{most.task.variant.name}' has {counted(most.ended, 'trial')} already, more than {total}\n"
+            f"  the number is in total for each variant: give --trials {most.ended} or more"
         )
     return total

@@ -50,7 +50,7 @@ class Datasets:
         return replace(variant, recipe=recipe, facts=facts, data=self._cuts[named])
 
     def _known_facts(self, choice: Choice) -> DataFacts | None:
-        """Return a dataset's facts; None, and a problem, where they cannot be had."""
+        """Return a dataset's facts; None, and a problem, if it cannot give them."""
         written = json.dumps([choice.use, choice.settings], sort_keys=True, default=str)
         if written not in self._facts:
             self._facts[written] = None
@@ -67,7 +67,7 @@ class Datasets:
         return self._facts[written]
 
     def _told_facts(self, entry: Entry, choice: Choice) -> DataFacts:
-        """Return what a dataset says of itself. Raises ComponentError where that, or its source, cannot be used."""
+        """Return the facts that a dataset gives. Raises ComponentError if they, or its source, cannot be used."""
         source = entry.build(self._data_dir, settings=choice.located.settings)
         if wrong := wrong_source(source):
             raise ComponentError(wrong)

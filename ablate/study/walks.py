@@ -1,4 +1,4 @@
-"""What a schedule does over a run, as plain facts: made by walking it beforehand, told as doubts, kept with a study."""
+"""What a schedule does over a run, as plain facts: found by walking it beforehand, kept with a study."""
 
 from __future__ import annotations
 

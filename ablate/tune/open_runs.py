@@ -145,7 +145,7 @@ class OpenRuns:
     def _ended(
         self, one: _Open, history: Sequence[Mapping[str, Any]], seconds: float | None = None
     ) -> Iterator[tuple[Search, int]]:
-        """Yield the trials of a run that has ended, with all its epochs reported, to be told; then pass that on."""
+        """Yield the trials of a run that has ended, all its epochs reported, for the caller to end; then say so."""
         self._open.pop(one.spec.key, None)
         took = sum(r.get("seconds", 0.0) + r.get("evaluation_seconds", 0.0) for r in history)
         for search, number in one.trials:

@@ -1,4 +1,4 @@
-"""Optuna's trials where several drivers share them: what one driver has told of a trial, no other one changes."""
+"""Optuna's trials, which several drivers may share: once one has told how a trial ended, no other changes that."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Trials:
         return self.study.get_trials(deepcopy=False)[number]
 
     def holds(self, number: int) -> bool:
-        """Tell whether this driver has asked for a trial, or taken it over, and not told how it ended."""
+        """Tell whether this driver has asked for a trial, or taken it over, and not ended it."""
         return number in self._held
 
     def new(self) -> int:
@@ -58,7 +58,7 @@ class Trials:
         self._held.pop(number, None)
 
     def note(self, number: int, **facts: Any) -> bool:
-        """Keep facts of a trial beside its values; False where another driver has told how it ended."""
+        """Keep facts of a trial beside its values; False if another driver has ended it."""
         try:
             for name, value in facts.items():
                 self._trial(number).set_user_attr(name, value)
@@ -75,7 +75,7 @@ class Trials:
         """Report a trial's value after an epoch, once."""
         trial = self._trial(number)
         if epoch not in self._storage.get_trial(self._id(number)).intermediate_values:
-            with contextlib.suppress(UpdateFinishedTrialError):  # another driver took it over, and has told it
+            with contextlib.suppress(UpdateFinishedTrialError):  # another driver took it over and has ended it
                 trial.report(value, epoch)
 
     def should_prune(self, number: int) -> bool:
@@ -83,7 +83,7 @@ class Trials:
         return self._trial(number).should_prune()
 
     def tell(self, number: int, values: Sequence[float] | None, state: TrialState) -> None:
-        """Tell how a trial ended, unless another driver that took it over has told it."""
+        """Tell Optuna how a trial ended, unless another driver took it over and has done so."""
         with warnings.catch_warnings(), contextlib.suppress(UpdateFinishedTrialError):
             warnings.simplefilter("ignore")
             self.study.tell(number, values, state=state, skip_if_finished=True)
