@@ -101,6 +101,15 @@ def test_progress_is_shown_where_asked(short: Path, capfd: pytest.CaptureFixture
     assert "done    flipped, seed 0" in said.err
 
 
+def test_warnings_of_a_dict_are_explained_in_python(short: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    loaded = ablate.load_study(tomllib.loads(short.read_text()))
+    ablate.run(loaded, executor="inline", progress=True)
+    said = capfd.readouterr().err
+    assert "  warning: one-seed (study.seeds)\n" in said
+    assert "what to do: study.findings\n" in said
+    assert "one-seed" in {finding.code for finding in loaded.findings}
+
+
 def test_nobody_watches_a_pipe() -> None:
     assert isinstance(reporter(None), Silent)
     assert isinstance(reporter(False), Silent)

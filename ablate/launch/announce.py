@@ -32,4 +32,5 @@ def announce_findings(study: LoadedStudy, note: Note) -> None:
     for code, where in places.items():
         note(f"  warning: {code} ({listing(where)})")
     if places:
-        note(f"  for the reasons and what to do: {typed_again('plan', study.options)}")
+        explained = typed_again("plan", study.options) if study.reading.file else "study.findings"
+        note(f"  for the reasons and what to do: {explained}")
