@@ -11,7 +11,7 @@ from ..errors import InputError, listing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..launch.study import LoadedStudy
+    from ..launch.schedules import Schedules
     from ..tune.space import Task
 
 
@@ -19,7 +19,7 @@ ALIKE = 0.1
 """Schedules end alike if their last rates, as shares of their highest ones, differ by no more than this."""
 
 
-def check_effects(study: LoadedStudy, tasks: Sequence[Task]) -> list[str]:
+def check_effects(schedules: Schedules, tasks: Sequence[Task]) -> list[str]:
     """Return lines on the schedules of trials: those that are shorter, settings without effect, schedules cut short.
 
     Raises InputError for a variant where no tuned setting has an effect.
@@ -27,7 +27,7 @@ def check_effects(study: LoadedStudy, tasks: Sequence[Task]) -> list[str]:
     told: dict[tuple[str, str], list[str]] = {}
     for task in tasks:
         name, use = task.variant.name, task.recipe.scheduler.use
-        idle = without_effect(study, task)
+        idle = without_effect(schedules, task)
         if idle and len(idle) == len(task.space):
             raise InputError(
                 f"tune: variant '{name}': no tuned setting has an effect ({listing(idle)}): {use} puts values of "
@@ -37,7 +37,7 @@ def check_effects(study: LoadedStudy, tasks: Sequence[Task]) -> list[str]:
         for setting in idle:
             told.setdefault((setting, use), []).append(name)
     doubts = [f"{setting} has no effect under {use} ({listing(names, 8)})" for (setting, use), names in told.items()]
-    doubts += [line for task in tasks if (line := _unreached(study, task))]
+    doubts += [line for task in tasks if (line := _unreached(schedules, task))]
     return [*(line for task in tasks if (line := _shorter(task))), *(f"warning: {line}" for line in doubts)]
 
 
@@ -48,10 +48,10 @@ def _shorter(task: Task) -> str:
     return f"schedule of a trial {task.recipe.scheduler.use} with {said}  ({task.variant.name})" if said else ""
 
 
-def _unreached(study: LoadedStudy, task: Task) -> str:
+def _unreached(schedules: Schedules, task: Task) -> str:
     """Say where trials end at another point of the schedule than the variant's own runs do."""
-    whole = study.schedules.walk(task.variant.recipe)
-    trial = study.schedules.walk(task.spec({}).recipe)
+    whole = schedules.walk(task.variant.recipe)
+    trial = schedules.walk(task.spec({}).recipe)
     if not whole or not trial or not whole.peak or not trial.peak:
         return ""
     ends = trial.last / trial.peak, whole.last / whole.peak
@@ -64,16 +64,16 @@ def _unreached(study: LoadedStudy, task: Task) -> str:
     )
 
 
-def without_effect(study: LoadedStudy, task: Task) -> list[str]:
+def without_effect(schedules: Schedules, task: Task) -> list[str]:
     """Return what is tuned of the optimizer and the scheduler and changes nothing at any step of a trial."""
     try:
-        walk = study.schedules.walk(task.spec({}).recipe)
+        walk = schedules.walk(task.spec({}).recipe)
         found = [f"optimizer.{name}" for name in walk.taken] if walk else []
         for name, where in task.space.items():
             if name.startswith("scheduler."):
                 ends = (where.low, where.high) if isinstance(where, Range) else where.values
                 recipes = [task.spec({name: end}).recipe for end in ends]
-                walks = [study.schedules.walk(recipe) for recipe in recipes]
+                walks = [schedules.walk(recipe) for recipe in recipes]
                 if all(walks) and len({walk.trace for walk in walks if walk}) == 1:
                     found.append(name)
     except InputError as error:

@@ -62,7 +62,7 @@ def begin(study: LoadedStudy, plan: Plan, how: RunOptions, reporter: Reporter, e
     expected = expected_seconds(specs, measured_costs(study.options.store, study.name))
     begun = Begun(specs, placement, expected)
     _announce(study, plan, begun, reporter.note)
-    check_links(study, specs)
+    check_links(study.home, specs)
     if specs and executor is None:
         warm_up()
     return begun

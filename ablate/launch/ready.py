@@ -33,9 +33,10 @@ def get_ready(
     be made for each of `specs`.
     Raises InputError where a variant cannot be trained, StoreError where the store has no room.
     """
-    fetch_data(study, specs)
+    fetch_data(study.sources(specs))
     found = rehearse(study, executor or LocalProcesses(), specs, placement.jobs, note)
-    check_space(study, found.state_bytes, [*specs] * trials, placement.jobs)
+    keep = study.written.limits.keep_checkpoints
+    check_space(study.home, found.state_bytes, [*specs] * trials, placement.jobs, keep)
     record(study)
     if executor is None:
         placement, executor, why = local(placement, found.gpu)

@@ -10,14 +10,15 @@ from .jobs import rehearsal_jobs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..components.datasets import Source
     from ..execute.jobs import Executor, RehearsalReport
     from ..study.spec import RunSpec
     from .study import LoadedStudy, Note
 
 
-def fetch_data(study: LoadedStudy, specs: Sequence[RunSpec]) -> None:
-    """Download and decode the datasets of these runs, so that no run has to wait for them."""
-    for source in study.sources(specs):
+def fetch_data(sources: Sequence[Source]) -> None:
+    """Download and decode datasets, so that no run has to wait for them."""
+    for source in sources:
         source.prepare()
 
 
@@ -34,7 +35,7 @@ def rehearse(
     note(f"trying out {counted(len(first), 'variant')}: each is built and takes a few steps")
     found = executor.rehearse(rehearsal_jobs(study, list(first.values()), at_a_time))
     if found.failed:
-        raise InputError(_refusal(study, found))
+        raise InputError(_refusal(study.reading.source, len(study.written.variants), found))
     for variant, warning in found.warnings.items():
         note(f"  warning: {variant}: {warning}")
     for variant, why in found.usual_layout.items():
@@ -42,12 +43,12 @@ def rehearse(
     return found
 
 
-def _refusal(study: LoadedStudy, found: RehearsalReport) -> str:
+def _refusal(source: str, variants: int, found: RehearsalReport) -> str:
     """Say which variants cannot be trained, and why."""
     failed, reasons = found.failed, set(found.failed.values())
     # One reason for all is the machine's fault, or the baseline's, so it is given once.
-    same = 1 < len(failed) == len(study.written.variants) and len(reasons) == 1
+    same = 1 < len(failed) == variants and len(reasons) == 1
     lines = [f"  {'all' if same else variant}: {reason}" for variant, reason in failed.items()]
     lines = lines[:1] if same else lines
     count = counted(len(failed), "variant")
-    return "\n".join([f"{study.reading.source}: {count} cannot be trained; nothing was started", *lines])
+    return "\n".join([f"{source}: {count} cannot be trained; nothing was started", *lines])

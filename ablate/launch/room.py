@@ -12,16 +12,16 @@ from .costs import expected_bytes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ..store.store import Store
     from ..study.spec import RunSpec
-    from .study import LoadedStudy
 
 
-def check_links(study: LoadedStudy, specs: Sequence[RunSpec]) -> None:
+def check_links(home: Store, specs: Sequence[RunSpec]) -> None:
     """Raise StoreError with all links that are in the way of runs."""
     found: dict[str, str] = {}
     for spec in specs:
         try:
-            study.home.writer(spec.key).refuse_links()
+            home.writer(spec.key).refuse_links()
         except StoreError as error:
             line, _, hints = str(error).partition("\n")
             found[line] = hints
@@ -29,17 +29,17 @@ def check_links(study: LoadedStudy, specs: Sequence[RunSpec]) -> None:
         raise StoreError("\n".join([*found, *list(found.values())[-1:]]))
 
 
-def check_space(study: LoadedStudy, states: Mapping[str, int], specs: Sequence[RunSpec], jobs: int) -> None:
+def check_space(home: Store, states: Mapping[str, int], specs: Sequence[RunSpec], jobs: int, keep: bool) -> None:
     """Raise StoreError where the store has less room than runs will take.
 
-    states: bytes of a run's state by variant. jobs: how many are under way at a time.
+    states: bytes of a run's state by variant. jobs: how many are under way at a time. keep: checkpoints are kept.
     """
-    need = expected_bytes(specs, states, jobs, study.written.limits.keep_checkpoints)
-    free = study.home.free_bytes()
-    own = sum(study.home.run(spec.key).checkpoint_bytes() for spec in specs)
+    need = expected_bytes(specs, states, jobs, keep)
+    free = home.free_bytes()
+    own = sum(home.run(spec.key).checkpoint_bytes() for spec in specs)
     if need is not None and free + own < need:
         raise StoreError(
-            f"{shown(study.home.root)}: {megabytes(free)} free, and the runs to make need about {megabytes(need)}; "
+            f"{shown(home.root)}: {megabytes(free)} free, and the runs to make need about {megabytes(need)}; "
             "nothing was started\n"
             "  free some space ('ablate store clean' says what can go), or another place: --store DIR or ABLATE_STORE"
         )
