@@ -185,6 +185,7 @@ def test_how_a_process_ended_is_put_into_words(code: int, text: str) -> None:
     assert text in died(code)
 
 
+@pytest.mark.slow
 def test_a_users_script_without_a_main_guard_does_not_loop(study: Path, write: Write) -> None:
     script = write(
         "script.py",
@@ -323,7 +324,9 @@ def test_a_result_is_kept_where_there_are_no_hard_links(folder: Path, monkeypatc
     assert (mine.result() or {})["test/accuracy"] == 0.5
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_a_signal_stops_the_command_and_the_same_command_goes_on(study: Path, number: int, code: int) -> None:
     command = [sys.executable, "-m", "ablate", "run", str(study), "--seeds", "1", "--jobs", "1"]
     long = [*command, "--set", "baseline.epochs=3000", "--set", "baseline.dataset.images=2000"]
@@ -716,6 +719,7 @@ def test_a_stop_during_an_evaluation_keeps_the_epoch(study: Path) -> None:
     assert isinstance(run(Inline(), [job])[-1], Finished)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="process groups")
 def test_sigterm_to_every_process_of_a_command_keeps_the_state(study: Path) -> None:
     command = [sys.executable, "-m", "ablate", "run", str(study), "--seeds", "1", "--jobs", "1"]

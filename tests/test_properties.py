@@ -333,6 +333,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Callabl
         yield asks
 
 
+@pytest.mark.slow
 @examples(4)
 @given(document=studies())
 def test_keys_do_not_hang_on_the_process(elsewhere: list[Callable[[str], list[Any]]], document: Document) -> None:

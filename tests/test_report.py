@@ -433,6 +433,7 @@ def test_the_page_is_well_formed_and_fetches_nothing(tmp_path: Path) -> None:
 def test_the_figures_in_the_page_are_pictures_that_fetch_and_run_nothing(tmp_path: Path) -> None:
     (page,) = render(hostile(), ["html"], tmp_path)
     pictures = [url for url in parsed(page.read_text()).fetched if url.startswith("data:")]
+    assert len(pictures) == 2
     for picture in pictures:
         svg = base64.b64decode(picture.partition(",")[2]).decode()
         assert "<script" not in svg
@@ -442,8 +443,9 @@ def test_the_figures_in_the_page_are_pictures_that_fetch_and_run_nothing(tmp_pat
 def test_links_in_the_page_lead_to_sections_that_exist(tmp_path: Path) -> None:
     (page,) = render(records(), ["html"], tmp_path)
     text = page.read_text()
-    for anchor in re.findall(r'href="#([^"]+)"', text):
-        assert f'id="{anchor}"' in text
+    links, places = (set(re.findall(rf'\b{name}="#?([^"#:]+)"', text)) for name in ("href", "id"))
+    assert links
+    assert links <= places
 
 
 def test_no_value_becomes_markup_in_the_page(tmp_path: Path) -> None:
@@ -518,7 +520,9 @@ def test_hostile_text_adds_nothing_but_text_to_any_file_and_no_file(attack: str)
 
 def test_markdown_has_its_figures_beside_it(tmp_path: Path) -> None:
     (page,) = render(records(), ["md"], tmp_path)
-    for place in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+    figures = re.findall(r"\]\(([^)]+)\)", page.read_text())
+    assert len(figures) == 2
+    for place in figures:
         assert (tmp_path / place).read_bytes().startswith(b"\x89PNG")
 
 
@@ -532,10 +536,11 @@ def test_a_study_without_results_is_reported_without_figures(tmp_path: Path) -> 
 
 
 def test_the_same_records_give_the_same_files(tmp_path: Path) -> None:
+    from tests.support import contents  # not for those that import this module to see that it needs no torch
+
     for folder in ("a", "b"):
         render(records(), ["html", "md"], tmp_path / folder)
-    for path in sorted((tmp_path / "a").rglob("*.*")):
-        assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+    assert contents(tmp_path / "a") == contents(tmp_path / "b") != {}
 
 
 def test_a_report_takes_the_place_of_an_older_one(tmp_path: Path) -> None:

@@ -735,15 +735,18 @@ def test_the_figures_of_tuning_are_numbered_after_the_curves(tmp_path: Path) -> 
             < page.read_text().index("Best settings")
             < page.read_text().index("Figure 3")
         )
-    for place in re.findall(r"\]\((figures/[^)]+)\)", markdown.read_text()):
+    places = re.findall(r"\]\((figures/[^)]+)\)", markdown.read_text())
+    assert len(places) == 4
+    for place in places:
         assert (tmp_path / place).read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_same_tuning_gives_the_same_files(tmp_path: Path) -> None:
+    from tests.support import contents  # not for those that import this module to see that it needs no torch
+
     for folder in ("a", "b"):
         render(realistic(TWO), ["html", "md"], tmp_path / folder)
-    for path in sorted((tmp_path / "a").rglob("*.*")):
-        assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+    assert contents(tmp_path / "a") == contents(tmp_path / "b") != {}
 
 
 def test_csv_has_a_row_for_each_trial_with_all_digits(tmp_path: Path) -> None:

@@ -74,6 +74,20 @@ def test_an_interval_ends_at_the_bounds_of_what_it_is_of() -> None:
     assert estimate([1.0, 1.0], bounds=(0.0, 1.0)) == Estimate(mean=1.0, low=1.0, high=1.0, n=2)
 
 
+def test_an_interval_of_which_a_little_is_missing_is_cut() -> None:
+    free = estimate([0.97, 0.98, 0.99])
+    assert free.high is not None
+    assert estimate([0.97, 0.98, 0.99], bounds=(0.0, free.high - 0.001)).cut
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (3.0, 4.0)])
+def test_a_mean_beyond_the_bounds_lies_in_its_interval_all_the_same(bounds: tuple[float, float]) -> None:
+    found = estimate([2.0, 2.1, 1.9], bounds=bounds)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= found.mean <= found.high
+
+
 @pytest.mark.parametrize("confidence", [0.0, 1.0, 95.0])
 def test_a_confidence_outside_zero_to_one_is_refused(confidence: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):

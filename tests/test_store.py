@@ -71,11 +71,20 @@ def test_a_changed_byte_of_a_result_makes_it_no_result(store: Store) -> None:
     assert store.state("k") == "unfinished"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"body": 3}', "\xff"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\xff"])
 def test_a_file_that_is_no_document_reads_as_none(store: Store, text: str) -> None:
     file = store.root / "x.json"
     file.write_text(text, encoding="latin-1")
-    assert read_document(file) is None or read_committed(file) is None
+    assert read_document(file) is None
+    assert read_committed(file) is None
+
+
+@pytest.mark.parametrize("text", ["{}", '{"body": 3}', '{"body": {"a": 1}}', '{"body": {"a": 1}, "checksum": null}'])
+def test_a_document_without_a_checksum_was_not_committed(store: Store, text: str) -> None:
+    file = store.root / "x.json"
+    file.write_text(text)
+    assert read_document(file) == json.loads(text)
+    assert read_committed(file) is None
 
 
 def test_numbers_that_are_not_finite_are_written_as_null(store: Store) -> None:

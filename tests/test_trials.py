@@ -83,6 +83,7 @@ def test_a_crossing_stands_where_the_lines_meet() -> None:
 def test_curves_that_only_touch_do_not_cross() -> None:
     assert crossings({"a": [0.4, 0.5, 0.6], "b": [0.3, 0.5, 0.5]}) == ()
     assert crossings({"a": [0.4, 0.5], "b": [0.4, 0.5]}) == ()
+    assert crossings({"a": [0.4, 0.5, 0.6], "b": [0.3, 0.5 + 1e-15, 0.5]}) == ()  # rounding
 
 
 def test_curves_that_were_the_same_for_a_while_cross_in_the_midst_of_it() -> None:
@@ -106,6 +107,7 @@ def test_crossings_of_several_curves_come_in_their_order() -> None:
 def test_trials_that_all_come_to_the_same_have_settled() -> None:
     assert last_half([0.5] * 10, maximise=True) == 0
     assert settled([0.5] * 10, maximise=True, margin=0.005)
+    assert settled([0.5] * 10, maximise=True, margin=0.0)
 
 
 def test_one_trial_far_ahead_of_the_others_has_not_settled() -> None:

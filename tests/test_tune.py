@@ -252,16 +252,23 @@ class Pessimist(optuna.pruners.BasePruner):
         return bool(done) and trial.number > 1
 
 
-@pytest.mark.parametrize("executor", [Inline(), LocalProcesses(1)], ids=["inline", "processes"])
+@pytest.mark.parametrize(
+    ("executor", "epochs"),
+    [
+        pytest.param(Inline(), 5, id="inline"),
+        # A process trains on while it is told to stop.
+        pytest.param(LocalProcesses(1), 60, marks=pytest.mark.slow, id="processes"),
+    ],
+)
 def test_a_pruned_trial_stops_early_and_leaves_no_checkpoint(
-    study: Path, monkeypatch: pytest.MonkeyPatch, executor: Any
+    study: Path, monkeypatch: pytest.MonkeyPatch, executor: Any, epochs: int
 ) -> None:
     monkeypatch.setattr("ablate.tune.search.make_pruner", lambda *_: Pessimist())
-    many = ("baseline.epochs=60", "baseline.dataset.images=200")
+    many = (f"baseline.epochs={epochs}", "baseline.dataset.images=200")
     tune_study(options(with_table(study), *many, only=("baseline",)), TuneOptions(jobs=1), executor)
     (found,) = load_tunings(Store(Path("ablate-store")), "tiny")
     assert [trial.state for trial in found.trials] == ["done", "done", "pruned", "pruned"]
-    assert all(1 <= trial.epochs < 60 for trial in found.trials[2:])
+    assert all(1 <= trial.epochs < epochs for trial in found.trials[2:])
     assert all(trial.epochs == len(trial.curve) for trial in found.trials)
     assert not list(Path("ablate-store/runs").glob("*/checkpoint.pt"))
     assert tune(study, "baseline", settings=many) == (found,)
@@ -398,6 +405,7 @@ def best_differs(study: Path) -> VariantTuning:
     return found
 
 
+@pytest.mark.slow
 def test_tuned_variants_are_judged_on_the_seeds_of_the_study(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = best_differs(study)
     study.write_text(study.read_text().replace("epochs = 2", "epochs = 4"))
