@@ -76,7 +76,7 @@ def component_named(registry: Registry, name: str) -> Entry:
 
 
 def _setting(text: str) -> tuple[str, Any]:
-    """Read NAME=VALUE, the value as TOML writes it; what is no TOML value is a string."""
+    """Read NAME=VALUE, the value as TOML writes it; anything else is a string."""
     name, equals, value = (part.strip() for part in text.partition("="))
     if not equals or not name:
         raise InputError(f"--set {text}: is not NAME=VALUE, as in size=8")

@@ -271,7 +271,7 @@ def _is_name(target: ast.expr) -> bool:
 
 
 def _imported(node: ast.AST) -> Iterator[tuple[str, str]]:
-    """Yield each name that an import binds, with what it stands for; what is the user's own begins with a dot."""
+    """Yield each name that an import binds, with what it stands for; of relative imports, that begins with a dot."""
     if isinstance(node, ast.Import):
         for alias in node.names:
             yield (alias.asname, alias.name) if alias.asname else (alias.name.split(".")[0],) * 2

@@ -43,10 +43,10 @@ class DataFacts:
     """What is known of a dataset without training on it.
 
     `fingerprint` names the exact pixels and labels and is part of every run's key;
-    `train`, `validation` and `test` are numbers of images as the source has them. What follows is told, and decides
-    nothing: `counts` has the images of each class by split, `names` the classes' names, `left_out` what lies in the
-    dataset's folder and is not used. Where `counts` is left out, a class without images is not noticed. With `labels`,
-    of every image by split, it is known for sure which classes a cut leaves without images.
+    `train`, `validation` and `test` are numbers of images as the source has them. The others are for messages alone:
+    `counts` has the images of each class by split, `names` the classes' names, `left_out` files in the dataset's folder
+    that are not used. Without `counts`, a class without images is not noticed. With `labels`, of every image by split,
+    `plan` knows for sure which classes a cut leaves without images.
     """
 
     fingerprint: str

@@ -1,7 +1,7 @@
 """The decorators that mark components.
 
-Each checks what it was given and the factory's contract where that stands, and marks it; nothing is registered at
-import. What is not accepted is a `ComponentError` with file and line.
+Each checks its own arguments and the signature of the function below it, and marks the function; importing a plugin
+registers nothing. What is not accepted is a `ComponentError` with file and line.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _check_contract(mark: Mark, factory: Any) -> None:
 
 
 def _refuse(thing: Any, what: str, wrong: str) -> NoReturn:
-    """Raise ComponentError about what a decorator was put on; what stands in no file is told by where it is loaded."""
+    """Raise ComponentError with the place of what was decorated; without a file, TypeError, which discovery places."""
     text = f"{what}: {wrong}"
     try:
         place = f"{shown(inspect.getsourcefile(inspect.unwrap(thing)) or '')}:{line_of(thing)}: "

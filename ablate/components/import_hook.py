@@ -1,6 +1,6 @@
-"""The one finder through which the user's own modules are imported, from the bytes that were read (`code`).
+"""The hook through which the user's own modules are imported, from the bytes that were read (`plugin_code`).
 
-Python's caches of compiled modules are not used: they are told apart by time and size alone.
+Python's caches of compiled modules are not used: they are trusted by a file's time and size alone.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class _Loader(SourceFileLoader):
 
 
 class _Finder(MetaPathFinder):
-    """Finds the modules of the user's own: all that Python finds outside of its own and installed packages' folders.
+    """Finds the user's own modules: those outside the folders of Python and of installed packages.
 
-    And those beside plugins, last, so that none of them hides an installed one.
+    Modules beside plugins come last, so that none of them hides an installed one.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find a module of the user's own; None for all others."""
+        """Find one of the user's own modules; None for all others."""
         top = fullname.partition(".")[0]
         if self._searching or top in STANDARD or top in self._theirs:
             return None

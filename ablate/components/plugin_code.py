@@ -27,7 +27,7 @@ INSTALLED = ("site-packages", "dist-packages")
 class PluginCode:
     """Files and their bytes.
 
-    folders: where modules of the user's own are looked for once all installed ones are, as helpers beside plugins.
+    folders: where the user's own modules are looked for after all installed ones, as helpers beside plugins.
     packages: installed packages that are plugins, by name. frozen: no other files are read.
     environment_changes: environment variables that imports have changed, each with its value before and after.
     path_additions: what imports have put on `sys.path`.
@@ -110,7 +110,7 @@ def _set_environment(values: dict[str, str | None]) -> None:
 
 
 def bytes_of(file: Path) -> bytes | None:
-    """Return what is in a file, None where it cannot be read."""
+    """Return the content of a file, None where it cannot be read."""
     with contextlib.suppress(OSError):
         return file.read_bytes()
     return None
