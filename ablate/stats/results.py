@@ -19,12 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..metrics import Metric
-    from ..study.comparisons import PlannedComparison
+    from ..study.comparisons import Kind, PlannedComparison
     from ..study.spec import Study
     from ..tune.records import VariantTuning
-
-
-Kind = Literal["change", "tuning", "tuned change", ""]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +40,7 @@ class Comparison(Estimate):
     seeds: tuple[int, ...]
     per_seed: tuple[float, ...]
     left_out: tuple[int, ...]
-    kind: Kind = ""
+    kind: Kind | Literal[""] = ""
 
     @property
     def clear(self) -> bool:
@@ -141,7 +138,7 @@ class Results:
 
     @cached_property
     def _kinds(self) -> Mapping[tuple[str, str], Kind]:
-        return {(planned.candidate, planned.reference): planned.kind for planned in self.study.comparisons}
+        return {(planned.candidate, planned.reference): planned.kind for planned in self.planned}
 
     @cached_property
     def _by_variant(self) -> dict[str, dict[int, dict[str, Any]]]:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+Kind = Literal["change", "tuning", "tuned change"]
+"""A variant against the one it comes from, a tuned variant against itself with its own settings, or tuned both."""
+
 
 @dataclass(frozen=True)
 class PlannedComparison:
@@ -25,7 +28,7 @@ class PlannedComparison:
 
     candidate: str
     reference: str
-    kind: Literal["change", "tuning", "tuned change"]
+    kind: Kind
     if_own_best: bool = False
 
 
