@@ -31,8 +31,8 @@ from torch.nn.functional import cross_entropy
 from ablate.execute.server import SETTINGS
 from ablate.training.augment import in_floats
 from ablate.training.loop import autocast, begin_epoch, exact, normalised, train_epoch
+from ablate.training.preserved import preserved_model
 from ablate.training.replay import cuda_graph, record
-from ablate.training.untouched import model_untouched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,7 +149,7 @@ def ours(
     inputs = normalised(floats, run.data)
     run.model.train()
     if graphs:
-        with model_untouched(run):
+        with preserved_model(run):
             run = replace(run, replay=record(run, (floats, labels), cuda_graph))
 
     def compute_only() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import paths
-from ..components.import_hook import imports_isolated
+from ..components.import_hook import isolated_imports
 from ..data.progress import silence
 from ..errors import InputError
 from ..launch.study import LoadedStudy, Options, open_study
@@ -61,7 +61,7 @@ def load_study(  # noqa: PLR0913  # the form of a call in a notebook
         device,
         text,
     )
-    with imports_isolated(), silence():
+    with isolated_imports(), silence():
         return open_study(options)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import signal
 from typing import TYPE_CHECKING, Literal
 
-from ..components.import_hook import FINDER, imports_isolated
+from ..components.import_hook import FINDER, isolated_imports
 from ..console.reporter import Silent, reporter
 from ..data.progress import silence
 from ..errors import TerminatedError
@@ -55,7 +55,7 @@ def run(
     elif not isinstance(executor, str):
         makes = executor
     with contextlib.ExitStack() as held:
-        held.enter_context(imports_isolated())
+        held.enter_context(isolated_imports())
         FINDER.use(loaded.registry.code)  # that of the study loaded last may be another one
         if isinstance(says, Silent):
             held.enter_context(silence())

@@ -88,9 +88,9 @@ def recording_check(precision: str, device: str = "cuda", capture: Capture | Non
     import torch
     from packaging.version import Version
 
+    from ..training.preserved import preserved_model
     from ..training.replay import APART, cuda_graph, near, try_out
     from ..training.run import RECORDING_SINCE
-    from ..training.untouched import model_untouched
 
     name = f"steps {precision}"
     if Version(torch.__version__) < RECORDING_SINCE:
@@ -100,7 +100,7 @@ def recording_check(precision: str, device: str = "cuda", capture: Capture | Non
     with TemporaryDirectory(prefix="ablate-doctor-") as folder:
         (spec, *_), registry = _specs(Path(folder), precision)
         plain, run = (_built(spec, registry, Path(folder), torch.device(device)) for _ in range(2))
-    with model_untouched(run):
+    with preserved_model(run):
         run.model.train()
         measured, made = try_out(run, capture or cuda_graph)
     if made is None:

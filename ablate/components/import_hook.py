@@ -201,11 +201,11 @@ FINDER = _Finder()
 
 
 @contextlib.contextmanager
-def imports_isolated() -> Iterator[None]:
-    """Have the user's own modules imported anew for a while, and put back what imports change.
+def isolated_imports() -> Iterator[None]:
+    """Import the user's own modules again inside, as a new process would, and restore all that imports change.
 
-    So the top of a plugin runs as in a new process, and its modules, its changes of `sys.path`, of the environment and
-    of the working folder end with this. Shipped plugins, which change nothing, and libraries stay.
+    That is `sys.modules`, `sys.path`, the environment and the working folder. Libraries stay imported, and so do shipped
+    plugins, which change nothing when they are imported.
     """
     variables, folder = dict(os.environ), Path.cwd()
     code, path, finders = FINDER.code, [*sys.path], [*sys.meta_path]

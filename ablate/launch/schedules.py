@@ -67,12 +67,12 @@ class Schedules:
         if not self._noted:
             self._note("walking the schedules over their runs: a few seconds, the first time")
             self._noted = True
-        from ..training.isolation import torch_as_new  # torch, which later commands need not load
+        from ..training.isolation import isolated_torch  # torch, which later commands need not load
         from ..training.schedule_walk import Course, walk
 
         optimizer, scheduler = recipe.optimizer, recipe.scheduler
         entries = (self._registry.get("optimizer", optimizer.use), self._registry.get("scheduler", scheduler.use))
-        with torch_as_new():
+        with isolated_torch():
             return walk(Course(*entries, optimizer.settings, scheduler.settings, horizon))
 
     def _key(self, recipe: Recipe, horizon: Horizon) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from ..errors import AblateError, error_text
 from ..paths import shown
 from ..training.contracts import named
-from ..training.randomness import process_random_untouched
+from ..training.randomness import preserved_random
 from . import augmentations, datasets, models, optimizers, schedulers
 from .subject import BrokenContractError, NotCheckedError
 
@@ -63,7 +63,7 @@ def outcome_of(check: Check, subject: Subject) -> Checked:
 
 def make(check: Check, subject: Subject) -> None:
     """Make one check, and leave the random states of the process as they were."""
-    with process_random_untouched():
+    with preserved_random():
         check(subject)
 
 

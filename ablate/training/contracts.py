@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from ..components.contracts import Mixed
 from ..errors import RunError, listing
 from .augment import in_floats, takes_uint8
-from .randomness import drawn_from, process_random, process_random_untouched
+from .randomness import drawn_from, preserved_random, process_random
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,7 +113,7 @@ def check_transform(entry: Entry, settings: Mapping[str, Any], images: Tensor, t
     It is built anew, so that what trains was never called before, and twice, because the same seed has to give the
     same pixels. The process's random states are put back afterwards.
     """
-    with process_random_untouched():
+    with preserved_random():
         one, two, levels = (build_transform(entry, settings) for _ in range(3))
         for seed in range(tries):
             whole = in_floats(images)
@@ -128,7 +128,7 @@ def check_transform(entry: Entry, settings: Mapping[str, Any], images: Tensor, t
 
 def build_transform(entry: Entry, settings: Mapping[str, Any]) -> Any:
     """Build a transform; each time with the same random states, which a factory may draw a fixed pattern from."""
-    with process_random_untouched():
+    with preserved_random():
         transform = entry.build(settings=settings)
     if not callable(transform):
         _refuse(entry, f"returns {type(transform).__name__}, not a function of images and generator")

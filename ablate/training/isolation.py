@@ -1,4 +1,4 @@
-"""To train in another program's process: with torch as it starts, and without a trace afterwards."""
+"""Training in a process that is not ours, such as a notebook's: as in a new process, and without a trace afterwards."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..components.import_hook import imports_isolated
-from .randomness import process_random_untouched
+from ..components.import_hook import isolated_imports
+from .randomness import preserved_random
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ _SETTINGS = (
     _flag(_BACKENDS.cudnn, "benchmark", new=False),
     _flag(_BACKENDS.cudnn, "deterministic", new=False),
     _Setting(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest"),
-    # Since 2.9 these are beside it, and it cannot be read where one of them was set: what stands first decides more.
+    # Since torch 2.9 these replace it, and it cannot be read once one of them was set. Broader ones come first.
     *(
         _flag(owner, "fp32_precision", new)
         for owner, new in (
@@ -87,26 +87,26 @@ _SETTINGS = (
 
 @contextlib.contextmanager
 def isolated() -> Iterator[None]:
-    """Give a run the process as a new one would be, and put everything back afterwards, also when the run raises.
+    """Make this process like a new one for a run, and restore it afterwards, also when the run raises.
 
-    That is torch's settings (threads, determinism, precision, default dtype and device, autograd and autocast) and
+    This covers torch's settings (threads, determinism, precision, default dtype and device, autograd and autocast) and
     random states, the modules of the user's plugins, warning filters, environment variables, `sys.path` and the
-    working folder. So a run in a notebook has the bits of one in a process of its own, whatever the notebook has set.
+    working folder. So a run in a notebook gives the same bits as one in its own process, whatever the notebook has set.
 
-    Limits: torch's interop threads can be set only once in a process, and no run sets them. What is not torch's or
-    Python's own, such as a library's global state, is left alone.
+    Not covered: torch's interop threads, which can be set only once in a process and which no run sets; and the global
+    state of other libraries.
     """
-    with imports_isolated(), warnings.catch_warnings(), torch_as_new():
+    with isolated_imports(), warnings.catch_warnings(), isolated_torch():
         yield
 
 
 @contextlib.contextmanager
-def torch_as_new() -> Iterator[None]:
-    """Give torch's settings the values of a new process for a while; put them and all random states back."""
+def isolated_torch() -> Iterator[None]:
+    """Give torch's settings the values of a new process inside; restore them and all random states afterwards."""
     before = [_read(setting) for setting in _SETTINGS]
     device, cuda = torch.get_default_device(), _cuda_device()
     try:
-        with process_random_untouched(), contextlib.ExitStack() as inside:
+        with preserved_random(), contextlib.ExitStack() as inside:
             if torch.is_inference_mode_enabled():
                 inside.enter_context(torch.inference_mode(mode=False))
             if device.type != "cpu":
@@ -126,7 +126,7 @@ def torch_as_new() -> Iterator[None]:
 def _read(setting: _Setting) -> Any:
     try:
         return setting.read()
-    except RuntimeError:  # one that newer settings have taken the place of
+    except RuntimeError:  # an older setting, unreadable once newer ones were set
         return _ANY
 
 

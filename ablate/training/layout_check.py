@@ -11,7 +11,7 @@ import torch
 from .build import build
 from .layout import USUAL
 from .loop import at_once, descend
-from .untouched import model_untouched
+from .preserved import preserved_model
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,7 +60,7 @@ def _gradients(run: Ingredients) -> list[Tensor]:
     count = min(PROVEN_ON, at_once(run.batch_size, run.accumulate), len(split))
     rows = torch.arange(count, device=split.place)
     images, labels = split.take(rows)
-    with model_untouched(run):
+    with preserved_model(run):
         torch.manual_seed(0)
         run.model.train()
         run.optimizer.zero_grad(set_to_none=True)

@@ -41,7 +41,7 @@ def restore_process_random(state: Mapping[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def process_random_untouched() -> Iterator[None]:
+def preserved_random() -> Iterator[None]:
     """Restore every random state of the process afterwards."""
     state = process_random()
     try:

@@ -14,7 +14,7 @@ from ..errors import InputError, did_you_mean, listing
 from .augment import in_floats
 from .build import average_of, build_model, load_splits
 from .checkpoint import NoCheckpointError, restore_buffers, weights_digest
-from .isolation import torch_as_new
+from .isolation import isolated_torch
 from .layout import layout_for
 from .loop import evaluation_batch, loss_and_accuracy, normalised
 
@@ -37,7 +37,7 @@ def trained_model(spec: RunSpec, registry: Registry, state: State, digest: str) 
     state: the run's checkpoint. digest: of the weights that the run ended with.
     Raises NoCheckpointError where the checkpoint does not fit the model, or is not of the run's end.
     """
-    with torch_as_new():
+    with isolated_torch():
         images = torch.zeros(2, *spec.shape)
         model = build_model(spec, registry, images, layout_for(state.get("usual_layout", "")))
         average = average_of(model, spec.recipe.ema)
