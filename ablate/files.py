@@ -30,7 +30,7 @@ LINK, ODD = errno.ELOOP, errno.EINVAL
 
 
 def open_plain(path: Path, flags: int) -> int:
-    """Open a plain file and return its descriptor. Raises OSError, with LINK or ODD if it is none."""
+    """Open a plain file and return its descriptor. Raises OSError, with errno LINK or ODD if it is not one."""
     refuse_link(path)
     descriptor = os.open(path, flags | _NEITHER_FOLLOW_NOR_WAIT, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -57,9 +57,9 @@ def replace_file(path: Path, *parts: bytes | memoryview) -> None:
         temporary.replace(path)
 
 
-def create_file(path: Path, *parts: bytes | memoryview) -> bool:
+def create_file(path: Path, content: bytes) -> bool:
     """Write a file in one step unless something stands there; tell whether this call did. Raises OSError."""
-    with _written_beside(path, *parts) as temporary:
+    with _written_beside(path, content) as temporary:
         try:
             path.hardlink_to(temporary)
         except FileExistsError:
@@ -109,7 +109,7 @@ def write_checked(path: Path, content: bytes | memoryview) -> None:
 
 
 def read_checked(path: Path) -> bytes | None:
-    """Return the content of such a file, or None where it is not what was written. Raises OSError."""
+    """Return the content of a file from `write_checked`, or None if it was changed since. Raises OSError."""
     whole = read_plain(path)
     start = len(_MARK) + hashlib.sha256().digest_size
     content = whole[start:]

@@ -68,6 +68,22 @@ def test_the_folder_is_ours_alone_and_goes_with_its_process(folder: Path) -> Non
     assert (mode, Path(place).exists()) == ("0o700", False)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked from a server on Linux only")
+def test_the_folder_goes_with_a_server_of_our_own(folder: Path) -> None:
+    code = (
+        "from pathlib import Path; from multiprocessing.util import get_temp_dir\n"
+        "from ablate.execute.server import own_server, warm_up\n"
+        "with own_server():\n"
+        "    warm_up(); place = Path(get_temp_dir()); print(place.exists())\n"
+        "print(place.exists())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "TMPDIR": str(folder)}
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True", "False"]
+
+
 def test_what_a_killed_command_left_is_removed_and_what_another_holds_is_not(folder: Path) -> None:
     left, held, young = (folder / f"ablate-sockets-{name}" for name in ("left", "held", "young"))
     for one in (left, held, young):

@@ -12,8 +12,7 @@ import pytest
 
 from ablate.errors import InputError, StoreError
 from ablate.launch.last import study_run_last
-from ablate.store import owner
-from ablate.store import result_cache as index
+from ablate.store import owner, result_cache
 from ablate.store.documents import commit_document, plain, read_committed, read_document, write_document
 from ablate.store.frame import EPOCH_COLUMNS, RUN_COLUMNS, Cost, costs, read_frames
 from ablate.store.recipes import written_digest
@@ -322,30 +321,28 @@ def test_a_read_only_store_is_told(store: Store) -> None:
         store.root.chmod(0o700)
 
 
-def test_states_are_the_same_with_and_without_the_index(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "WORTH_SAVING", 1)
+def test_states_are_the_same_with_and_without_the_cache(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result_cache, "WORTH_SAVING", 1)
     finished(store, "a")
     store.writer("b").record_failure("failed", "broke")
     store.writer("c").begin({"key": "c"})
     wanted = {"a": "stored", "b": "failed", "c": "unfinished", "d": "new"}
-    assert index.states(store, wanted) == wanted
+    assert result_cache.states(store, wanted) == wanted
     assert store.result_cache_file.exists()
-    assert index.states(store, wanted) == wanted
+    assert result_cache.states(store, wanted) == wanted
 
 
-def test_a_result_that_changed_after_it_was_indexed_is_read_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(index, "WORTH_SAVING", 1)
+def test_a_result_that_changed_after_it_was_cached_is_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result_cache, "WORTH_SAVING", 1)
     finished(store, "a")
-    index.states(store, ["a"])
+    result_cache.states(store, ["a"])
     file = store.writer("a").path / "result.json"
     file.write_text(file.read_text().replace("0.5", "0.55"))
-    assert index.states(store, ["a"]) == {"a": "unfinished"}
+    assert result_cache.states(store, ["a"]) == {"a": "unfinished"}
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"a": 3}', '{"a": [1, 2]}'])
-def test_a_damaged_index_is_read_over(store: Store, text: str) -> None:
+def test_a_damaged_cache_is_ignored(store: Store, text: str) -> None:
     finished(store, "a")
     store.result_cache_file.write_text(text)
-    assert index.states(store, ["a"]) == {"a": "stored"}
+    assert result_cache.states(store, ["a"]) == {"a": "stored"}

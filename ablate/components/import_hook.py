@@ -204,7 +204,7 @@ FINDER = _Finder()
 def isolated_imports() -> Iterator[None]:
     """Import the user's own modules again inside, as a new process would, and restore all that imports change.
 
-    That is `sys.modules`, `sys.path`, the environment and the working folder. Libraries stay imported, and so do shipped
+    That is `sys.modules`, `sys.path`, the environment and the working folder. Libraries stay imported, as do shipped
     plugins, which change nothing when they are imported.
     """
     variables, folder = dict(os.environ), Path.cwd()

@@ -19,6 +19,7 @@ from ..errors import AblateError
 LONGEST = 103
 """Bytes of a socket's path that every system takes: 104 on macOS, 108 on Linux, with a zero at the end."""
 _PREFIX = "ablate-sockets-"
+_made: dict[str, util.Finalize] = {}  # the folders of this process, with what removes each
 _SOCKET = "/listener-12345678"
 NO_FOLDER = "no temporary folder can be written whose path is short enough for a socket"
 SHORTER = "name a shorter folder in TMPDIR, one that can be written"
@@ -42,7 +43,7 @@ def fits(folder: Path) -> bool:
 
 
 def use_own_folder() -> None:
-    """Have multiprocessing put its sockets into a folder that only this user can open, and that this process removes.
+    """Have multiprocessing put its sockets into a folder that only this user can open, and that goes with this process.
 
     Folders that killed commands have left are removed, too. Raises AblateError where none can be made.
     """
@@ -63,8 +64,14 @@ def use_own_folder() -> None:
         held.release()
         shutil.rmtree(folder, ignore_errors=True)
 
-    util.Finalize(None, remove, exitpriority=-100)  # as get_temp_dir does
+    _made[folder] = util.Finalize(None, remove, exitpriority=-100)  # as get_temp_dir does
     config["tempdir"] = folder
+
+
+def remove_own_folder(folder: str) -> None:
+    """Remove a folder of sockets now, if `use_own_folder` made it here."""
+    if folder in _made:
+        _made.pop(folder)()
 
 
 def _short(path: str) -> bool:

@@ -51,9 +51,9 @@ class RunWriter(RunFolder):
         self.refuse_links()
         folder_in_store(self.path)
         lock = lock_in_store(self.path / LOCK)
-        with store_errors(self.path):
-            mine = _acquired(lock) and not self._is_made_elsewhere()
         try:
+            with store_errors(self.path):
+                mine = _acquired(lock) and not self._is_made_elsewhere()
             yield mine
         finally:
             lock.release()
@@ -65,7 +65,7 @@ class RunWriter(RunFolder):
             yield
 
     def damage(self) -> str:
-        """Return "" if there is no result or a sound one, else what is wrong with it.
+        """Return what is wrong with the result; "" if it is sound or there is none.
 
         Raises StoreError if the system does not let us read it: it may be sound, and must not be made again.
         """
