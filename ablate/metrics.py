@@ -12,7 +12,7 @@ from typing import Literal
 from .errors import InputError, did_you_mean, listing
 
 RunState = Literal["new", "unfinished", "failed", "stored"]
-"""Where a run stands, in plans, frames, CSV and JSON: never begun, begun, its last try failed, with a result."""
+"""The state of a run in plans, frames, CSV and JSON: never begun; begun; its last try failed; has a result."""
 Split = Literal["train", "validation", "test"]
 Compared = Literal["test/accuracy", "test/loss", "validation/accuracy", "validation/loss"]
 """The metrics that a study can be compared on, or tuned for."""

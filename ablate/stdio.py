@@ -13,7 +13,7 @@ _PLAIN |= {"’": "'", "│": "|", "├": "|", "└": "|", "µ": "u", "²": "2"}
 
 
 def prepare() -> None:
-    """Make a command's streams ready. What cannot be written to standard error is lost, and stops nothing."""
+    """Make a command's streams ready. What cannot be written to standard error is dropped, and raises nothing."""
     _open_closed()
     codecs.register_error("ablate", _in_plain_signs)
     sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115

@@ -370,7 +370,7 @@ def test_an_image_folder_is_decoded_once(tree: Path) -> None:
     assert kept == {p: p.stat().st_mtime_ns for p in (tree.parent / "data").rglob("*.npy")}
 
 
-def test_a_changed_image_is_decoded_anew(tree: Path) -> None:
+def test_a_changed_image_is_decoded_again(tree: Path) -> None:
     before = folder_source(tree).facts().fingerprint
     Image.new("RGB", (8, 8)).save(tree / "train" / "cat" / "0.png")
     assert folder_source(tree).facts().fingerprint != before

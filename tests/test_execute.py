@@ -456,7 +456,7 @@ def test_a_full_disk_stops_the_study_with_one_error_and_it_goes_on_with_room(
     assert set(ends(run(executor, todo)).values()) == {"done"}
 
 
-def test_a_store_that_vanishes_stops_the_study_and_is_not_made_anew(study: Path) -> None:
+def test_a_store_that_vanishes_stops_the_study_and_is_not_made_again(study: Path) -> None:
     todo = jobs(study)
     gone = Path("elsewhere")
 

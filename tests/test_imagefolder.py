@@ -1,4 +1,4 @@
-"""Folders of photos as people have them: what is read, what is left out, and when it is decoded anew."""
+"""Folders of photos as people have them: what is read, what is left out, and when it is decoded again."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def test_levels_whose_white_is_not_known_are_refused(folder: Path, levels: Any) 
         imagedecode.decode(folder / "a.tif", 8)
 
 
-# What is damaged, and what is decoded anew
+# What is damaged, and what is decoded again
 
 
 def test_all_damaged_images_are_told_at_once(pets: Path) -> None:
@@ -284,7 +284,7 @@ def test_a_photo_more_is_decoded_alone_and_what_was_kept_before_goes(
     assert len([p for p in (pets.parent / "data" / "image-folder").iterdir() if p.is_dir()]) == 1
 
 
-def test_another_content_of_the_same_name_size_and_time_is_decoded_anew(pets: Path) -> None:
+def test_another_content_of_the_same_name_size_and_time_is_decoded_again(pets: Path) -> None:
     file = pets / "train" / "cat" / "0.bmp"
     photo(file, 20)
     os.utime(file, ns=(0, 0))

@@ -100,7 +100,7 @@ def test_an_interrupted_run_goes_on_with_the_rate_that_is_in_its_folder(finding:
 
 
 @pytest.mark.parametrize("damage", ["", "{}", '{"body": {"lr": 1}}'])
-def test_a_record_that_does_not_read_is_found_anew(finding: Path, damage: str) -> None:
+def test_a_record_that_does_not_read_is_found_again(finding: Path, damage: str) -> None:
     run(finding)
     place = folders(finding)["flipped", 0]
     before = json.loads((place / "result.json").read_text())["body"]

@@ -1,6 +1,6 @@
 """The keys of the runs of the studies that ship: whoever has these runs stored loses them where a key changes.
 
-What decides each key is committed in `tests/keys/`. Where a change is meant, write these files anew:
+What decides each key is committed in `tests/keys/`. Where a change is meant, regenerate these files:
 
     python tests/test_pinned_keys.py
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 KEYS = Path(__file__).parent / "keys"
 STUDIES = sorted(path.name for path in shipped("studies").glob("*.toml"))
-ANEW = "Where that is meant, say so in CHANGELOG.md and write tests/keys/ anew: python tests/test_pinned_keys.py"
+REGENERATE = "Where that is meant, say so in CHANGELOG.md and regenerate tests/keys/: python tests/test_pinned_keys.py"
 COMPUTES = "Where runs now compute something else, raise RESULTS_VERSION in ablate/study/plan.py."
 
 
@@ -61,11 +61,11 @@ def pinned(study: str) -> dict[str, Any]:
 @pytest.mark.parametrize("study", STUDIES)
 def test_what_decides_the_keys_of_a_shipped_study_is_what_it_was(folder: Path, study: str) -> None:
     now, before = runs(study, folder / "data"), pinned(study)["runs"]
-    assert list(now) == list(before), f"studies/{study} has other variants. {ANEW}"
+    assert list(now) == list(before), f"studies/{study} has other variants. {REGENERATE}"
     bare = {variant: replace(spec, identity=without_sources(spec.identity)) for variant, spec in now.items()}
     changed = {name: explain(spec, before[name]) for name, spec in bare.items() if spec.identity != before[name]}
     said = "\n".join(f"  {variant}: {why}" for variant, why in changed.items())
-    assert not changed, f"Runs in studies/{study} become new:\n{said}\n{COMPUTES} {ANEW}"
+    assert not changed, f"Runs in studies/{study} become new:\n{said}\n{COMPUTES} {REGENERATE}"
 
 
 @pytest.mark.parametrize("study", STUDIES)
@@ -73,7 +73,7 @@ def test_the_components_of_a_shipped_study_have_the_source_that_they_had(folder:
     now, before = sources(runs(study, folder / "data")), pinned(study)["sources"]
     changed = [name for name in before if now.get(name, before[name]) != before[name]]
     said = f"The source of {', '.join(changed)} changed: in studies/{study} all runs that use it become new."
-    assert not changed, f"{said} {ANEW}"
+    assert not changed, f"{said} {REGENERATE}"
 
 
 def test_a_key_is_the_same_hash_of_the_same_document() -> None:

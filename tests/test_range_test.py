@@ -199,7 +199,7 @@ def test_training_after_a_range_test_has_the_same_bits_as_without(odd_study: Pat
     tested = built(odd_study, recipe)
     range_test(tested, 1e-5, 1.0, 20)
     train_epoch(tested, begin_epoch(tested))
-    after = everything(tested)  # before the other is built, which seeds the global streams anew
+    after = everything(tested)  # before the other is built, which seeds the global streams again
     plain = built(odd_study, recipe)
     train_epoch(plain, begin_epoch(plain))
     assert everything(plain) == after

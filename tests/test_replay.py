@@ -564,7 +564,7 @@ def test_a_study_says_auto_all_or_none(study: Path) -> None:
 
 @pytest.fixture
 def undropped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the doctor train little, without dropout, which only a GPU draws anew; and replaying be measured to pay.
+    """Have the doctor train little, without dropout, which only a GPU draws again; and replaying be measured to pay.
 
     Nothing is recorded on a GPU, so any version of torch will do.
     """

@@ -175,7 +175,7 @@ class _Found:
                 continue
             try:
                 status = entry.stat()
-            except OSError as error:  # such as a link to nothing
+            except OSError as error:  # such as a broken link
                 self._not_seen(path, top, error)
                 continue
             if stat.S_ISDIR(status.st_mode):

@@ -39,7 +39,7 @@ class RefusedError(Exception):
 def transfer(url: str, part: Path, patience: Patience, progress: Progress) -> None:
     """Download a file, from where an earlier try stopped. Raises RefusedError, and DataError for what the disk refuses.
 
-    Tries are counted anew whenever one gets further than all before.
+    The count of tries starts again whenever one gets further than all before.
     """
     furthest, tries = length_of(part), 0
     while True:

@@ -125,7 +125,7 @@ class _Run:
         self.began, self.shared, self.asked_at, self.killed_for = now, False, None, ""
 
     def overdue(self, now: float) -> str:
-        """Return why the attempt is to be ended now, "" where it may go on."""
+        """Return why the attempt has to end now, "" if it may go on."""
         limit = self.job.limits.run_timeout
         if limit is not None and now - self.began > limit:
             return f"timed out after {limit:g} s (run_timeout)"
@@ -135,7 +135,7 @@ class _Run:
 class Attempts(Generic[Handle]):
     """Attempts runs until each has ended or all are to stop.
 
-    A run whose worker ends without a word is tried again from its checkpoint, TRIES times in all. One that takes longer
+    A run whose worker dies is tried again from its checkpoint, TRIES times in all. One that takes longer
     than its study's `run_timeout` has failed. One that runs out of memory beside others is tried again alone; if that
     succeeds, one run fewer goes on at a time from then on. One that another process is training is looked at again
     later. One that does not stop when asked is killed; the next command resumes it from its last checkpoint.
@@ -242,7 +242,7 @@ class Attempts(Generic[Handle]):
         return news
 
     def _exited(self, run: _Run, reason: str) -> Event:
-        """Decide about a run whose worker has ended: it was stopped, is tried again, or has failed for good."""
+        """Return what becomes of a run whose worker has ended: it is stopped, tried again, or has failed."""
         spec, timed_out = run.job.spec, run.killed_for not in ("", NOT_STOPPED)
         if run.asked_at is not None and not timed_out:
             return Stopped(spec, saved=False)

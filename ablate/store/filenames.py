@@ -9,7 +9,7 @@ STORE/runs/KEY/                one folder for each run:
     checkpoint.pt              the state to go on from; removed once there is a result, unless the study keeps it
     lock                       held by the one process that makes the run
     owner.json                 which process that is, touched every few seconds (see `owner`)
-    result.damaged.json        a result that could not be read, moved aside when the run began anew
+    result.damaged.json        a result that could not be read, moved aside when the run began again
 STORE/studies/NAME.json        what was run under a study's name (see `studies`)
 STORE/tuning/NAME.json         what tuning found for a study (see `tune.records`)
 STORE/tuning/journal.log       Optuna's trials, unless another storage is named
@@ -32,7 +32,7 @@ RUN_FILES = RUN, RANGE_TEST, HISTORY, RESULT, FAILURE, CHECKPOINT, LOCK, OWNER =
     "lock",
     "owner.json",
 )
-"""All that a run's folder holds while nothing goes wrong."""
+"""All files that may be in the folder of a sound run."""
 DAMAGED_RESULT = "result.damaged.json"
 
 RUNS, STUDIES, TUNING, DAMAGED, PILOT = "runs", "studies", "tuning", "damaged", "pilot"

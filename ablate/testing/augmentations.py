@@ -75,7 +75,7 @@ def it_takes_a_batch_of_one(subject: Subject) -> None:
 
 
 def the_same_generator_gives_the_same_pixels(subject: Subject) -> None:
-    """Check that a seed repeats, also when the augmentation is built anew."""
+    """Check that a seed repeats, also when the augmentation is built again."""
     for seed in SEEDS:
         one, two = (_call(subject, _floats(subject), seed).outcome for _ in range(2))
         if apart(one, two):

@@ -71,7 +71,7 @@ def every_class_has_images(subject: Subject) -> None:
 
 
 def it_loads_the_same_each_time(subject: Subject) -> None:
-    """Check that it has the same images and labels when it is built anew, in another random state of the process."""
+    """Check that it has the same images and labels when it is built again, in another random state of the process."""
     _check_size(_ready(subject))
     one, two = (_loaded(subject, seed) for seed in (0, 1))
     if fingerprint_of(one) != fingerprint_of(two):

@@ -110,8 +110,8 @@ def check_scheduler(entry: Entry, scheduler: object, optimizer: torch.optim.Opti
 def check_transform(entry: Entry, settings: Mapping[str, Any], images: Tensor, tries: int = 1) -> None:
     """Call an augmentation on uint8 images (B, C, H, W), `tries` times, and check what it returns.
 
-    It is built anew, so that what trains was never called before, and twice, because the same seed has to give the
-    same pixels. The process's random states are put back afterwards.
+    It is built for this check alone, since the one that trains must not have been called before; and twice, because the
+    same seed has to give the same pixels. The process's random states are restored afterwards.
     """
     with preserved_random():
         one, two, levels = (build_transform(entry, settings) for _ in range(3))
@@ -228,7 +228,7 @@ def wrong_mix(call: TransformCall) -> str:
 
 
 def _checked(entry: Entry, transform: Any, images: Tensor, seed: int) -> Outcome:
-    """Call a transform, and return its outcome where nothing is wrong with it."""
+    """Call a transform and return its outcome; refuse it if something is wrong with it."""
     call = call_transform(transform, images, seed)
     for check in (wrong_randomness, wrong_input, wrong_form, wrong_pixels, wrong_mix):
         if wrong := check(call):

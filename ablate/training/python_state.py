@@ -76,7 +76,7 @@ def tensor_bytes(values: Tensor) -> bytes:
 def _inside(part: object) -> Iterator[tuple[str, object]]:
     """Yield the parts of a thing with their names."""
     if getattr(part if isinstance(part, types.FunctionType) else type(part), "__module__", "").startswith(_OURS):
-        return  # our own plans, which are made anew when they are needed
+        return  # our own plans, which are made again when they are needed
     match part:
         case types.ModuleType() | type() | types.BuiltinFunctionType():
             return

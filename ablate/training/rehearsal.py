@@ -36,7 +36,7 @@ class Rehearsal:
     """What a rehearsal found.
 
     state_bytes: the approximate size of a run's state, without the order of its images.
-    warning: what is doubtful, "" if nothing is.
+    warning: a problem that stops no run, "" if there is none.
     usual_layout: why the model has to be trained in the usual layout on this machine, "" for channels last.
     """
 

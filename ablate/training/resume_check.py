@@ -1,6 +1,6 @@
 """Whether an interrupted run goes on as if it had not been interrupted, tried out before any run begins.
 
-A run takes a step, and is built anew from its checkpoint; then both take the next step. If they differ, a component
+A run takes a step, and is built again from its checkpoint; then both take the next step. If they differ, a component
 has state that no checkpoint restores, and what the components hold in Python shows which one.
 """
 
@@ -52,9 +52,9 @@ def check_resuming(
     made: Callable[[], Ingredients],
     step: Callable[[Ingredients, int], object],
 ) -> str:
-    """Check that a run that has taken one step can be interrupted; return what is doubtful, "" if nothing is.
+    """Check that a run that has taken one step can be interrupted; return a warning, "" if there is none.
 
-    entries: those of its model, optimizer, scheduler and augmentations, in this order. made: builds the run anew.
+    entries: those of its model, optimizer, scheduler and augmentations, in this order. made: builds the run again.
     step: takes the step of the given number, and returns its result.
     Raises RunError naming the component whose state is lost.
     """
