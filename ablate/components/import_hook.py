@@ -62,7 +62,7 @@ class _Finder(MetaPathFinder):
         self._searching = False
 
     def use(self, code: PluginCode) -> None:
-        """Import from this code from now on; what was loaded of files that differ in it is loaded anew."""
+        """Import from this code from now on; modules of files that differ in it are loaded again."""
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
         self.code = code
