@@ -340,7 +340,7 @@ def test_a_signal_stops_the_command_and_the_same_command_goes_on(study: Path, nu
     told = running.stderr.read()
     running.stderr.close()
     assert running.wait() == code
-    assert "stopping: runs under way keep their state" in told
+    assert "stopping: runs under way save their state" in told
     assert "stopped: 0 of 2 runs done, 1 with a checkpoint; run the same command again to continue" in told
     assert "Traceback" not in told
 
