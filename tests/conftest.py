@@ -144,20 +144,15 @@ from ablate import takes_uint8
 @pytest.fixture
 def tried(study: Path, write: Write) -> Callable[..., Rehearsal]:
     """Rehearse the baseline with the component `mine` in it, whose code begins in line 8 of a plugin."""
-    from ablate.components.discover import discover
-    from ablate.study.plan import run_specs
-    from ablate.study.resolve import resolve_study
-    from ablate.study.toml import Changes, read_study
     from ablate.training.machine import Machine
     from ablate.training.rehearsal import rehearse
+    from tests.support import first_run
 
     def rehearsed(code: str, kind: str, **settings: str) -> Rehearsal:
         write("plugins/mine.py", MINE + code)
         mine = ", ".join(['use = "mine"', *(f"{name} = {value}" for name, value in settings.items())])
         chosen = f"[{{ {mine} }}]" if kind == "augmentation" else f"{{ {mine} }}"
-        reading = read_study(study, Changes((f"baseline.{kind}={chosen}",)))
-        registry = discover(study)
-        spec = run_specs(resolve_study(reading, registry, Path("data"), {}), reading.study.seeds)[0]
+        spec, registry = first_run(study, f"baseline.{kind}={chosen}")
         return rehearse(spec, registry, Machine(Path("data"), "cpu", 1))
 
     return rehearsed

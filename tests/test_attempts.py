@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from ablate.components.discover import discover
 from ablate.errors import StoreError
 from ablate.execute.attempts import GOES_ON, STOP_SECONDS, TRIES, Attempts, News, WorkerExited
 from ablate.execute.jobs import (
@@ -31,11 +30,9 @@ from ablate.execute.jobs import (
 )
 from ablate.execute.packing import Packing
 from ablate.store.store import Store
-from ablate.study.plan import run_specs
-from ablate.study.resolve import resolve_study
 from ablate.study.spec import Limits
-from ablate.study.toml import Changes, read_study
 from ablate.training.machine import Machine
+from tests.support import first_run
 
 WAITS = "says nothing"
 DIES = WorkerExited("the node is gone")
@@ -121,8 +118,7 @@ Jobs = Callable[..., list[Job]]
 @pytest.fixture
 def jobs(study: Path) -> Jobs:
     """Return what makes jobs of these names, each the key and the variant of its run."""
-    reading = read_study(study, Changes())
-    spec = run_specs(resolve_study(reading, discover(study), Path("data"), {}), (0,))[0]
+    spec, _ = first_run(study)
     store = Store(Path("store").resolve())
     store.make_writable()
 
@@ -193,6 +189,22 @@ def test_a_run_that_takes_too_long_is_killed_and_has_failed_at_once(jobs: Jobs) 
     assert events[-1].reason == "timed out after 5 s (run_timeout)"
     assert (kind(job), starts(sender)) == ("timed out", ["a 1"])
     assert 5.0 < sender.now < 7.0
+
+
+def test_the_time_that_a_run_may_take_begins_anew_with_each_try(jobs: Jobs) -> None:
+    waits = [WAITS] * 15  # nearly 4 s
+    sender = Scripted({"a": [["started", *waits, DIES], ["started", *waits, "done"]]})
+    events = attempt(sender, jobs("a", limits=Limits(run_timeout=5.0)))
+    assert isinstance(events[-1], Finished)
+    assert sender.now > 5.0
+
+
+def test_a_run_that_is_over_its_time_has_failed_also_where_it_was_asked_to_stop(jobs: Jobs) -> None:
+    (job,) = jobs("a", limits=Limits(run_timeout=5.0))
+    sender = Scripted({"a": [["started"]]}, saves=False)
+    events = attempt(sender, [job], 1, lambda: sender.now > 1.0)
+    assert isinstance(events[-1], Failed)
+    assert kind(job) == "timed out"
 
 
 def test_when_all_are_to_stop_each_is_asked_once_and_none_begins(jobs: Jobs) -> None:

@@ -126,6 +126,7 @@ def test_no_common_seed_gives_no_difference() -> None:
 def test_a_difference_is_clear_where_its_interval_does_not_hold_0() -> None:
     assert compared(a={0: 0.5, 1: 0.51, 2: 0.52}, b={0: 0.4, 1: 0.41, 2: 0.41}).clear
     assert not compared(a={0: 0.5, 1: 0.3, 2: 0.6}, b={0: 0.4, 1: 0.4, 2: 0.4}).clear
+    assert not compared(a={0: 0.5, 1: 0.3}, b={0: 0.5, 1: 0.3}).clear  # an interval from 0 to 0
 
 
 def test_a_seed_that_comes_twice_is_refused() -> None:
