@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..components.contracts import ImageShape
 from ..components.discover import discover
+from ..errors import AblateError
 from ..paths import data_dir
+from ..training.contracts import named
 from .checks import CHECKS, make
-from .subject import SHAPE, NotCheckedError, Subject, subject_of
+from .subject import SHAPE, BrokenContractError, NotCheckedError, Subject, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,10 +58,17 @@ def _test(check: Check) -> Callable[[ComponentContract], None]:
     def test(self: ComponentContract) -> None:
         import pytest
 
+        subject, wrong = self.subject(), ""
         try:
-            make(check, self.subject())
+            make(check, subject)
         except NotCheckedError as reason:
             pytest.skip(str(reason))
+        except BrokenContractError as error:
+            wrong = f"{named(subject.entry)} {error}"
+        except AblateError as error:
+            wrong = str(error)
+        if wrong:  # apart from the error, which pytest would show as well
+            pytest.fail(wrong, pytrace=False)
 
     test.__name__, test.__doc__ = f"test_{check.__name__}", check.__doc__
     return test
