@@ -254,7 +254,7 @@ def test_spaces_that_differ_are_told_for_each_and_said_to_differ() -> None:
         "16 to 64 in steps of 16",
         "one of constant, cosine, true",
     ]
-    assert "unequal-spaces" in {finding.code for finding in found.doubts}
+    assert "unequal-spaces" in {finding.code for finding in found.findings}
 
 
 def test_the_budget_is_told_once_or_for_each_variant() -> None:
@@ -284,7 +284,7 @@ def test_tuning_on_the_test_split_has_a_banner_and_claims_nothing_else(
     found = part(made)
     assert found.banner.startswith("Phase 1: tuned on the test split.")
     assert not any("never the test split" in text for text in found.intro)
-    assert found.doubts[0].code == "steers-by-test"
+    assert found.findings[0].code == "steers-by-test"
     for page in render(made, ["html", "md"], tmp_path):
         assert found.banner in page.read_text()
 
