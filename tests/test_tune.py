@@ -579,7 +579,7 @@ def test_a_journal_that_is_none_is_told(line: str, study: Path) -> None:
     file.write_text(f"{line}\n{line}\n")
     found = ablate("tune", study, "--trials", "1")
     assert found.exit_code == 1
-    assert "does not read as Optuna's journal" in found.stderr
+    assert "cannot be read as Optuna's journal" in found.stderr
 
 
 def test_an_sqlite_file_holds_trials_too(study: Path) -> None:
