@@ -276,6 +276,21 @@ def test_a_variant_that_is_out_of_memory_alone_fails_and_its_other_runs_fail_bes
     assert not any(isinstance(e, JobsReduced) for e in events)
 
 
+def test_a_run_that_waits_to_be_tried_alone_has_not_failed_when_all_are_to_stop(jobs: Jobs) -> None:
+    first, second = jobs("a", "b")
+    sender, events = Scripted({"a": [["started", "memory"]], "b": [["started"]]}), list[Event]()
+    stopping = lambda: any(isinstance(event, MemoryContention) for event in events)  # noqa: E731
+    Attempts(sender, Packing(2), events.append, sender.clock).make([first, second], stopping)
+    assert told(events) == ["Started a", "Started b", "MemoryContention a", "Stopped b"]
+    assert kind(first) is None
+
+
+def test_a_run_to_be_tried_alone_that_another_process_trains_keeps_nobody_waiting(jobs: Jobs) -> None:
+    sender = Scripted({"a": [["started", "memory"], ["busy"], ["done"]], "b": [["started", "epoch", "done"]]})
+    attempt(sender, jobs("a", "b", "c"), at_a_time=2)
+    assert starts(sender) == ["a 1", "b 1", "a 2", "c 1", "a 3"]
+
+
 def test_a_run_that_was_out_of_memory_with_nobody_beside_it_has_failed(jobs: Jobs) -> None:
     (job,) = jobs("a")
     events = attempt(Scripted({"a": [["memory"]]}), [job], at_a_time=2)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -13,11 +11,10 @@ from typer.testing import CliRunner
 
 from ablate.cli import app
 from ablate.execute.gpu import GONE, GpuUse, gauge
-from ablate.execute.jobs import Busy, Event, Failed, Finished, Job, JobsReduced, MemoryContention, Started, WorkerDied
+from ablate.execute.jobs import Event, Failed, Finished, Job, JobsReduced, MemoryContention, Started
 from ablate.execute.local import LocalProcesses
 from ablate.execute.packing import Packing
 from ablate.launch.placement import Placement, local, placed
-from ablate.store.store import Store
 from ablate.training.machine import MOST_ON_A_GPU, default_jobs
 from tests.support import jobs, run
 
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from ablate.store.run_writer import RunWriter
 
 GB = 2**30
 
@@ -238,35 +234,6 @@ def test_a_run_that_lacks_memory_beside_others_is_made_alone(
     assert len(learnt) <= 2
 
 
-def test_a_run_that_lacks_memory_alone_has_failed_and_the_others_stay_side_by_side(
-    hungry: Callable[[int], list[Job]],
-) -> None:
-    events = run(LocalProcesses(2), hungry(0))
-    reasons = [e.reason for e in events if isinstance(e, Failed)]
-    assert len(reasons) == 4
-    assert all("out of memory" in reason for reason in reasons)
-    assert not [e for e in events if isinstance(e, (JobsReduced, WorkerDied))]
-    # One of each variant is tried alone; of the others it is known then.
-    assert 1 <= sum(isinstance(e, MemoryContention) for e in events) <= 4
-
-
-def test_a_run_that_had_nobody_beside_it_failed_for_good(hungry: Callable[[int], list[Job]]) -> None:
-    events = run(LocalProcesses(1), hungry(0))
-    assert sum(isinstance(e, Failed) for e in events) == 4
-    assert not [e for e in events if isinstance(e, MemoryContention)]
-
-
-def test_a_run_that_waits_to_be_made_alone_has_not_failed(hungry: Callable[[int], list[Job]]) -> None:
-    """Stopped in between, the same command goes on with it."""
-    todo = hungry(1)
-    events: list[Event] = []
-    LocalProcesses(2).run(todo, events.append, lambda: any(isinstance(e, MemoryContention) for e in events))
-    states = {job.spec.key: Store(job.store).state(job.spec.key) for job in todo}
-    assert {states[e.spec.key] for e in events if isinstance(e, MemoryContention)} == {"unfinished"}
-    assert "failed" not in states.values()
-    assert sum(isinstance(e, Finished) for e in run(LocalProcesses(2), todo)) == 4
-
-
 def test_a_gpu_with_time_gets_more_runs_at_a_time(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once(monkeypatch)
     todo = jobs(study, "study.seeds=6")
@@ -285,35 +252,6 @@ def test_where_the_gpu_cannot_be_read_there_is_one_run_at_a_time(monkeypatch: py
     assert how.jobs == default_jobs("cpu", 100)
     monkeypatch.setattr("ablate.launch.placement.gauge", lambda _: lambda: GONE)
     assert local(packed, "a GPU")[0] == packed
-
-
-def take(held: contextlib.ExitStack, folder: RunWriter) -> None:
-    """Lock a run, once the process that made it has ended."""
-    for _ in range(1000):
-        with contextlib.ExitStack() as tried:
-            if tried.enter_context(folder.lock()):
-                held.push(tried.pop_all())
-                return
-        time.sleep(0.01)
-    raise AssertionError("the run stays locked")
-
-
-def test_a_busy_run_that_is_to_be_made_alone_keeps_nobody_waiting(hungry: Callable[[int], list[Job]]) -> None:
-    """Another command makes it meanwhile."""
-    todo = hungry(1)
-    with contextlib.ExitStack() as held:
-        events: list[Event] = []
-
-        def tell(event: Event) -> None:
-            if isinstance(event, MemoryContention) and not any(isinstance(e, MemoryContention) for e in events):
-                take(held, Store(todo[0].store).writer(event.spec.key))
-            events.append(event)
-            if sum(isinstance(e, Finished) for e in events) == 3:
-                held.close()
-
-        LocalProcesses(2).run(todo, tell)
-    assert sum(isinstance(e, Finished) for e in events) == 4
-    assert 1 <= sum(isinstance(e, Busy) for e in events) < 20
 
 
 def most_at_once(events: list[Event]) -> int:
