@@ -165,7 +165,7 @@ def test_runs_start_as_there_is_room_and_jobs_are_taken_no_sooner(jobs: Jobs) ->
     assert sender.log[-1] == "left"
 
 
-def test_a_run_whose_worker_dies_is_tried_again_and_each_try_is_told(jobs: Jobs) -> None:
+def test_a_run_whose_worker_dies_is_tried_again_and_each_try_is_reported(jobs: Jobs) -> None:
     sender = Scripted({"a": [["started", DIES], [DIES]]})
     events = attempt(sender, jobs("a"))
     assert [e.tries_left for e in events if isinstance(e, WorkerDied)] == [2, 1]
@@ -298,7 +298,7 @@ def test_a_run_that_was_out_of_memory_with_nobody_beside_it_has_failed(jobs: Job
     assert kind(job) == "failed"
 
 
-def test_a_run_that_another_process_trains_is_looked_at_again_last_and_told_once(jobs: Jobs) -> None:
+def test_a_run_that_another_process_trains_is_looked_at_again_last_and_reported_once(jobs: Jobs) -> None:
     sender = Scripted({"a": [["busy"], ["busy"], ["done"]], "b": [["started", "done"]]})
     events = attempt(sender, jobs("a", "b"))
     assert told(events) == ["Busy a", "Started b", "Finished b", "Finished a"]

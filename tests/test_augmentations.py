@@ -327,7 +327,7 @@ def test_mixup_draws_its_shares_from_the_beta_distribution(
 
 
 @pytest.mark.parametrize("name", ["mixup", "cutmix"])
-def test_mixing_is_told_exactly(registry: Registry, generator: Generator, name: str) -> None:
+def test_mixing_is_reported_exactly(registry: Registry, generator: Generator, name: str) -> None:
     # Image k is all k: a pixel tells which images it came from and in what shares.
     images = torch.arange(1.0, 101).view(-1, 1, 1, 1).expand(100, 1, 9, 14) / 100
     out, partner, share = build(registry, name)(images, generator)
@@ -394,6 +394,6 @@ def test_a_setting_out_of_range_is_a_problem(registry: Registry, name: str, give
         ("rand-augment", {"magnitude": 31}),
     ],
 )
-def test_settings_that_contradict_each_other_are_told(registry: Registry, name: str, given: dict[str, Any]) -> None:
+def test_settings_that_contradict_each_other_are_reported(registry: Registry, name: str, given: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"{name}: {list(given)[-1]}"):
         build(registry, name, **given)

@@ -96,7 +96,7 @@ def test_values_are_checked_strictly(annotation: Any, value: Any, text: str) -> 
         (Annotated[int, Field(gt=1, le=8)], 9, "9 is not int (> 1, <= 8)"),
     ],
 )
-def test_a_value_outside_its_range_is_told_the_range(annotation: Any, value: Any, text: str) -> None:
+def test_a_value_outside_its_range_is_reported_with_the_range(annotation: Any, value: Any, text: str) -> None:
     assert wrong(annotation, value) == text
 
 
@@ -210,12 +210,12 @@ def test_a_required_setting_that_is_missing_is_asked_for() -> None:
     assert check_settings("net", NET, {}).problems == (("width", "net needs a value for 'width' (int (> 0))"),)
 
 
-def test_an_unknown_setting_is_told_the_nearest() -> None:
+def test_an_unknown_setting_is_reported_with_the_nearest() -> None:
     checked = check_settings("net", NET, {"width": 8, "beta": [0.9, 0.9]})
     assert checked.problems == (("beta", "net has no setting 'beta'; did you mean 'betas'?"),)
 
 
-def test_all_wrong_settings_are_told_at_once() -> None:
+def test_all_wrong_settings_are_reported_at_once() -> None:
     names = [name for name, _ in check_settings("net", NET, {"widht": 3, "lr": 0, "mode": "c"}).problems]
     assert names == ["widht", "width", "lr", "mode"]
 
@@ -277,7 +277,7 @@ def test_a_value_that_passes_is_stored_and_passes_again_the_same(annotation: Any
 
 @PATIENT
 @given(annotation=st.sampled_from(TYPES), value=PLAIN)
-def test_a_value_that_fails_is_told_with_its_type(annotation: Any, value: Any) -> None:
+def test_a_value_that_fails_is_reported_with_its_type(annotation: Any, value: Any) -> None:
     setting = of(annotation)
     problem = setting.check(value)[1]
     assert not problem or problem.startswith(f"{value_text(value)} is not {setting.type}")

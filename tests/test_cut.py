@@ -41,7 +41,7 @@ def mixed(counts: tuple[int, ...], draw: np.random.RandomState) -> Split:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_what_is_told_is_what_the_cut_does(seed: int) -> None:
+def test_what_is_reported_is_what_the_cut_does(seed: int) -> None:
     draw = np.random.RandomState(seed)
     classes = draw.randint(3, 9)
     loaded = {"train": mixed(tuple(draw.randint(1, [4, 30][seed % 2], classes).tolist()), draw)}
@@ -94,7 +94,7 @@ def test_counts_that_do_not_add_up_are_not_used() -> None:
     )
 
 
-def test_what_is_left_out_is_told_by_class() -> None:
+def test_what_is_left_out_is_reported_by_class() -> None:
     left = (LeftOut("train/cat", ".heic", 3), LeftOut("train/cat", "hidden", 1), LeftOut("train/dog", ".txt", 1200))
     facts = replace(facts_of({"train": split((2, 2))}), left_out=left)
     found = Cut.of(facts, Splits(3, 0, 1))
@@ -159,7 +159,7 @@ def test_a_split_of_a_handful_is_doubtful() -> None:
     ]  # fmt: skip
 
 
-def test_data_is_told_once_for_all_variants_that_share_it() -> None:
+def test_data_is_reported_once_for_all_variants_that_share_it() -> None:
     (data,) = study(Splits(validation=0.7)).described_data().items()
     assert data[0].startswith("d: train 17 images of 4 of 5 classes, validation 39")
     assert data[1] == ["baseline", "more"]

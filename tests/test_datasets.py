@@ -480,7 +480,9 @@ def _empty_test(tree: Path) -> None:
         (_empty_test, "test holds no image"),
     ],
 )
-def test_a_folder_of_another_layout_is_told_what_is_wrong(spoil: Callable[[Path], None], text: str, tree: Path) -> None:
+def test_a_folder_of_another_layout_is_reported_with_what_is_wrong(
+    spoil: Callable[[Path], None], text: str, tree: Path
+) -> None:
     spoil(tree)
     with pytest.raises(DataError, match=text):
         folder_source(tree).pending()

@@ -98,7 +98,7 @@ def test_a_file_that_is_no_python_file_cannot_be_loaded(here: Path) -> None:
         discover(named=[write(here / "notes.txt", "hello")])
 
 
-def test_a_taken_name_is_told_with_both_files(here: Path) -> None:
+def test_a_taken_name_is_reported_with_both_files(here: Path) -> None:
     write(here / "plugins/a.py", model("mine"))
     write(here / "plugins/b.py", "\n" + model("mine"))
     with pytest.raises(ComponentError, match=r"^plugins/b\.py:4: the model name 'mine' is taken by plugins/a\.py:3"):
@@ -148,26 +148,26 @@ def test_a_plugin_never_hides_an_installed_package(here: Path) -> None:
         ("x = '\0'", 1, "source code"),
     ],
 )
-def test_a_broken_plugin_is_told_with_file_and_line(here: Path, code: str, line: int, text: str) -> None:
+def test_a_broken_plugin_is_reported_with_file_and_line(here: Path, code: str, line: int, text: str) -> None:
     write(here / "plugins/nets.py", code)
     with pytest.raises(ComponentError, match=rf"^plugins/nets\.py:{line}: this plugin does not import: .*{text}"):
         discover()
 
 
-def test_a_broken_plugin_is_told_what_to_do(here: Path) -> None:
+def test_a_broken_plugin_is_reported_with_what_to_do(here: Path) -> None:
     write(here / "plugins/nets.py", "1 / 0")
     with pytest.raises(ComponentError, match=r"\n  mend the file, or move it out of the plugins folder$"):
         discover()
 
 
-def test_a_broken_helper_is_told_with_the_line_that_imports_it(here: Path) -> None:
+def test_a_broken_helper_is_reported_with_the_line_that_imports_it(here: Path) -> None:
     write(here / "plugins/_broken_of_discover.py", "def f(:\n")
     write(here / "plugins/nets.py", "\n\nimport _broken_of_discover")
     with pytest.raises(ComponentError, match=r"^plugins/nets\.py:3: .*_broken_of_discover\.py, line 1"):
         discover()
 
 
-def test_a_broken_contract_stays_as_it_is_told(here: Path) -> None:
+def test_a_broken_contract_stays_as_it_is_reported(here: Path) -> None:
     write(here / "plugins/nets.py", "from ablate import model\n@model('x')\ndef net(shape): ...")
     with pytest.raises(ComponentError, match=r"^plugins/nets\.py:2: model 'x': takes 1 positional"):
         discover()
@@ -236,7 +236,7 @@ def test_the_packages_around_an_installed_plugin_count_and_run(here: Path, star:
     assert len({first, second, digest()}) == 3
 
 
-def test_an_entry_point_that_names_no_module_is_told(here: Path) -> None:
+def test_an_entry_point_that_names_no_module_is_reported(here: Path) -> None:
     write(here / "site/tiny_function.py", model("mine"))
     install(here / "site", "tiny_function:net")
     with pytest.raises(
@@ -254,20 +254,20 @@ def test_an_entry_point_that_names_no_module_is_told(here: Path) -> None:
         ("tiny_exit", "import sys\nsys.exit(3)", "SystemExit: 3"),
     ],
 )
-def test_an_installed_package_that_does_not_import_is_told(here: Path, module: str, code: str, text: str) -> None:
+def test_an_installed_package_that_does_not_import_is_reported(here: Path, module: str, code: str, text: str) -> None:
     write(here / f"site/{module}.py", code)
     install(here / "site", module)
     with pytest.raises(ComponentError, match=rf"entry point 'mine' \({module}\): does not import: {text}"):
         discover()
 
 
-def test_an_entry_point_to_nothing_is_told(here: Path) -> None:
+def test_an_entry_point_to_nothing_is_reported(here: Path) -> None:
     install(here / "site", "tiny_nothing")
     with pytest.raises(ComponentError, match="does not import: ModuleNotFoundError: No module named 'tiny_nothing'"):
         discover()
 
 
-def test_an_installed_package_that_takes_a_shipped_name_is_told(here: Path) -> None:
+def test_an_installed_package_that_takes_a_shipped_name_is_reported(here: Path) -> None:
     write(here / "site/tiny_taken.py", model("simple-cnn"))
     install(here / "site", "tiny_taken")
     with pytest.raises(ComponentError, match=r"^site/tiny_taken\.py:3: the model name 'simple-cnn' is taken by "):

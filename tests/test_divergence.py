@@ -119,7 +119,7 @@ def command(*arguments: str) -> str:
     return str(done.output)
 
 
-def test_an_absent_accuracy_is_told_in_every_table(study: Path, write: Write) -> None:
+def test_an_absent_accuracy_is_reported_in_every_table(study: Path, write: Write) -> None:
     write("plugins/breaks.py", BREAKS)
     text = study.read_text().replace("seeds = 2", 'seeds = 2\ndiverged = "continue"')
     text += '[[variant]]\nname = "broken"\nset = { model = { use = "breaks", how = "scores" } }\n'

@@ -201,7 +201,7 @@ def test_a_damaged_part_is_deleted_and_the_address_asked_again(host: Host, tmp_p
     assert host.ranges == ["bytes=100-", None]
 
 
-def test_wrong_content_is_told_and_the_next_mirror_asked(
+def test_wrong_content_is_reported_and_the_next_mirror_asked(
     host: Host, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     host.always = "wrong"

@@ -129,7 +129,7 @@ def unkept(optimizer, horizon):
 """
 
 
-def test_a_state_that_cannot_be_saved_ends_no_run_and_is_told_once(study: Path, write: Write) -> None:
+def test_a_state_that_cannot_be_saved_ends_no_run_and_is_reported_once(study: Path, write: Write) -> None:
     write("plugins/unkept.py", UNKEPT)
     todo = [replace(job, limits=EACH_STEP) for job in jobs(study, "baseline.scheduler.use=unkept")[:1]]
     events = run(Inline(), todo)
@@ -261,7 +261,7 @@ def test_a_rehearsal_whose_process_cannot_begin_ends(study: Path) -> None:
     assert all("exit code 7" in reason for reason in failed.values())
 
 
-def test_a_plugin_that_ends_every_process_but_the_driver_is_told(study: Path) -> None:
+def test_a_plugin_that_ends_every_process_but_the_driver_is_reported(study: Path) -> None:
     plugin = study.parent.parent / "plugins/tiny.py"
     plugin.write_text(f"import os\n\nif os.getpid() != {os.getpid()}:\n    os._exit(7)\n{plugin.read_text()}")
     failed = LocalProcesses(1).rehearse(jobs(study)[:2]).failed
@@ -269,7 +269,7 @@ def test_a_plugin_that_ends_every_process_but_the_driver_is_told(study: Path) ->
     assert all("exit code 7" in reason for reason in failed.values())
 
 
-def test_a_model_that_exits_is_told_and_the_others_are_rehearsed(study: Path, write: Write) -> None:
+def test_a_model_that_exits_is_reported_and_the_others_are_rehearsed(study: Path, write: Write) -> None:
     body = 'import sys\nfrom ablate import model\n\n\n@model("exits")\ndef exits(shape, classes):\n'
     write("plugins/exits.py", f'{body}    """Exit."""\n    sys.exit(0)\n')
     write("plugins/breaks.py", BREAKS)
@@ -280,7 +280,7 @@ def test_a_model_that_exits_is_told_and_the_others_are_rehearsed(study: Path, wr
     assert "SystemExit" in failed["baseline"]
 
 
-def test_a_crash_with_children_left_ends_them_and_is_told_at_once(study: Path, write: Write) -> None:
+def test_a_crash_with_children_left_ends_them_and_is_reported_at_once(study: Path, write: Write) -> None:
     forks = '''
 import os
 import time
@@ -601,7 +601,7 @@ def test_a_result_that_may_not_be_read_now_is_not_made_again(study: Path, monkey
     assert file.read_bytes() == before
 
 
-def test_damage_is_told_and_the_run_made_again(study: Path) -> None:
+def test_damage_is_reported_and_the_run_made_again(study: Path) -> None:
     job, other = jobs(study)[:2]
     run(Inline(), [job, other])
     folder, foreign = (Store(j.store).run(j.spec.key) for j in (job, other))
@@ -613,7 +613,7 @@ def test_damage_is_told_and_the_run_made_again(study: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["bit", "model"])
-def test_a_checkpoint_that_cannot_be_used_is_told_and_the_run_starts_over(study: Path, change: str) -> None:
+def test_a_checkpoint_that_cannot_be_used_is_reported_and_the_run_starts_over(study: Path, change: str) -> None:
     job = jobs(study)[0]
     run(Inline(), [replace(job, limits=Limits(keep_checkpoints=True))])
     folder = Store(job.store).run(job.spec.key)
@@ -752,7 +752,7 @@ def test_what_the_fork_server_preloads_is_there() -> None:
         assert find_spec(f"ablate.execute.{name}")
 
 
-def test_a_process_ended_by_a_signal_without_a_name_is_told() -> None:
+def test_a_process_ended_by_a_signal_without_a_name_is_reported() -> None:
     assert died(-40) == "the run's process was ended by signal 40"
 
 

@@ -101,7 +101,7 @@ def test_what_is_no_image_is_counted_by_class_and_kind(pets: Path) -> None:
     assert LeftOut("train/cat", ".txt", 2) in made(pets).facts().left_out
 
 
-def test_a_type_that_pillow_was_built_without_is_told(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_type_that_pillow_was_built_without_is_reported(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imagefiles, "suffixes", lambda: (frozenset({".png"}), frozenset({".webp"})))
     (pets / "train" / "cat" / "9.webp").write_bytes(b"")
     assert left_out(pets) == {("train/cat", ".webp, which the Pillow installed here lacks the codec for", 1)}
@@ -143,7 +143,7 @@ def test_a_link_to_nothing_is_damaged_only_where_it_should_be_an_image(pets: Pat
     assert left_out(pets) == {("train/cat", "without a suffix that is known", 1)}
 
 
-def test_names_that_are_no_utf8_are_read_and_told(pets: Path) -> None:
+def test_names_that_are_no_utf8_are_read_and_reported(pets: Path) -> None:
     strange = os.fsdecode(b"na\xefve")
     photo(pets / "train" / strange / os.fsdecode(b"\xff.png"), 3)
     (pets / "train" / strange / os.fsdecode(b"\xfe.txt")).write_text("")
@@ -196,7 +196,7 @@ def test_images_beyond_pillows_limit_are_read(pets: Path, monkeypatch: pytest.Mo
     assert Image.MAX_IMAGE_PIXELS == 10
 
 
-def test_an_image_that_takes_most_of_the_memory_is_told(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_that_takes_most_of_the_memory_is_reported(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imagedecode, "granted_bytes", lambda: 1000)
     with pytest.raises(DataError, match=r"8 x 8 pixels take about 1 kB of memory, more than half of what"):
         made(pets).prepare()
@@ -221,7 +221,7 @@ def test_levels_whose_white_is_not_known_are_refused(folder: Path, levels: Any) 
 # What is damaged, and what is decoded again
 
 
-def test_all_damaged_images_are_told_at_once(pets: Path) -> None:
+def test_all_damaged_images_are_reported_at_once(pets: Path) -> None:
     (pets / "train" / "cat" / "0.png").write_text("no image")
     (pets / "train" / "dog" / "9.webp").write_bytes(b"")
     (pets / "test" / "dog" / "0.png").write_bytes((pets / "test" / "dog" / "0.png").read_bytes()[:50])
@@ -233,14 +233,14 @@ def test_all_damaged_images_are_told_at_once(pets: Path) -> None:
     assert str(raised.value).endswith("\n  replace them, or move them away")
 
 
-def test_all_links_to_nothing_are_told_at_once(pets: Path) -> None:
+def test_all_links_to_nothing_are_reported_at_once(pets: Path) -> None:
     for name in ("8.png", "9.jpg"):
         (pets / "train" / "cat" / name).symlink_to("gone")
     with pytest.raises(DataError, match=r"(?s)2 images cannot be read.*8\.png.*9\.jpg"):
         list_images(pets)
 
 
-def test_of_very_many_damaged_images_some_are_told(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_very_many_damaged_images_some_are_reported(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imagefiles, "MOST_TOLD", 2)
     for number in range(5):
         (pets / "train" / "cat" / f"x{number}.png").write_text("no image")

@@ -352,7 +352,7 @@ def test_one_changed_byte_of_a_checkpoint_is_found(made: Made) -> None:
     assert made.faults() == [("checkpoint.pt", "again")]
 
 
-def test_leftovers_and_foreign_files_are_told(made: Made) -> None:
+def test_leftovers_and_foreign_files_are_reported(made: Made) -> None:
     for name in (".run.json.0123abcd", "result.damaged.json", "notes.txt"):
         (made.finished.path / name).write_text("x")
     (made.store.root / "runs" / "thumbs.db").write_text("")
@@ -364,7 +364,7 @@ def test_leftovers_and_foreign_files_are_told(made: Made) -> None:
     assert set(made.faults()) == {(name, "leftover") for name in names}
 
 
-def test_a_link_is_told_and_not_followed(made: Made, tmp_path: Path) -> None:
+def test_a_link_is_reported_and_not_followed(made: Made, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     made.finished.path.rename(outside)
     (outside / "result.json").write_text("damaged")
@@ -605,7 +605,7 @@ def test_the_checkpoint_of_a_damaged_result_stays(made: Made) -> None:
     assert made.finished.checkpoint.exists()
 
 
-def test_unused_runs_are_not_told_while_a_studys_record_does_not_read(made: Made) -> None:
+def test_unused_runs_are_not_reported_while_a_studys_record_does_not_read(made: Made) -> None:
     (made.store.studies_folder / "tiny.json").write_text("{")
     done = ablate("store", "clean", "--yes", "--unused")
     assert done.exit_code == 1

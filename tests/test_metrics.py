@@ -34,7 +34,7 @@ def test_names_lead_to_their_records() -> None:
     assert all(metric(name).name == name for name in (METRICS | COSTS))
 
 
-def test_an_unknown_metric_is_told_with_the_nearest_one() -> None:
+def test_an_unknown_metric_is_reported_with_the_nearest_one() -> None:
     with pytest.raises(
         InputError, match=r"there is no metric 'test/acuracy'; did you mean 'test/accuracy'\?\n  accepts"
     ):

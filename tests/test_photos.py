@@ -53,7 +53,7 @@ def study(project: Path, cut: str = "test = 4") -> Path:
     return project / "photos.toml"
 
 
-def test_what_is_used_and_what_is_left_out_is_told_before_while_and_after(
+def test_what_is_used_and_what_is_left_out_is_reported_before_while_and_after(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = study(project)
@@ -104,7 +104,7 @@ def test_photos_without_a_test_set_need_one_cut(project: Path) -> None:
     assert "set test = 0.2 to take one from the training images" in " ".join(told.output.split())
 
 
-def test_all_damaged_photos_are_told_by_the_plan(project: Path) -> None:
+def test_all_damaged_photos_are_reported_by_the_plan(project: Path) -> None:
     for name in ("dark/x.png", "light/y.tif"):
         (project / "photos" / name).write_text("no image")
     told = " ".join(ablate("plan", study(project), "--data-dir", "data").output.split())

@@ -232,14 +232,14 @@ def test_settings_are_checked_by_the_component(load: Callable[..., Registry]) ->
         ("@library('model', 'zoo')\ndef zoo(): ...", "library 'zoo': a library is a class"),
     ],
 )
-def test_a_broken_contract_is_told_with_file_and_line(load: Callable[..., Registry], code: str, text: str) -> None:
+def test_a_broken_contract_is_reported_with_file_and_line(load: Callable[..., Registry], code: str, text: str) -> None:
     line = 3 + code[: code.index("@")].count("\n")
     with pytest.raises(ComponentError, match=rf"^mine\.py:{line}: {text}"):
         load(mine=code)
 
 
 @pytest.mark.parametrize("thing", ["functools.partial(int)", "'text'", "len"])
-def test_what_is_no_function_or_class_is_told(load: Callable[..., Registry], thing: str) -> None:
+def test_what_is_no_function_or_class_is_reported(load: Callable[..., Registry], thing: str) -> None:
     with pytest.raises(TypeError, match=r"augmentation 'a': a component is a function or a class, not "):
         load(mine=f"import functools\naugmentation('a')({thing})")
 
@@ -252,7 +252,7 @@ def test_what_is_no_function_or_class_is_told(load: Callable[..., Registry], thi
         ("return Borrowed(print, (), 'x', steps='batches')", "steps = 'batches' is not accepted; write steps="),
     ],
 )
-def test_a_library_that_breaks_its_contract_is_told_with_file_and_line(
+def test_a_library_that_breaks_its_contract_is_reported_with_file_and_line(
     load: Callable[..., Registry], body: str, text: str
 ) -> None:
     registry = load(
@@ -269,12 +269,12 @@ def test_a_library_that_breaks_its_contract_is_told_with_file_and_line(
         registry.get("scheduler", "zoo:one")
 
 
-def test_a_library_that_cannot_be_made_is_told_with_file_and_line(load: Callable[..., Registry]) -> None:
+def test_a_library_that_cannot_be_made_is_reported_with_file_and_line(load: Callable[..., Registry]) -> None:
     with pytest.raises(ComponentError, match=r"^mine\.py:3: model 'lib:': cannot be made: KeyError: 'home'"):
         load(mine="@library('model', 'lib')\nclass Lib:\n  names = component = print\n  def __init__(self): {}['home']")
 
 
-def test_a_taken_name_is_told_with_both_places(load: Callable[..., Registry]) -> None:
+def test_a_taken_name_is_reported_with_both_places(load: Callable[..., Registry]) -> None:
     text = "@model('net')\ndef net(shape, classes): ..."
     with pytest.raises(
         ComponentError,
@@ -283,7 +283,7 @@ def test_a_taken_name_is_told_with_both_places(load: Callable[..., Registry]) ->
         load(a=text, b="\n" + text)
 
 
-def test_a_name_taken_in_the_same_file_is_told_with_both_lines(load: Callable[..., Registry]) -> None:
+def test_a_name_taken_in_the_same_file_is_reported_with_both_lines(load: Callable[..., Registry]) -> None:
     with pytest.raises(ComponentError, match=r"^a\.py:5: the model name 'net' is taken by a\.py:3"):
         load(a="@model('net')\ndef a(shape, classes): ...\n@model('net')\ndef b(shape, classes): ...")
 
@@ -311,12 +311,12 @@ class Zoo:
 """
 
 
-def test_an_unknown_name_is_told_the_nearest_and_all(load: Callable[..., Registry]) -> None:
+def test_an_unknown_name_is_reported_with_the_nearest_and_all(load: Callable[..., Registry]) -> None:
     with pytest.raises(InputError, match=r"^unknown model 'tinny'; did you mean 'tiny'\?\naccepts tiny, zoo:<name>$"):
         load(mine=TINY, lib=LIBRARY).get("model", "tinny")
 
 
-def test_an_unknown_name_of_another_case_is_told_the_nearest(load: Callable[..., Registry]) -> None:
+def test_an_unknown_name_of_another_case_is_reported_with_the_nearest(load: Callable[..., Registry]) -> None:
     with pytest.raises(InputError, match=r"did you mean 'tiny'\?"):
         load(mine=TINY).get("model", "TINY")
 
@@ -339,14 +339,14 @@ def test_a_librarys_component_is_built(load: Callable[..., Registry]) -> None:
     assert load(lib=LIBRARY).get("model", "zoo:wide").build(1, 2, settings={"width": 5}) == ("wide", 5)
 
 
-def test_an_unknown_name_of_a_library_is_told_the_nearest(load: Callable[..., Registry]) -> None:
+def test_an_unknown_name_of_a_library_is_reported_with_the_nearest(load: Callable[..., Registry]) -> None:
     with pytest.raises(
         InputError, match=r"^zoo has no model 'wid'; did you mean 'wide'\?\nsee 'ablate components model zoo:' for all"
     ):
         load(lib=LIBRARY).get("model", "zoo:wid")
 
 
-def test_an_unknown_prefix_is_told_what_is_accepted(load: Callable[..., Registry]) -> None:
+def test_an_unknown_prefix_is_reported_with_what_is_accepted(load: Callable[..., Registry]) -> None:
     with pytest.raises(InputError, match=r"^unknown model 'zo:wide'; did you mean 'zoo:wide'\?\naccepts zoo:<name>"):
         load(lib=LIBRARY).get("model", "zo:wide")
 
@@ -367,7 +367,7 @@ def test_a_kind_is_named_in_singular_or_plural(text: str) -> None:
     assert kind_named(text) == "model"
 
 
-def test_an_unknown_kind_is_told_the_nearest() -> None:
+def test_an_unknown_kind_is_reported_with_the_nearest() -> None:
     with pytest.raises(
         InputError,
         match=r"^unknown kind 'modle'; did you mean 'model'\?\naccepts dataset, model, augmentation, .*scheduler$",

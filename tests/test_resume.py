@@ -221,7 +221,7 @@ def test_a_run_goes_on_with_the_threads_it_began_with(study: Path, folder: Path)
     assert torch.get_num_threads() == 1
 
 
-def test_the_epochs_before_are_told_again_when_a_run_goes_on(study: Path, folder: Path) -> None:
+def test_the_epochs_before_are_reported_again_when_a_run_goes_on(study: Path, folder: Path) -> None:
     spec, registry = first_run(study)
     with pytest.raises(KilledError):
         train(spec, registry, Disk(folder / "c.pt", 3))

@@ -291,7 +291,7 @@ def test_an_installed_single_file_does_not_cover_its_neighbours(digest: Digest) 
     assert one == two
 
 
-def test_a_broken_helper_that_nothing_has_imported_yet_is_told_with_file_and_line(digest: Digest) -> None:
+def test_a_broken_helper_that_nothing_has_imported_yet_is_reported_with_file_and_line(digest: Digest) -> None:
     with pytest.raises(ComponentError, match=r"helper\.py:2: cannot be read: SyntaxError: "):
         digest("def net():\n    import helper", {"helper.py": "x = 1\ndef f(:\n"})
 

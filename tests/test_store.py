@@ -131,7 +131,7 @@ def test_beginning_again_drops_the_epochs_and_the_failure_of_before(store: Store
 
 
 @pytest.mark.parametrize("place", ["file", "file/store"])
-def test_a_store_where_a_file_stands_is_told(folder: Path, place: str) -> None:
+def test_a_store_where_a_file_stands_is_reported(folder: Path, place: str) -> None:
     (folder / "file").write_text("")
     with pytest.raises(InputError, match="file: is a file, and the store has to be a folder\n  name another"):
         Store(folder / place).make_writable()
@@ -312,7 +312,7 @@ def test_saving_again_keeps_the_older_rows_and_no_row_twice(store: Store, study:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_store_is_told(store: Store) -> None:
+def test_a_read_only_store_is_reported(store: Store) -> None:
     store.root.chmod(0o500)
     try:
         with pytest.raises(StoreError, match="Permission denied"):
