@@ -42,13 +42,19 @@ class NotebookComparison(Comparison):
     mean, low and high are in the unit of data: 0.012 of an accuracy is 1.2 points.
     """
 
+    def __repr__(self) -> str:
+        return f"<{self.candidate} − {self.reference}: {self._told()}>"
+
+    def _told(self) -> str:
+        within = f", 95 % interval {text.interval(self)}" if self.low is not None else ""
+        return f"{self.metric.label} {text.difference(self)}{within} ({text.basis(self)})"
+
     def _repr_html_(self) -> str:
         quantity = self.metric.quantity
-        within = f", 95 % interval {text.interval(self)}" if self.low is not None else ""
         left_out = [f"Left out, without a result for both: seeds {', '.join(map(str, self.left_out))}."]
         return _page(
             f"{self.candidate} − {self.reference}",
-            f"{self.metric.label}: {text.difference(self)}{within} ({text.basis(self)})",
+            self._told(),
             ("seed", "difference"),
             [(seed, numbers.difference(one, quantity)) for seed, one in zip(self.seeds, self.per_seed, strict=True)],
             left_out if self.left_out else [],
