@@ -86,6 +86,10 @@ def test_an_import_of_what_is_not_public_is_noticed(text: str) -> None:
     assert list(private_imports(text))
 
 
+def test_the_package_says_that_it_has_types() -> None:
+    assert (PACKAGE / "py.typed").is_file()
+
+
 def test_importing_ablate_imports_nothing_slow() -> None:
     slow = {"torch", "numpy", "pydantic", "typer"}
     code = f"import ablate, sys; print(sorted({{m.split('.')[0] for m in sys.modules}} & {slow}))"
