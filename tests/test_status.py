@@ -112,9 +112,9 @@ def test_commands_to_type_are_quoted(study: Path, capsys: pytest.CaptureFixture[
     assert run_study(options, RunOptions(jobs=1), Inline()) == 0
     err = capsys.readouterr().err
     assert next_command(err) == ["report", "--store", "my store"]
-    (doubt,) = (line for line in err.splitlines() if "what to do about it" in line)
+    (warning,) = (line for line in err.splitlines() if "what to do:" in line)
     named = ["studies/my study's.toml", "--set", "study.seeds=1", "--store", "my store"]
-    assert next_command(doubt) == ["plan", *named]
+    assert next_command(warning) == ["plan", *named]
 
 
 def test_commands_to_type_are_for_the_study_as_it_was_changed(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

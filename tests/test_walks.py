@@ -421,7 +421,9 @@ def test_a_setting_of_the_schedule_that_trials_never_come_to_has_no_effect(study
 
 def test_a_range_test_says_where_its_rate_belongs(taken: Path) -> None:
     done = ablate("lr-find", taken, "--steps", "30", "--only", "baseline", "--only", "flipped")
-    assert "baseline: optimizer.lr has no effect under torch:CyclicLR: what is found here belongs in its" in done.stderr
+    assert (
+        "baseline: optimizer.lr has no effect under torch:CyclicLR: set what was found in torch:CyclicLR" in done.stderr
+    )
     assert "next:" not in done.stderr
     assert [t["has_effect"] for t in json.loads(ablate("lr-find", taken, "--json").stdout)["tests"]] == [False] * 2
 
