@@ -256,13 +256,16 @@ class ExecutorContract:
 
     def test_an_exception_of_on_event_ends_all_runs_and_is_raised(self, bench: Bench) -> None:
         jobs = bench.jobs(*_LONG)
+        events: list[Event] = []
 
         def on_event(event: Event) -> None:
+            events.append(event)
             if isinstance(event, EpochDone):
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
             self.executor().run(jobs, on_event)
+        assert isinstance(events[-1], EpochDone), "on_event was called again after it had raised"
         for job in jobs:
             assert Store(job.store).state(job.spec.key) in ("new", "unfinished")
             with Store(job.store).writer(job.spec.key).lock() as free:
