@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from ..checks.study import findings
@@ -11,6 +10,7 @@ from ..launch.study import silent
 from ..paths import same_store, shown, typed
 from ..report.content import Records
 from ..stats.results import Results
+from ..store.documents import local_time
 from ..store.frame import environment_lines, read_frames
 from ..training.learning_rates import RangeTestResult
 from ..tune.records import load_tunings
@@ -42,7 +42,7 @@ def read_records(home: Store, record: StudyRecord, note: Note = silent) -> Recor
         results=results,
         findings=findings(study, {} if written.pilot else record.walked(written)),
         environments=environment_lines(home, list(keys.values())),
-        made=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        made=local_time(),
         command=_command(home, record),
         changes=typed_changes(record.changes),
         tested=_tested(home, results),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..files import append_plain, is_temporary, refuse_link
@@ -14,6 +13,7 @@ from .documents import (
     commit_document,
     dumps,
     folder_in_store,
+    local_time,
     lock_in_store,
     store_errors,
     write_document,
@@ -102,13 +102,13 @@ class RunWriter(RunFolder):
 
     def commit_result(self, result: Mapping[str, Any]) -> bool:
         """Commit the result; return False if there already was one."""
-        about = {"key": self.path.name, "history": self.history_checksum(), "finished": _now()}
+        about = {"key": self.path.name, "history": self.history_checksum(), "finished": local_time()}
         return commit_document(self.path / RESULT, {**result, **about})
 
     def record_failure(self, kind: Ending, reason: str, traceback: str = "") -> None:
         """Record why a try ended without a result."""
         folder_in_store(self.path)
-        failure = {"kind": kind, "reason": reason, "traceback": traceback, "time": _now()}
+        failure = {"kind": kind, "reason": reason, "traceback": traceback, "time": local_time()}
         write_document(self.path / FAILURE, failure)
 
     def drop_failure(self) -> None:
@@ -141,7 +141,3 @@ def _acquired(lock: FileLock) -> bool:
     except Timeout:
         return False
     return True
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
