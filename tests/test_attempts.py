@@ -133,7 +133,7 @@ def attempt(
     sender: Scripted, todo: Iterable[Job], at_a_time: int = 1, stopping: Callable[[], bool] = never
 ) -> list[Event]:
     events: list[Event] = []
-    Attempts(sender, Packing(at_a_time), events.append, sender.clock).make(todo, stopping)
+    Attempts(sender, Packing(at_a_time), events.append, sender.clock).run(todo, stopping)
     return events
 
 
@@ -232,7 +232,7 @@ def test_true_in_answer_to_an_event_stops_that_run_alone(jobs: Jobs) -> None:
         events.append(event)
         return event.spec.key == "a" and isinstance(event, EpochDone)
 
-    Attempts(sender, Packing(2), on_event, sender.clock).make(jobs("a", "b"))
+    Attempts(sender, Packing(2), on_event, sender.clock).run(jobs("a", "b"))
     assert {text for text in told(events) if text.startswith(("Stopped", "Finished"))} == {"Stopped a", "Finished b"}
 
 
@@ -245,7 +245,7 @@ def test_a_run_that_was_asked_to_stop_is_not_tried_again_when_its_worker_dies(jo
         events.append(event)
         return isinstance(event, EpochDone)
 
-    Attempts(sender, Packing(1), on_event, sender.clock).make([job])
+    Attempts(sender, Packing(1), on_event, sender.clock).run([job])
     assert events[-1] == Stopped(job.spec, saved=False)
     assert starts(sender) == ["a 1"]
 
@@ -280,7 +280,7 @@ def test_a_run_that_waits_to_be_tried_alone_has_not_failed_when_all_are_to_stop(
     first, second = jobs("a", "b")
     sender, events = Scripted({"a": [["started", "memory"]], "b": [["started"]]}), list[Event]()
     stopping = lambda: any(isinstance(event, MemoryContention) for event in events)  # noqa: E731
-    Attempts(sender, Packing(2), events.append, sender.clock).make([first, second], stopping)
+    Attempts(sender, Packing(2), events.append, sender.clock).run([first, second], stopping)
     assert told(events) == ["Started a", "Started b", "MemoryContention a", "Stopped b"]
     assert kind(first) is None
 
@@ -309,7 +309,7 @@ def test_a_run_that_another_process_trains_is_looked_at_again_last_and_reported_
 def test_a_failing_store_stops_all_runs_and_is_raised_at_the_end(jobs: Jobs) -> None:
     sender, events = Scripted({"a": [["started", "disk"]], "b": [["started", "epoch"]]}), list[Event]()
     with pytest.raises(StoreError, match="the disk is full"):
-        Attempts(sender, Packing(2), events.append, sender.clock).make(jobs("a", "b", "c"))
+        Attempts(sender, Packing(2), events.append, sender.clock).run(jobs("a", "b", "c"))
     assert "Aborted a" in told(events)
     assert told(events)[-1] == "Stopped b"
     assert "start c 1" not in sender.log
@@ -321,7 +321,7 @@ def test_an_exception_of_the_one_who_listens_reaches_the_sender(jobs: Jobs) -> N
 
     sender = Scripted({"a": [["started"]]})
     with pytest.raises(KeyboardInterrupt):
-        Attempts(sender, Packing(1), on_event, sender.clock).make(jobs("a"))
+        Attempts(sender, Packing(1), on_event, sender.clock).run(jobs("a"))
     assert sender.log[-1] == "left on KeyboardInterrupt"
 
 

@@ -150,8 +150,8 @@ class Attempts(Generic[Handle]):
         self._too_large: set[str] = set()  # variants that were out of memory alone
         self._aborted = ""
 
-    def make(self, jobs: Iterable[Job], stopping: Stopping = never) -> None:
-        """Attempt all jobs; as `Executor.run`."""
+    def run(self, jobs: Iterable[Job], stopping: Stopping = never) -> None:
+        """Attempt all jobs, as `Executor.run` does."""
         new = (_Run(job) for job in jobs)
 
         def over() -> bool:

@@ -63,10 +63,10 @@ def rehearse(spec: RunSpec, registry: Registry, machine: Machine, proven: dict[s
 
     def step(run: Ingredients, number: int) -> list[float]:
         loss = train_epoch(run, begin_epoch(run))
-        told = [loss, *evaluate(run, data.train)]
+        measured = [loss, *evaluate(run, data.train)]
         if run.steps == "epoch" and number <= recipe.epochs:
             step_schedule(run, loss)
-        return told
+        return measured
 
     try_augmentations(spec, registry, _images(TRIED_IMAGES, spec, device).images, TRIES)
     run = made()

@@ -74,12 +74,12 @@ def check_resuming(
         changed = [f"{named(one.entry)}: {listing(one.changing, 3)}" for one in lost if one.changing]
         return f"state that no checkpoint holds changed in {listing(changed)}" if changed else ""
     if changing := [replace(one, paths=one.changing) for one in lost if one.changing]:
-        raise RunError("; ".join(map(_told, changing)))
+        raise RunError("; ".join(map(_text_of, changing)))
     third = made()
     step(third, 1)
     if _same(after, _next(third, kept, step)):
         if lost:
-            raise RunError("; ".join(map(_told, lost)))
+            raise RunError("; ".join(map(_text_of, lost)))
         who = listing(named(entry) for entry in entries)
         raise RunError(
             "a run that is interrupted would end with other numbers: a component keeps state where no checkpoint finds "
@@ -88,7 +88,7 @@ def check_resuming(
     return "the same steps taken twice give other numbers, so that a seed does not repeat"
 
 
-def _told(lost: LostState) -> str:
+def _text_of(lost: LostState) -> str:
     return (
         f"{named(lost.entry)} keeps state that no checkpoint holds ({listing(lost.paths, 3)}): "
         f"a run that is interrupted would end with other numbers; {REMEDY[lost.entry.kind]}"
@@ -119,8 +119,8 @@ def _lost(entries: Sequence[Entry], before: Reached, after: Reached) -> list[Los
 def _next(run: Ingredients, kept: Mapping[str, Any], step: Callable[[Ingredients, int], object]) -> object:
     """Take the next step, from the checkpoint's random states, and return its result and the state after it."""
     restore_random(run, kept["random"])
-    told = step(run, 2)
-    return {"told": told, **capture(run, 1, None, [])}
+    measured = step(run, 2)
+    return {"measured": measured, **capture(run, 1, None, [])}
 
 
 def _same(one: Any, two: Any) -> bool:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .ingredients import Epoch, Ingredients
     from .learning_rates import RangeTestResult
 
-TELL_SECONDS = 1.0
+REPORT_SECONDS = 1.0
 RECORDING_SINCE = Version("2.15")
 """The first version of torch to record steps with; in earlier ones a failed recording can spoil later steps."""
 REPEATED = ("model", "augmentation", "optimizer")
@@ -124,8 +124,8 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
     # This runs the model, which may fail: better before the training than after it.
     dead, parameters = dead_weights(run.model, spec.shape)
     graphs = {"cuda_graphs": run.replay is not None} if device.type == "cuda" else {}
-    told = {"usual_layout": usual} if usual else {}
-    recorder.started({**environment(device, threads), **graphs, **told}, trainer.records)
+    laid_out = {"usual_layout": usual} if usual else {}
+    recorder.started({**environment(device, threads), **graphs, **laid_out}, trainer.records)
     prepared = before + time.perf_counter() - began
     records = trainer.train(spec.recipe.epochs)
     evaluated = len(run.data.test or ()) + len(run.data.validation or ())
@@ -161,8 +161,8 @@ def _range_test(
     spec: RunSpec, registry: Registry, data: Data, recorder: Recorder, layout: torch.memory_format
 ) -> tuple[RangeTestResult | None, float]:
     """Return the range test of a run that begins with one, and the seconds that it took in an earlier process."""
-    finder = RangeTest.of(spec.recipe)
-    if finder is None:
+    asked = RangeTest.of(spec.recipe)
+    if asked is None:
         return None, 0.0
     found = recorder.kept_range_test()
     if found is not None and found.lr is not None:
@@ -172,7 +172,7 @@ def _range_test(
         if recorder.stopping():
             raise StoppedError("stopped; the same command begins this run again")
 
-    found = find_lr(build(spec, registry, data, layout), finder, spec.seed, on_step)
+    found = find_lr(build(spec, registry, data, layout), asked, spec.seed, on_step)
     recorder.keep_range_test(found)
     return found, 0.0
 
@@ -187,7 +187,7 @@ class _Trainer:
         self._run, self._recorder, self._machine, self._limits = run, recorder, machine, limits
         self._number, self._epoch = 1, None  # type: int, Epoch | None
         self.records: list[Record] = []
-        self._told = self._kept = time.perf_counter()
+        self._reported = self._kept = time.perf_counter()
         self._least = min(KEEP_SECONDS, limits.checkpoint_seconds)
         self._finite = finite_tensors(run.model)
         self.diverged = ""
@@ -224,8 +224,8 @@ class _Trainer:
             now = time.perf_counter()
             epoch.seconds = now - began
             self._stop_if_asked()
-            if now - self._told >= TELL_SECONDS:
-                self._told = now
+            if now - self._reported >= REPORT_SECONDS:
+                self._reported = now
                 self._recorder.under_way(self._number, epoch.step / steps)
             if now - self._kept >= self._limits.checkpoint_seconds:
                 self._keep()
