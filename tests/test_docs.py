@@ -50,6 +50,7 @@ def test_every_key_of_a_study_is_documented() -> None:
 )
 def test_every_code_of_a_finding_is_documented(page: str, codes: object) -> None:
     text = (ROOT / "docs" / f"{page}.md").read_text()
+    assert get_args(codes)
     assert [code for code in get_args(codes) if f"`{code}`" not in text] == []
 
 

@@ -16,19 +16,14 @@ import pytest
 import torch
 
 from ablate.commands import lr_find
-from ablate.components.discover import discover
 from ablate.components.import_hook import FINDER
 from ablate.execute.inline import Inline
 from ablate.execute.jobs import Event, Failed, Finished, Job
 from ablate.execute.local import LocalProcesses
 from ablate.launch.study import Options
-from ablate.store.store import Store
-from ablate.study.plan import run_specs
-from ablate.study.resolve import resolve_study
-from ablate.study.spec import parts
-from ablate.study.toml import Changes, read_study
+from ablate.study.toml import Changes
 from ablate.training.isolation import isolated
-from ablate.training.machine import Machine
+from tests.support import jobs
 
 MEDDLES = '''
 import contextlib
@@ -146,15 +141,6 @@ def unusual(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         np.random.seed(7)
         random.seed(7)
         yield
-
-
-def jobs(study: Path, *settings: str) -> list[Job]:
-    reading = read_study(study, Changes(settings))
-    registry = discover(study)
-    specs = run_specs(resolve_study(reading, registry, Path("data"), {}), reading.study.seeds)
-    code = registry.snapshot({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
-    Store(Path("store").resolve()).make_writable()
-    return [Job(spec, Path("store").resolve(), Machine(Path("data"), "cpu", 1), code) for spec in specs]
 
 
 def meddling(study: Path, write: Write, how: str) -> list[Job]:

@@ -8,18 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from ablate.api.records import read_records
-from ablate.cli import app
-from ablate.commands.run import run_study
-from ablate.execute.inline import Inline
 from ablate.launch.costs import expected_bytes, expected_seconds
-from ablate.launch.make import RunOptions
-from ablate.launch.study import LoadedStudy, Options, open_study
+from ablate.launch.study import LoadedStudy, open_study
 from ablate.report.content import report
 from ablate.report.figures_range_tests import draw_find, find_data
 from ablate.report.text import found_by
@@ -30,15 +25,14 @@ from ablate.store.studies import find_study
 from ablate.study.differences import differences, text_of
 from ablate.study.plan import cost_key
 from ablate.study.spec import Choice, RangeTest, Recipe, Study, Variant
-from ablate.study.toml import Changes
 from ablate.training.learning_rates import RangeCurve, RangeTestResult, smooth, suggest, sweep
+from tests.support import ablate, options, run_here
+
+if TYPE_CHECKING:
+    from typer.testing import Result
 
 Write = Callable[[str, str], Path]
 TABLE = "{ find = true, high = 1.0, steps = 60 }"
-
-
-def ablate(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(a) for a in arguments], prog_name="ablate")
 
 
 @pytest.fixture
@@ -49,14 +43,6 @@ def finding(study: Path) -> Path:
     )
     study.write_text(text)
     return study
-
-
-def options(study: Path, **changes: Any) -> Options:
-    return Options(study, Path("ablate-store").resolve(), Path("data").resolve(), Changes(**changes), (), "cpu")
-
-
-def run(study: Path, **changes: Any) -> int:
-    return run_study(options(study, **changes), RunOptions(jobs=1), Inline())
 
 
 def folders(study: Path) -> dict[tuple[str, int], Path]:
@@ -72,7 +58,7 @@ def table_of(result: Result) -> list[list[str]]:
 
 
 def test_each_run_records_what_it_found_with_its_seed_cost_and_curve(finding: Path) -> None:
-    assert run(finding) == 0
+    assert run_here(finding) == 0
     places = folders(finding)
     assert not (places["baseline", 0] / "lr_find.json").exists()
     for seed in (0, 1):
@@ -87,12 +73,12 @@ def test_each_run_records_what_it_found_with_its_seed_cost_and_curve(finding: Pa
 
 
 def test_an_interrupted_run_goes_on_with_the_rate_that_is_in_its_folder(finding: Path) -> None:
-    run(finding)
+    run_here(finding)
     place = folders(finding)["flipped", 0]
     before = json.loads((place / "result.json").read_text())["body"]
     (place / "result.json").unlink()
     kept = (place / "lr_find.json").stat()
-    assert run(finding) == 0
+    assert run_here(finding) == 0
     again = json.loads((place / "result.json").read_text())["body"]
     assert (again["weights"], again["found_lr"]) == (before["weights"], before["found_lr"])
     now = (place / "lr_find.json").stat()
@@ -101,12 +87,12 @@ def test_an_interrupted_run_goes_on_with_the_rate_that_is_in_its_folder(finding:
 
 @pytest.mark.parametrize("damage", ["", "{}", '{"body": {"lr": 1}}'])
 def test_a_record_that_does_not_read_is_found_again(finding: Path, damage: str) -> None:
-    run(finding)
+    run_here(finding)
     place = folders(finding)["flipped", 0]
     before = json.loads((place / "result.json").read_text())["body"]
     (place / "result.json").unlink()
     (place / "lr_find.json").write_text(damage)
-    assert run(finding) == 0
+    assert run_here(finding) == 0
     again = json.loads((place / "result.json").read_text())["body"]
     assert (again["weights"], again["found_lr"]) == (before["weights"], before["found_lr"])
 
@@ -120,14 +106,14 @@ def test_a_run_whose_loss_falls_nowhere_fails_with_the_reason_and_the_others_go_
             'name = "flipped"\n', 'name = "flipped"\nset = { optimizer = { use = "adam", lr = 1e-2 } }\n'
         )
     )
-    assert run(study) == 1
+    assert run_here(study) == 1
     told = capsys.readouterr().err
     assert "failed: baseline, seed 0: no learning rate found: the loss falls nowhere" in told
     assert "done    flipped, seed 0" in told
 
 
 def test_check_knows_the_file_and_clean_leaves_it(finding: Path) -> None:
-    run(finding)
+    run_here(finding)
     place = folders(finding)["flipped", 0]
     assert check_store(Store(Path("ablate-store").resolve())) == []
     ablate("store", "clean", "--yes")
@@ -140,17 +126,17 @@ def test_check_knows_the_file_and_clean_leaves_it(finding: Path) -> None:
 
 
 def test_a_damaged_record_is_moved_aside_and_its_run_made_again(finding: Path) -> None:
-    run(finding)
+    run_here(finding)
     place = folders(finding)["flipped", 0]
     (place / "lr_find.json").write_text("{}")
     assert ablate("store", "check", "--mend").exit_code == 0
-    assert run(finding) == 0
+    assert run_here(finding) == 0
     assert (place / "lr_find.json").exists()
     assert check_store(Store(Path("ablate-store").resolve())) == []
 
 
 def test_a_pilot_finds_its_rates_too(finding: Path) -> None:
-    assert run(finding, pilot=True) == 0
+    assert run_here(finding, pilot=True) == 0
     found = ablate("report", "--pilot")
     assert found.exit_code == 0, found.output
     assert "found (valley" in Path("reports/tiny-pilot/report.md").read_text().replace("\\", "")
@@ -198,14 +184,14 @@ def test_what_is_no_range_test_is_read_as_none(odd: object) -> None:
 
 
 def test_a_plan_says_that_a_rate_is_now_found(study: Path) -> None:
-    run(study)
+    run_here(study)
     found = ablate("plan", study, "--set", "baseline.optimizer.lr={ find = true }", "--json")
     reasons = {row["why"] for row in json.loads(found.stdout)["runs"]}
     assert reasons == {"optimizer.lr 0.01 → found (valley)"}
 
 
 def test_a_changed_range_test_is_told_on_both_sides(finding: Path) -> None:
-    run(finding)
+    run_here(finding)
     finding.write_text(finding.read_text().replace("steps = 60", "steps = 50"))
     found = ablate("plan", finding, "--json")
     reasons = {row["why"] for row in json.loads(found.stdout)["runs"] if row["variant"] == "flipped"}
@@ -253,7 +239,7 @@ def test_the_command_writes_nothing_to_the_store(study: Path) -> None:
 def test_the_command_suggests_what_a_run_with_that_seed_finds(finding: Path) -> None:
     found = ablate("lr-find", finding, "--only", "flipped", "--seed", "1", "--json", "--device", "cpu")
     (test,) = json.loads(found.stdout)["tests"]
-    run(finding)
+    run_here(finding)
     body = json.loads((folders(finding)["flipped", 1] / "lr_find.json").read_text())["body"]
     assert (test["variant"], test["seed"]) == ("flipped", 1)
     assert test["curve"]["lrs"] == body["curve"]["lrs"]
@@ -369,7 +355,7 @@ def test_the_figure_has_a_log_axis_a_line_for_each_test_and_two_marks_on_each() 
 
 
 def test_a_report_draws_the_tests_and_names_each_seeds_rate(finding: Path) -> None:
-    run(finding)
+    run_here(finding)
     records = read_records(*find_study(Store(Path("ablate-store").resolve()), "tiny", None))
     assert [(name, found.seed) for name, found in records.tested] == [("flipped", 0), ("flipped", 1)]
     baseline, flipped = report(records).sections
@@ -386,14 +372,14 @@ def test_a_report_draws_the_tests_and_names_each_seeds_rate(finding: Path) -> No
 
 
 def test_a_report_of_a_study_that_finds_no_rate_is_as_before(study: Path) -> None:
-    run(study)
+    run_here(study)
     assert ablate("report").exit_code == 0
     assert "range test" not in Path("reports/tiny/report.md").read_text()
     assert "Learning rate found" not in Path("reports/tiny/report.html").read_text()
 
 
 def test_a_report_outlives_a_record_that_does_not_read(finding: Path) -> None:
-    run(finding)
+    run_here(finding)
     (folders(finding)["flipped", 0] / "lr_find.json").write_text("{")
     records = read_records(*find_study(Store(Path("ablate-store").resolve()), "tiny", None))
     assert [found.seed for _, found in records.tested] == [1]

@@ -6,17 +6,14 @@ from typing import Any
 import pytest
 import torch
 
-from ablate.components.discover import discover
 from ablate.errors import InputError
-from ablate.study.plan import run_specs
-from ablate.study.resolve import resolve_study
 from ablate.study.spec import Limits
-from ablate.study.toml import Changes, read_study
 from ablate.training.checkpoint import NoCheckpointError
 from ablate.training.machine import Machine
 from ablate.training.randomness import drawn_from, process_random
 from ablate.training.run import train_run
 from ablate.training.trained import EvaluationImages, evaluation_images, trained_model
+from tests.support import first_run
 
 WARM = """
 import torch
@@ -71,9 +68,7 @@ class Made:
     """A run that was trained, and what is made of its checkpoint again."""
 
     def __init__(self, study: Path, *settings: str) -> None:
-        reading = read_study(study, Changes(settings))
-        self.registry = discover(study)
-        self.spec = run_specs(resolve_study(reading, self.registry, Path("data"), {}), (0,))[0]
+        self.spec, self.registry = first_run(study, *settings)
         kept, limits = Kept(), Limits(keep_checkpoints=True)
         self.result = train_run(self.spec, self.registry, Machine(Path("data"), "cpu", 1), kept, limits)
         self.state = kept.state

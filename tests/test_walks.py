@@ -10,25 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from typer.testing import CliRunner
 
 from ablate import Horizon
 from ablate.api.records import read_records
 from ablate.checks.study import findings
-from ablate.cli import app
-from ablate.commands.run import run_study
 from ablate.components.discover import discover
 from ablate.errors import InputError
-from ablate.execute.inline import Inline
-from ablate.launch.make import RunOptions
-from ablate.launch.study import Options
 from ablate.paths import shipped, walks_dir
 from ablate.store.store import Store
 from ablate.store.studies import find_study
 from ablate.study.spec import Choice, Recipe, Study, Variant
-from ablate.study.toml import Changes, read_study
+from ablate.study.toml import read_study
 from ablate.study.walks import Walk
 from ablate.training.schedule_walk import Course, walk
+from tests.support import ablate, run_here
 
 if TYPE_CHECKING:
     from ablate.checks.finding import Finding
@@ -288,20 +283,12 @@ def schedules(study: Path) -> Path:
     return study
 
 
-def options(study: Path) -> Options:
-    return Options(study, Path("ablate-store").resolve(), Path("data").resolve(), Changes(), (), "cpu")
-
-
-def ablate(*arguments: object) -> Any:
-    return CliRunner().invoke(app, list(map(str, arguments)))
-
-
 def test_plan_run_and_report_tell_the_same(schedules: Path, capsys: pytest.CaptureFixture[str]) -> None:
     planned = json.loads(ablate("plan", schedules, "--json").stdout)["findings"]
     codes = {finding["code"]: finding["where"] for finding in planned}
     assert codes["no-effect"] == "baseline, flipped"
     assert codes["rate-constant"] == "flat"
-    run_study(options(schedules), RunOptions(1), Inline())
+    run_here(schedules)
     assert "warning: no-effect" in capsys.readouterr().err
     reported = read_records(*find_study(Store(Path("ablate-store").resolve()), "tiny", None)).findings
     assert [vars(finding) for finding in reported] == planned
@@ -361,7 +348,7 @@ def test_a_walk_is_read_back_as_it_was(registry: Registry) -> None:
 
 
 def test_a_study_recorded_without_walks_still_reads(schedules: Path) -> None:
-    run_study(options(schedules), RunOptions(1), Inline())
+    run_here(schedules)
     (file,) = (Path("ablate-store") / "studies").glob("*.json")
     document = json.loads(file.read_text())
     assert document.pop("walks")
