@@ -214,8 +214,9 @@ def test_a_model_whose_source_has_changed_is_an_error(done: Path) -> None:
     )
     done.write_text(done.read_text().replace('use = "simple-cnn", width = 4, hidden = 8', 'use = "mine"'))
     run(done)
-    found = results(done)
+    found, modules, path = results(done), set(sys.modules), list(sys.path)
     assert found.data("baseline").evaluate(found.model("baseline"))["accuracy"] == found.runs["test/accuracy"][0]
+    assert (set(sys.modules), sys.path) == (modules, path)
     plugin = done.parent.parent / "plugins" / "mine.py"
     plugin.write_text(plugin.read_text().replace("nn.Flatten()", "nn.Flatten(), nn.ReLU()"))
     with pytest.raises(

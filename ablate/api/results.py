@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..components.import_hook import isolated_imports
 from ..errors import InputError, counted, listing
 from ..launch.study import LoadedStudy
 from ..paths import data_dir, expanded, store_dir
@@ -146,7 +147,8 @@ class StudyResults:
         Raises InputError where the run is not stored or its source has changed, and where its weights were not kept:
         that takes `keep_checkpoints = true` under [study].
         """
-        return self._stored(variant, seed).model()
+        with isolated_imports():
+            return self._stored(variant, seed).model()
 
     def data(self, variant: str, split: str = "test", folder: str | Path | None = None) -> EvaluationImages:
         """Return a split of a variant's data, "train", "validation" or "test", as its runs evaluate it.
@@ -155,7 +157,8 @@ class StudyResults:
         Raises InputError where there is no such split or no stored run, DataError where the data is no longer there or
         no longer the same.
         """
-        return self._stored(variant, None).images(split, data_dir(None if folder is None else Path(folder)))
+        with isolated_imports():
+            return self._stored(variant, None).images(split, data_dir(None if folder is None else Path(folder)))
 
     def _stored(self, variant: str, seed: int | None) -> StoredRun:
         """Return a stored run, by default the first one. Raises InputError where it is not stored."""
