@@ -1,4 +1,4 @@
-"""One run: trains what a `RunSpec` names, measures it, and tells a recorder after every epoch."""
+"""One run: trains what a `RunSpec` names, measures it, and reports to a recorder after every epoch."""
 
 from __future__ import annotations
 
