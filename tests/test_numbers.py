@@ -18,29 +18,34 @@ def test_a_fraction_is_written_as_a_percentage() -> None:
 
 
 def test_a_difference_of_fractions_is_written_in_points_with_its_sign() -> None:
-    assert plain(numbers.points(0.012)) == "+1.20 points"
-    assert plain(numbers.points(-0.1401)) == "−14.01 points"
+    assert plain(numbers.difference(0.012, ACCURACY)) == "+1.20 points"
+    assert plain(numbers.difference(-0.1401, ACCURACY)) == "−14.01 points"
 
 
 def test_no_difference_has_no_sign() -> None:
-    assert plain(numbers.points(-0.0000001)) == "0.00 points"
-    assert plain(numbers.points(0.0)) == "0.00 points"
+    assert plain(numbers.difference(-0.0000001, ACCURACY)) == "0.00 points"
+    assert plain(numbers.difference(0.0, ACCURACY)) == "0.00 points"
 
 
 def test_a_difference_of_losses_has_no_unit() -> None:
     assert numbers.difference(-0.67, LOSS, 2) == "−0.67"
-    assert numbers.loss(2.485) == "2.485"
+    assert numbers.value(2.485, LOSS) == "2.485"
 
 
 def test_a_number_never_parts_from_its_unit() -> None:
-    for text in (numbers.percent(0.5), numbers.points(0.5), numbers.count(11_220_132), numbers.duration(42)):
+    for text in (
+        numbers.percent(0.5),
+        numbers.difference(0.5, ACCURACY),
+        numbers.count(11_220_132),
+        numbers.duration(42),
+    ):
         assert " " not in text
         assert numbers.NBSP in text
 
 
 @pytest.mark.parametrize("nothing", [None, math.nan, math.inf, -math.inf])
 def test_what_is_absent_or_not_finite_is_a_dash_without_a_unit(nothing: float | None) -> None:
-    for write in (numbers.percent, numbers.points, numbers.loss, numbers.duration, numbers.count):
+    for write in (numbers.percent, numbers.duration, numbers.count):
         assert write(nothing) == "–"
     assert numbers.as_given(nothing, ACCURACY) == "–"
     assert numbers.interval(nothing, 0.5, ACCURACY, 1) == "–"
