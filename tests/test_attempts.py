@@ -74,6 +74,7 @@ class Scripted:
 
     def poll(self, seconds: float, hear: Callable[[str, News], None]) -> None:
         self.now += seconds
+        assert self.now < 10_000, "it goes on for ever"
         for handle in list(self.running):
             script = self.running[handle]
             said = script.pop(0) if script else WAITS
@@ -304,6 +305,31 @@ def test_a_run_that_another_process_trains_is_looked_at_again_last_and_reported_
     assert told(events) == ["Busy a", "Started b", "Finished b", "Finished a"]
     assert starts(sender) == ["a 1", "b 1", "a 2", "a 3"]
     assert sender.now > 2 * BUSY_SECONDS
+
+
+def test_runs_that_nobody_trains_come_before_one_that_another_process_trained_a_while_ago(jobs: Jobs) -> None:
+    sender = Scripted({"a": [["busy"], ["done"]], "b": [["started", *[WAITS] * 12, "done"]]})  # 3 s
+    attempt(sender, jobs("a", "b", "c"))
+    assert starts(sender) == ["a 1", "b 1", "c 1", "a 2"]
+
+
+def test_a_run_that_takes_a_while_to_end_is_killed_once(jobs: Jobs) -> None:
+    class Slow(Scripted):
+        def kill(self, handle: str) -> None:
+            assert f"kill {handle}" not in self.log
+            super().kill(handle)
+            self.running[handle] = [WAITS, WAITS, *self.running[handle]]
+
+    events = attempt(Slow({"a": [["started"]]}), jobs("a", limits=Limits(run_timeout=1.0)))
+    assert told(events) == ["Started a", "Failed a"]
+
+
+def test_of_two_failures_of_the_store_the_first_is_raised(jobs: Jobs) -> None:
+    first, second = jobs("a", "b")
+    later = Aborted(second.spec, "the store is gone")
+    sender = Scripted({"a": [["started", "disk"]], "b": [["started", WAITS, later]]}, saves=False)
+    with pytest.raises(StoreError, match="the disk is full"):
+        attempt(sender, [first, second], at_a_time=2)
 
 
 def test_a_failing_store_stops_all_runs_and_is_raised_at_the_end(jobs: Jobs) -> None:
