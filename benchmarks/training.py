@@ -210,7 +210,7 @@ def main() -> None:
                     (contenders[title + how],) = peers.apart(*given, settings=settings)
             if find_spec("timm"):
                 (contenders["timm loop" + how],) = peers.apart(timm_loop, name, steps, device, settings=settings)
-        (contenders["ablate fp32, all taps"],) = peers.apart(
+        (contenders["ablate fp32, whole kernels"],) = peers.apart(
             ours, name, steps, device, "fp32", False, settings=SETTINGS
         )
         for precision in ("fp32", "tf32", "bf16") if device.type == "cuda" else ("fp32", "bf16"):

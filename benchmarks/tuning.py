@@ -21,7 +21,7 @@ import peers
 from ablate.execute.inline import Inline
 from ablate.execute.jobs import never
 from ablate.host import cores
-from ablate.launch.jobs import rehearsal_jobs
+from ablate.launch.jobs import jobs_of
 from ablate.launch.study import LoadedStudy, Options, open_study
 from ablate.paths import data_dir
 from ablate.store.store import Store
@@ -107,7 +107,7 @@ class Bench:
             [task.variant.name],
             lambda _, result: [result["validation/accuracy"]],
         )
-        Driver([search], goal, lambda spec: rehearsal_jobs(self.prepared, [spec], ONE_THREAD)[0]).run(Inline(), never)
+        Driver([search], goal, lambda spec: jobs_of(self.prepared, [spec], ONE_THREAD)[0]).run(Inline(), never)
         return self.outcome(search.record(self.trials, {}))
 
     def outcome(self, tuning: VariantTuning) -> Outcome:
@@ -127,7 +127,7 @@ class Bench:
         spec = whole.spec({} if trial.default else trial.settings)
         folder = self.prepared.home.run(spec.key)
         if folder.result() is None:
-            Inline().run(rehearsal_jobs(self.prepared, [spec], ONE_THREAD), lambda event: None)  # noqa: ARG005
+            Inline().run(jobs_of(self.prepared, [spec], ONE_THREAD), lambda event: None)  # noqa: ARG005
         return float((folder.result() or {})["test/accuracy"])
 
 

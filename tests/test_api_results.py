@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ablate.api.notebook import NotebookComparison, results_html
+from ablate.api.load import load_study
+from ablate.api.notebook import Comparison, results_html
 from ablate.api.results import StudyResults, results
 from ablate.commands.run import run_study
 from ablate.errors import AblateError, InputError
@@ -84,6 +85,15 @@ def test_notes_say_what_is_not_as_one_may_expect(done: Path) -> None:
     assert found.study.variants[0].recipe.epochs == 2
 
 
+def test_results_of_a_loaded_study_are_of_what_was_loaded(done: Path) -> None:
+    loaded = load_study(done)
+    done.write_text(done.read_text().replace("seeds = 2", "seeds = 5").replace('"flipped"', '"mirrored"'))
+    found = results(loaded)
+    assert [variant.name for variant in found.study.variants] == ["baseline", "flipped"]
+    assert list(found.runs["state"]) == ["stored"] * 4
+    assert [variant.name for variant in results(done).study.variants] == ["baseline", "mirrored"]
+
+
 def test_the_table_and_a_comparison_are_numbers_that_agree(done: Path) -> None:
     found = results("tiny")
     accuracy = found.table.query("metric == 'test/accuracy'").set_index("variant")
@@ -132,7 +142,7 @@ def test_a_notebook_shows_names_and_reasons_as_text_whatever_they_are(done: Path
     plain = Results(found.study, found.runs, found.epochs)
     assert tags(shown) <= tags(results_html(plain, "", ["", ""]))
     compared = Results(named, runs.assign(state="stored"), found.epochs).comparison(attack, "baseline")
-    assert tags(NotebookComparison(**vars(compared))._repr_html_()) == tags(found.comparison("flipped")._repr_html_())
+    assert tags(Comparison(**vars(compared))._repr_html_()) == tags(found.comparison("flipped")._repr_html_())
 
 
 def tags(html: str) -> set[str]:

@@ -54,11 +54,11 @@ def test_every_finding_says_why_and_what_to_do() -> None:
         assert finding.remedy
 
 
-def test_bf16_without_live_taps_is_doubtful() -> None:
-    taps = '[[variant]]\nname = "a"\nset = { precision = "bf16", crop_kernels = %s }'
-    assert places("whole-kernels-in-bf16", study(taps % "false")) == ["a"]
-    assert places("whole-kernels-in-bf16", study(taps % "true")) == []
-    assert places("whole-kernels-in-bf16", study(taps.replace("bf16", "fp32") % "false")) == []
+def test_bf16_with_whole_kernels_is_doubtful() -> None:
+    kernels = '[[variant]]\nname = "a"\nset = { precision = "bf16", crop_kernels = %s }'
+    assert places("whole-kernels-in-bf16", study(kernels % "false")) == ["a"]
+    assert places("whole-kernels-in-bf16", study(kernels % "true")) == []
+    assert places("whole-kernels-in-bf16", study(kernels.replace("bf16", "fp32") % "false")) == []
 
 
 # Seeds

@@ -15,7 +15,7 @@ import pytest
 from ablate.execute.inline import Inline
 from ablate.execute.jobs import Failed
 from ablate.execute.local import LocalProcesses
-from ablate.launch.jobs import rehearsal_jobs
+from ablate.launch.jobs import jobs_of
 from ablate.launch.study import Options, open_study
 from ablate.store.store import Store
 from ablate.study.toml import Changes
@@ -66,7 +66,7 @@ def odd(*, how: str = "panic", after: int = 3):
 def jobs(study: Path, *settings: str) -> list[Job]:
     prepared = open_study(Options(study, Path("store").resolve(), Path("data"), Changes(settings, (0,))))
     prepared.home.make_writable()
-    return rehearsal_jobs(prepared, prepared.specs[:1], 1)
+    return jobs_of(prepared, prepared.specs[:1], 1)
 
 
 REASONS = {

@@ -74,13 +74,24 @@ def test_a_device_that_is_not_there_is_said_once_and_of_no_variant(study: Path) 
 
 
 def test_a_plan_says_where_another_device_would_give_the_runs_that_are_stored(
-    study: Path, capsys: pytest.CaptureFixture[str]
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = options(study, 'baseline.precision="fp32"')
-    assert run_study(before, RunOptions(jobs=1), Inline()) == 0
+    monkeypatch.setattr("ablate.launch.study.fast_precision", lambda device: "bf16" if device == "cuda" else "fp32")
+    assert run_study(options(study), RunOptions(jobs=1), Inline()) == 0
     capsys.readouterr()
     assert show_plan(replace(options(study), device="cuda")) == 0
     said = capsys.readouterr().out
     assert "precision: auto is bf16 with --device cuda, and runs of this study were fp32 before" in said
-    assert show_plan(before) == 0
+    assert show_plan(options(study)) == 0
     assert "precision: auto" not in capsys.readouterr().out
+
+
+def test_a_precision_that_the_study_named_before_is_no_other_device(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_study(options(study, 'baseline.precision="fp32"'), RunOptions(jobs=1), Inline()) == 0
+    capsys.readouterr()
+    assert show_plan(replace(options(study), device="cuda")) == 0
+    said = capsys.readouterr().out
+    assert "precision fp32 → bf16" in said
+    assert "precision: auto" not in said

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import tomllib
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +72,15 @@ def test_what_is_stored_is_not_made_again(short: Path) -> None:
             raise AssertionError
 
     assert states(ablate.run(short, executor=Never())) == ["stored", "stored"]
+
+
+def test_what_trying_variants_out_warned_of_is_a_note_of_the_results(short: Path) -> None:
+    class Warns(Inline):
+        def rehearse(self, jobs: Sequence[Job]) -> RehearsalReport:
+            return replace(super().rehearse(jobs), warnings={"flipped": "looks odd"})
+
+    assert ablate.run(short, executor=Warns()).notes == ("warning: flipped: looks odd",)
+    assert ablate.run(short, executor=Warns()).notes == ()  # nothing was left to try out
 
 
 def test_a_failed_run_is_a_row_and_tried_again_where_asked(short: Path) -> None:
@@ -139,7 +150,8 @@ def test_a_notebook_shows_runs_under_way_in_one_place(study: Path) -> None:
         tell(Started(spec))
         tell(EpochDone(spec, {"epoch": 1, "train/loss": 0.5, "test/accuracy": 0.5, "images_per_second": 1e4}))
         notebook.note("another line")
-        assert "<td>baseline, seed 0</td><td>1.0 of 2</td><td>0.500</td>" in cell.forms[-1]["text/html"]
+        row = re.sub("<[^>]*>", "|", cell.forms[-1]["text/html"].splitlines()[-2])
+        assert row.startswith("||baseline, seed 0||1.0 of 2||0.500||")
         tell(Finished(spec, {"test/accuracy": 0.5, "test/loss": 1.0}))
     assert "tiny: &lt;4&gt; runs\nanother line\ndone    baseline, seed 0: test 50.00" in cell.forms[-1]["text/html"]
     assert "<table>" not in cell.forms[-1]["text/html"]

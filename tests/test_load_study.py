@@ -54,7 +54,11 @@ def test_problems_of_settings_are_told_as_those_of_the_command_line(study: Path)
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(None, "a NoneType cannot stand in a study; leave the key out"), ({1: 2}, "1 is not a text"), (print, "cannot")],
+    [
+        (None, "a NoneType cannot be part of a study; leave the key out"),
+        ({1: 2}, "1 is not a string"),
+        (print, "cannot"),
+    ],
 )
 def test_what_a_study_file_cannot_hold_is_refused_by_place(study: Path, value: Any, said: str) -> None:
     with pytest.raises(ablate.InputError, match=rf"^the study: baseline\.model\.width: .*{said}"):

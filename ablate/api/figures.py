@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 class NoFigureError(InputError, KeyError):
     """A study has no figure of this name."""
 
-    __str__ = Exception.__str__  # that of a KeyError is for keys, and puts quotes around a message
+    __str__ = Exception.__str__  # a KeyError's own puts quotes around the message
 
 
 class Figures(Mapping[str, "Figure"]):
-    """The figures of a report by name: "loss", "accuracy", and where there is a reason for them "lr-find" and others.
+    """The figures of a report by name: "loss" and "accuracy", and "lr-find" and others for a study that has them.
 
-    Each is a new matplotlib figure, drawn when it is asked for, in the report's style. pyplot knows none of them, and
-    the backend and settings of matplotlib stay as they are. `savefig` writes one; a notebook shows it by itself.
-    A name that is not here raises InputError, which says which there are, or why there is nothing to draw.
+    Each access draws a new matplotlib figure in the report's style, without pyplot: the backend and settings of
+    matplotlib stay as they are. `savefig` writes one; a notebook shows it by itself.
+    An unknown name raises InputError, which lists the names or says why there is nothing to draw.
     """
 
     def __init__(self, records: Records) -> None:

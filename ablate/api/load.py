@@ -40,7 +40,7 @@ def load_study(  # noqa: PLR0913  # the form of a call in a notebook
     "variant": [...]}`. Paths in a dict are relative to the working folder; it is stored under its name.
     settings: changes of the study, as `--set` takes them: "baseline.epochs=2".
     seeds: a number of seeds, or the seeds themselves, in place of the study's.
-    pilot: try everything out: one seed, one epoch, 2,000 images, kept apart from results.
+    pilot: a trial run of every variant: one seed, one epoch, at most 2,000 images, kept apart from results.
     only: names of the variants to run; empty for all.
     store: the folder that keeps runs; ABLATE_STORE or ./ablate-store where it is None.
     data_dir: the folder that holds datasets; ABLATE_DATA_DIR or the user's cache where it is None.
@@ -91,7 +91,7 @@ def _plain(value: Any, place: Place) -> Any:
     """Return a value as TOML has it. Raises InputError for what it does not have."""
     if isinstance(value, Mapping):
         if odd := next((key for key in value if not isinstance(key, str)), None):
-            raise InputError(f"the study: {dotted(place)}: {odd!r} is not a text, and cannot be a key")
+            raise InputError(f"the study: {dotted(place)}: {odd!r} is not a string, so it cannot be a key")
         return {key: _plain(part, (*place, key)) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(part, (*place, index)) for index, part in enumerate(value)]
@@ -99,7 +99,7 @@ def _plain(value: Any, place: Place) -> Any:
         return os.fspath(value)
     if isinstance(value, (str, bool, int, float)):
         return value
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a number of numpy's
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # one of numpy's numbers
         return value.item()
     leave = "; leave the key out" if value is None else ""
-    raise InputError(f"the study: {dotted(place)}: a {type(value).__name__} cannot stand in a study{leave}")
+    raise InputError(f"the study: {dotted(place)}: a {type(value).__name__} cannot be part of a study{leave}")

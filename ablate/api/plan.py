@@ -21,8 +21,8 @@ def plan(study: LoadedStudy | StudySource) -> pd.DataFrame:
     study: a loaded study, the path of a study file, or a dict of the same form.
 
     Returns a row for each run, in the order in which they are made: variant, seed, state (new, unfinished, failed or
-    stored), why it is new, the seconds that it is expected to take (nan where that is not known, or nothing is to be
-    made), and its key. Raises AblateError as `load_study`.
+    stored), why it is new, the seconds that it is expected to take (nan where that is unknown, or there is nothing to
+    train), and its key. Raises AblateError as `load_study`.
     """
     import pandas as pd
 

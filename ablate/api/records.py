@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     from ..tune.records import Shortened, VariantTuning
 
 
-def read_records(home: Store, record: StudyRecord, note: Note = silent) -> Records:
-    """Gather what is stored of a study. note: takes a line about what is not as the reader may expect."""
-    written = record.reading().done()
+def read_records(home: Store, record: StudyRecord, note: Note = silent, written: Study | None = None) -> Records:
+    """Gather what is stored of a study.
+
+    note: takes a line about what is not as the reader may expect. written: the study as it was loaded; without it, its
+    file is read.
+    """
+    written = written or record.reading().done()
     keys = record.keys(written)
     if not keys:
         note(f"{shown(record.path)} has changed since it was run: this is the study as it was run")

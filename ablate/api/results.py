@@ -17,7 +17,7 @@ from ..stats.frames import trials_frame
 from ..store.store import Store
 from ..store.studies import find_study
 from .figures import Figures
-from .notebook import NotebookComparison, results_html
+from .notebook import Comparison, results_html
 from .records import read_records
 
 if TYPE_CHECKING:
@@ -38,20 +38,21 @@ def results(
 ) -> StudyResults:
     """Read a study's results from its store, as they stand now.
 
-    study: its name, its file, or what `load_study` returned. store: the folder of runs; without it that of the loaded
-    study, else `ABLATE_STORE`, else `ablate-store` in the working folder. pilot: True for the study's pilot.
+    study: its name, its file (as it is now), or what `load_study` returned (as it was then). store: the folder of
+    runs; without it that of the loaded study, else `ABLATE_STORE`, else `ablate-store` in the working folder.
+    pilot: True for the study's pilot.
     Loads no component. Raises InputError where the study was never run in this store, with the nearest name, and where
     its file has problems now.
     """
-    place = store_dir(None if store is None else Path(store))
+    place, written = store_dir(None if store is None else Path(store)), None
     if isinstance(study, LoadedStudy):
         place = study.options.store if store is None else place
         pilot = study.study.pilot if pilot is None else pilot
-        named = study.name
+        named, written = study.name, study.written
     else:
         named = str(study if isinstance(study, str) else expanded(study))
     home, record = find_study(Store(place), named, pilot)
-    return StudyResults(home, record, by_name=study == record.name)
+    return StudyResults(home, record, written, by_name=study == record.name)
 
 
 class StudyResults:
@@ -59,13 +60,18 @@ class StudyResults:
 
     Accuracies are fractions, losses mean cross-entropies in nats, times seconds. Frames are copies. Only `model` and
     `data` load components and torch; nothing prints.
+    notes: lines on what may not be as you expect, such as a study file that has changed since, or, from `ablate.run`,
+    what trying the variants out warned of.
     """
 
-    def __init__(self, home: Store, record: StudyRecord, by_name: bool = False) -> None:
-        """Read them. by_name: whoever asks named the study and not its file, so that its code may be anybody's."""
+    def __init__(self, home: Store, record: StudyRecord, written: Study | None = None, by_name: bool = False) -> None:
+        """Read them. written: the study as it was loaded, None to read its file.
+
+        by_name: whoever asks named the study and not its file, so that its code may be anybody's.
+        """
         notes: list[str] = []
         self._home, self._record, self._by_name = home, record, by_name
-        self._records = read_records(home, record, notes.append)
+        self._records = read_records(home, record, notes.append, written)
         self._results = self._records.results
         self.notes = tuple(notes)
 
@@ -76,7 +82,7 @@ class StudyResults:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Return what is doubtful in the study and in its results, each with `code`, `where`, `reason` and `remedy`."""
+        """Return the warnings about the study and its results: each has a `code`, `where`, `reason` and `remedy`."""
         return report(self._records).findings
 
     @property
@@ -84,8 +90,8 @@ class StudyResults:
         """Return a row for each planned run.
 
         variant, seed, key; state: "new", "unfinished", "failed" or "stored"; reason: of a failure; weights: a digest;
-        parameters, dead_weights: how many; seconds; and the last epoch's metrics, such as "test/accuracy". What a run
-        without a result would have is nan.
+        parameters, dead_weights: how many; seconds; and the last epoch's metrics, such as "test/accuracy": nan for a
+        run without a result.
         """
         return self._results.runs.copy()
 
@@ -100,7 +106,7 @@ class StudyResults:
 
     @property
     def trials(self) -> pd.DataFrame:
-        """Return a row for each trial of tuning, with a column for each objective and setting; empty where none is."""
+        """Return a row for each trial of tuning, with a column for each objective and setting."""
         return trials_frame(self._results.tunings).infer_objects()
 
     @property
@@ -108,12 +114,12 @@ class StudyResults:
         """Return the report's comparison table as numbers, with a row for each variant and metric.
 
         variant, model, enhancements, epochs, runs (stored), metric; mean, low and high (ends of the 95 % interval);
-        reported: what the study quotes; reference, difference, difference_low and difference_high: candidate minus
+        reported: what the study quotes; reference, difference, difference_low and difference_high: the variant minus
         what the study compares it with, paired by seed. What is absent is nan.
         """
         return table(self._results).frame()
 
-    def comparison(self, candidate: str, reference: str | None = None, metric: str | None = None) -> NotebookComparison:
+    def comparison(self, candidate: str, reference: str | None = None, metric: str | None = None) -> Comparison:
         """Return candidate minus reference, seed by seed, as the report has it.
 
         reference: without it, what the study compares the candidate with, else its baseline. metric: such as
@@ -124,11 +130,11 @@ class StudyResults:
         if reference is None:
             planned = [pair.reference for pair in self._results.planned if pair.candidate == candidate]
             reference = planned[0] if planned else self.study.variants[0].name
-        return NotebookComparison(**vars(self._results.comparison(candidate, reference, metric)))
+        return Comparison(**vars(self._results.comparison(candidate, reference, metric)))
 
     @cached_property
     def figures(self) -> Figures:
-        """Return the report's figures by name, each a new matplotlib figure when it is asked for."""
+        """Return the report's figures by name; each time you take one it is a new matplotlib figure."""
         return Figures(self._records)
 
     def report(self, folder: str | Path, formats: str | Sequence[str] = ("html", "md")) -> list[Path]:
@@ -154,8 +160,8 @@ class StudyResults:
         """Return a split of a variant's data, "train", "validation" or "test", as its runs evaluate it.
 
         folder: of datasets; without it `ABLATE_DATA_DIR`, else the user's cache.
-        Raises InputError where there is no such split or no stored run, DataError where the data is no longer there or
-        no longer the same.
+        Raises InputError where there is no split of this name or no stored run, DataError where the data is gone or
+        has changed.
         """
         with isolated_imports():
             return self._stored(variant, None).images(split, data_dir(None if folder is None else Path(folder)))
@@ -171,9 +177,8 @@ class StudyResults:
             there = f"; seeds {listing(map(str, stored))} are" if stored else ""
             raise InputError(f"{variant}: {'no run is' if seed is None else f'seed {seed} is not'} stored{there}")
         folder = self._home.run(str(stored[seed]["key"]))
-        return stored_run(
-            folder, self.study, variant, self._record, registry_of(self._home, self._record, self._by_name)
-        )
+        registry = registry_of(self._home, self._record, self.study.plugins, self._by_name)
+        return stored_run(folder, self.study, variant, self._record, registry)
 
     def _state(self) -> str:
         """Say how many runs are in which state: "14 stored, 1 failed"."""

@@ -36,14 +36,15 @@ def run(
     study: a loaded study, the path of a study file, or a dict of the same form.
     jobs: how many runs at a time; 0 for as many as fit, None for one for each core, or one on a GPU.
     retry_failed: try runs again that failed before.
-    progress: True shows on standard error how it goes, and in a notebook in the cell's output; False says nothing; None
-    shows it where a person watches, on a terminal or in a notebook.
+    progress: True shows progress on standard error, or in a notebook's cell; False shows nothing; None shows it on a
+    terminal or in a notebook only.
     executor: "processes" makes each run in a process of its own; "inline" makes all in this one, one after the other,
-    for a debugger: a crash there takes this process with it. Or an executor of one's own.
+    for a debugger: a crash there takes this process with it. Or an executor of your own.
 
-    A run that fails costs only itself: its state and reason are in `results.runs`. Ctrl-C, or a notebook's stop button,
-    has the runs under way keep their state, then raises KeyboardInterrupt; a second one stops at once. Calling this
-    again goes on. Called from another thread than the main one, it leaves signals alone.
+    A run that fails stops no other: its state and reason are in `results.runs`. What trying the variants out warned of
+    is in `results.notes`. Ctrl-C, or a notebook's stop button, has the runs under way save their state, then raises
+    KeyboardInterrupt; a second one stops at once. Calling this again continues. Called from a thread other than the
+    main one, it leaves signals alone.
 
     Raises AblateError: as `load_study`, and before anything is trained where a variant cannot be, or the store has no
     room for the runs.
@@ -63,14 +64,16 @@ def run(
             held.enter_context(own_server())
         planned = plan(loaded)
         begun = begin(loaded, planned, RunOptions(jobs, retry_failed), says, makes)
-        stopped = make(loaded, planned, begun, says, makes)
-    if stopped is not None:
-        _raise(stopped)
-    return results(loaded)
+        made = make(loaded, planned, begun, says, makes)
+    if made.stopped is not None:
+        _raise(made.stopped)
+    found = results(loaded)
+    found.notes += tuple(made.notes)
+    return found
 
 
 def _raise(number: int) -> None:
-    """Raise what a signal stands for, once the runs under way have kept their state."""
+    """Raise what a signal stands for, once the runs under way have saved their state."""
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     signal.raise_signal(number)  # what it does to this process otherwise, which is likely its end

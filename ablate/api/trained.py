@@ -1,4 +1,4 @@
-"""What a stored run trained, made again: its network, and the images that it was evaluated on."""
+"""A stored run's trained network, rebuilt, and the images that it was evaluated on."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from ..training.checkpoint import NoCheckpointError, read_checkpoint
 from ..training.trained import EvaluationImages, evaluation_images, trained_model
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from ..components.registry import Registry
@@ -38,13 +40,13 @@ class StoredRun:
     registry: Registry
 
     def model(self) -> nn.Module:
-        """Return the network that it trained. Raises InputError where it cannot be had, and says why."""
+        """Return the network that it trained. Raises InputError that says why where it cannot be rebuilt."""
         spec, run = self.spec, f"{self.spec.variant}, seed {self.spec.seed}"
         entry = self.registry.get("model", spec.recipe.model.use)
         if entry.source != spec.identity["model"]["source"]:
             raise InputError(
                 f"{run}: the source of model '{entry.name}' has changed since the run was made ({entry.place})\n"
-                "  its weights are those of the network before; the study's next run has new ones"
+                "  its weights belong to the network as it was; 'ablate run' would train the new one"
             )
         try:
             state = read_checkpoint(self.folder.checkpoint, spec.key)
@@ -54,8 +56,8 @@ class StoredRun:
             raise InputError(f"{run}: {shown(self.folder.checkpoint)}: {error}") from error
         raise InputError(
             f"{run}: its weights were not kept\n"
-            "  'keep_checkpoints = true' under [study] keeps those of runs that are made from then on; "
-            "a stored one is not made again, unless in another store"
+            "  'keep_checkpoints = true' under [study] keeps those of runs that are trained from then on; "
+            "to train a stored run again, use another store"
         )
 
     def images(self, split: str, data_dir: Path) -> EvaluationImages:
@@ -85,14 +87,14 @@ def stored_run(folder: RunFolder, study: Study, variant: str, record: StudyRecor
     )
 
 
-def registry_of(store: Store, record: StudyRecord, by_name: bool) -> Registry:
-    """Load the components that a recorded study can name.
+def registry_of(store: Store, record: StudyRecord, plugins: Sequence[Path], by_name: bool) -> Registry:
+    """Load the components that a recorded study can name, those of its own plugins among them.
 
     by_name: the user named the study, and gave neither its file nor the study itself. A store may be somebody else's,
     and code runs only from where the user works or from what the user named. Raises InputError where it would come
     from elsewhere.
     """
-    file, plugins = record.path if record.has_file else None, record.reading().study.plugins
+    file = record.path if record.has_file else None
     if file is None and not by_name:
         return discover(None, plugins)
     named = read_study(file).study.plugins if file and file.exists() else ()
@@ -100,7 +102,7 @@ def registry_of(store: Store, record: StudyRecord, by_name: bool) -> Registry:
     elsewhere = [file for file in files if not is_at_work(store, file)]
     if elsewhere:
         raise InputError(
-            f"{shown(elsewhere[0])}: is not in the working folder, and a model is made by the code of its study's "
+            f"{shown(elsewhere[0])}: is not in the working folder, and a model is built by the code of its study's "
             "components\n  a store may be somebody else's: if you mean it, give the study instead of its name: "
             f"ablate.results({repr(str(file)) if file else 'study'})"
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,21 +99,6 @@ def last_study(options: Options, command: str) -> Options:
     from ..launch.last import again
 
     return again(options, f"ablate {command}", note)
-
-
-def last_tuned(options: Options) -> Options:
-    """Return options for tuning the study run last: as it was run, unless `--set` changes anything."""
-    from ..console.text import note
-    from ..launch.last import study_to_run_again
-    from ..store.store import Store
-
-    found = study_to_run_again(Store(options.store), "ablate tune")
-    settings = options.changes.settings
-    if found.changes.settings and not settings:
-        settings = found.changes.settings
-        changed = "".join(f" --set {shlex.quote(setting)}" for setting in settings)
-        note(f"{paths.shown(found.path)}, as it was run last:{changed}")
-    return replace(options, study=found.path, changes=replace(options.changes, settings=settings))
 
 
 def _seeds(text: str) -> tuple[int, ...] | None:

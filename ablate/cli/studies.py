@@ -24,7 +24,6 @@ from .options import (
     StudyFile,
     changes_of,
     last_study,
-    last_tuned,
     options_of,
 )
 
@@ -89,7 +88,7 @@ def tune(
     from ..commands.tune import TuneOptions, tune_study
 
     options = options_of(study or Path(), changes_of(set_), only, device, store, data_dir)
-    options = options if study else last_tuned(options)
+    options = options if study else last_study(options, "tune")
     return tune_study(options, TuneOptions(trials, tuple(objective), storage, jobs), json=json)
 
 

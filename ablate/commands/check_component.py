@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check_component(name: str, settings: Sequence[str], shape: str, data_dir: Path, as_json: bool = False) -> int:
-    """Make every check of a component's kind and print what came of it; return the exit code: 1 where one failed."""
+    """Make every check of a component's kind and print the outcomes; return the exit code: 1 where one failed."""
     entry = component_named(discover(), name)
     given, images = dict(map(_setting, settings)), _shape(shape)
 

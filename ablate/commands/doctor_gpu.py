@@ -58,7 +58,7 @@ optimizer = {{ use = "adam", lr = 1e-3 }}
 
 
 def gpu_checks() -> Iterator[Check]:
-    """Try on the GPU that torch takes first what no run does unless it is told to. Ends early where there is none."""
+    """Try on the GPU that torch takes first what no run does unless asked to. Ends early without a GPU."""
     for found in checks_apart({"torch": torch_check, "devices": gpu_check}, SECONDS, ""):
         yield found
         if found.state == "problem":

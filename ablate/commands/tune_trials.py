@@ -1,4 +1,4 @@
-"""The trials of a tuning: opened, how many there are to be, and what drives them."""
+"""The trials of a tuning: opened, counted and driven."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def open_searches(
 def driver(
     study: LoadedStudy, searches: Sequence[Search], total: int, ready: Ready | None, lines: TuningLines
 ) -> Driver:
-    """Return what drives a tuning, showing in `lines` how it goes. ready: None where no trial is to be made."""
+    """Return what drives a tuning, showing its progress in `lines`. ready: None where there is no trial to make."""
     from ..tune.drive import Driver
     from ..tune.objectives import value
     from ..tune.open_runs import Goal, TrialEnded, Waiting
@@ -61,15 +61,15 @@ def driver(
         return [value(objective, spec, result, study.registry) for objective in searches[0].objectives]
 
     def job(spec: RunSpec) -> Job:
-        assert ready is not None  # a trial is to be made
-        return jobs_of(study, [spec], ready)[0]
+        assert ready is not None  # there is a trial to make
+        return jobs_of(study, [spec], ready.at_a_time, ready.usual_layout)[0]
 
     goal = Goal(total, study.home, study.name, [variant.name for variant in study.written.variants], judge)
     return Driver(searches, goal, job, news)
 
 
 def total_trials(searches: Sequence[Search], asked: int | None) -> int:
-    """Return how many trials each variant is to have: by default all of a grid, and 50 of anything else.
+    """Return how many trials each variant gets: by default all of a grid, 50 of anything else.
 
     Raises InputError where there are more already, or a grid has fewer.
     """

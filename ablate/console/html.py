@@ -1,11 +1,12 @@
-"""A study as a notebook shows it."""
+"""What a notebook shows of a study and its results: HTML in which every text is escaped."""
 
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..errors import counted, listing, printable
+from ..errors import counted, listing
+from ..report.escapes import visible
 from ..study.differences import differences, text_of
 
 if TYPE_CHECKING:
@@ -15,20 +16,32 @@ if TYPE_CHECKING:
     from ..study.spec import Study, Variant
 
 
+def table_html(headings: Sequence[Any], rows: Sequence[Sequence[Any]], numbers: bool = False) -> str:
+    """Return a table. numbers: all columns but the first hold numbers, and are aligned to the right."""
+
+    def line(cells: Sequence[Any], tag: str) -> str:
+        sides = ["left", *(["right" if numbers else "left"] * (len(cells) - 1))]
+        parts = (f'<{tag} style="text-align: {s}">{_safe(c)}</{tag}>' for s, c in zip(sides, cells, strict=True))
+        return f"<tr>{''.join(parts)}</tr>"
+
+    return "\n".join(["<table>", line(headings, "th"), *(line(row, "td") for row in rows), "</table>"])
+
+
+def page_html(title: str, about: str, table: str, notes: Sequence[str]) -> str:
+    """Return a table, as HTML, under a title and a line, with notes below it."""
+    below = "".join(f'<p style="max-width: 60em"><small>{_safe(note)}</small></p>' for note in notes)
+    return f"<div><p><strong>{_safe(title)}</strong><br>{_safe(about)}</p>{table}{below}</div>"
+
+
 def study_html(study: Study, findings: Sequence[Finding]) -> str:
     """Return a table of a study's variants with what each changes, and the warnings about the study below it."""
-    head = f"<tr>{''.join(f'<th {LEFT}>{_safe(name)}</th>' for name in (study.label, 'from', 'what it changes'))}</tr>"
-    rows = "".join(
-        f"<tr>{''.join(f'<td {LEFT}>{_safe(cell)}</td>' for cell in _row(study, variant))}</tr>"
-        for variant in study.variants
-    )
     runs = counted(len(study.variants) * len(study.seeds), "run")
-    about = f"{study.name}: {runs}, seeds {listing(map(str, study.seeds))}, compared by {study.metric}"
-    doubts = "".join(f"<p>warning: {_safe(f'{finding.where}: {finding.reason}')}</p>" for finding in findings)
-    return f"<div><p><b>{_safe(study.title)}</b><br>{_safe(about)}</p><table>{head}{rows}</table>{doubts}</div>"
-
-
-LEFT = 'style="text-align: left"'
+    return page_html(
+        study.title,
+        f"{study.name}: {runs}, seeds {listing(map(str, study.seeds))}, compared by {study.metric}",
+        table_html((study.label, "from", "what it changes"), [_row(study, variant) for variant in study.variants]),
+        [f"warning: {finding.where}: {finding.reason}" for finding in findings],
+    )
 
 
 def _row(study: Study, variant: Variant) -> tuple[str, str, str]:
@@ -40,5 +53,5 @@ def _row(study: Study, variant: Variant) -> tuple[str, str, str]:
     return variant.name, variant.parent, "; ".join(f"{name} {old} → {new}" for name, old, new in changes)
 
 
-def _safe(text: str) -> str:
-    return escape(printable(text))
+def _safe(value: Any) -> str:
+    return escape(visible(value))

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import for_terminal
+from .html import table_html
 from .progress import Board
 
 if TYPE_CHECKING:
@@ -75,18 +76,10 @@ class Notebook:
         html = f"<pre>{escape(chr(10).join(said))}</pre>"
         if self._board is not None:
             said = [*said, self._board.title(), *("  ".join(row) for row in self._board.rows())]
-            html += _table(self._board)
+            html += f"<p><b>{escape(self._board.title())}</b></p>"
+            html += table_html(self._board.HEAD, self._board.rows(), numbers=True)
         form = {"text/html": html, "text/plain": "\n".join(said)}
         if self._handle is None:
             self._handle = self._display(form, raw=True, display_id=True)
         else:
             self._handle.update(form, raw=True)
-
-
-def _table(board: Board) -> str:
-    def row(cells: Sequence[str], tag: str) -> str:
-        return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
-
-    rows = board.rows()
-    body = row(board.HEAD, "th") + "".join(row(cells, "td") for cells in rows) if rows else ""
-    return f"<p><b>{escape(board.title())}</b></p><table>{body}</table>"

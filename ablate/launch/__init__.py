@@ -9,7 +9,9 @@ jobs       runs as an executor takes them
 ready      the last steps before runs are made
 rehearsal  each variant tried out before any run starts
 room       whether the store can take them: links, space
-record     what is about to run, noted in the store
+record     what is about to run, recorded in the store
 make       all of these in turn, for `ablate run` and `ablate.run`
-last       the study run last, and commands for it as they would be typed
+announce   what a command says of a study before it begins
+tuned      the best settings that tuning found, as variants
+last       the study run last, and commands for a study as a user would type them
 """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .study import LoadedStudy, Note
 
 MOST_DATA = 4
-"""A command that begins names so many different cuts of data; `ablate plan` names all."""
+"""A command that begins names at most so many different cuts of data; `ablate plan` names all."""
 
 
 def announce_data(study: Study, note: Note) -> None:
@@ -25,7 +25,7 @@ def announce_data(study: Study, note: Note) -> None:
 
 
 def announce_findings(study: LoadedStudy, note: Note) -> None:
-    """Give the warnings about a study, and say where they are explained."""
+    """List the warnings about a study, and say where they are explained."""
     places: dict[str, list[str]] = {}
     for finding in study.findings:
         places.setdefault(finding.code, []).append(finding.where)

@@ -22,30 +22,31 @@ class Ready:
     """What makes runs, and how many of them share this machine's cores at a time.
 
     usual_layout: why, of the variants whose models are trained in torch's usual layout.
+    notes: what trying the variants out found that stops none of them.
     """
 
     executor: Executor
     at_a_time: int
     usual_layout: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
-def rehearsal_jobs(study: LoadedStudy, specs: Sequence[RunSpec], at_a_time: int) -> list[Job]:
-    """Return jobs to rehearse runs with. at_a_time: how many runs will share this machine's cores."""
-    return _jobs(study, specs, at_a_time, {}, ())
-
-
-def jobs_of(study: LoadedStudy, specs: Sequence[RunSpec], ready: Ready, retried: Collection[str] = ()) -> list[Job]:
-    """Return the jobs of runs. retried: the keys of runs that failed before and are made again."""
-    return _jobs(study, specs, ready.at_a_time, ready.usual_layout, retried)
-
-
-def _jobs(
-    study: LoadedStudy, specs: Sequence[RunSpec], at_a_time: int, usual: Mapping[str, str], retried: Collection[str]
+def jobs_of(
+    study: LoadedStudy,
+    specs: Sequence[RunSpec],
+    at_a_time: int,
+    usual_layout: Mapping[str, str] = {},  # read only
+    retried: Collection[str] = (),
 ) -> list[Job]:
+    """Return the jobs of runs.
+
+    at_a_time: how many of them share this machine's cores. usual_layout: as in `Ready`. retried: the keys of runs that
+    failed before and are made again.
+    """
     options, threads = study.options, max(1, cores() // at_a_time)
 
     def job(spec: RunSpec) -> Job:
-        machine = Machine(options.data_dir, options.device, threads, usual.get(spec.variant, ""))
+        machine = Machine(options.data_dir, options.device, threads, usual_layout.get(spec.variant, ""))
         code, limits = study.code(spec.recipe), study.written.limits
         return Job(spec, study.home.root, machine, code, limits, retry=spec.key in retried)
 

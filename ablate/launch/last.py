@@ -1,4 +1,4 @@
-"""The study run last, for commands that name none, and commands for it as they would be typed.
+"""The study run last, for commands that name none, and commands for a study as a user would type them.
 
 A store may be somebody else's (an unpacked archive, a shared folder), and says itself which study was run last. Code
 runs only from where the user works or from what the user named, so only a file in the working folder is taken.
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from .study import Note, Options
 
 
-IN_PYTHON = "ablate.plan(study) in Python"
-
-
-def study_run_last(store: Store, command: str, pilot: bool | None = False) -> tuple[Store, StudyRecord]:
+def study_run_last(
+    store: Store, command: str, pilot: bool | None = None, with_changes: bool = False
+) -> tuple[Store, StudyRecord]:
     """Return the record of the study run last, and the store it is in (the pilot's for a pilot).
 
-    command: as in "ablate tune". pilot: True or False to choose; None for whichever was run last.
+    command: as in "ablate tune". pilot: True or False to choose; None for whichever was run last. with_changes: the
+    command takes the changes that the study was run with.
     Raises InputError where its file is not where the user works, with the command that names it.
     """
     last = read_document(store.last_file)
@@ -49,7 +49,7 @@ def study_run_last(store: Store, command: str, pilot: bool | None = False) -> tu
         raise InputError(
             f"{shown(store.root)}: the study run last is '{record.name}', whose file is not in the working folder, "
             f"or is in the store\n  a store may be somebody else's: name the study if you mean it: "
-            f"{_named(store, record, command)}"
+            f"{_named(store, record, command, with_changes)}"
         )
     return home, record
 
@@ -59,7 +59,7 @@ def again(options: Options, command: str, note: Note) -> Options:
 
     note: takes a line that names it. Raises InputError as `study_to_run_again`.
     """
-    record = study_to_run_again(Store(options.store), command, pilot=None)
+    record = study_to_run_again(Store(options.store), command)
     changes = options.changes
     if not changes.settings and not changes.seeds:
         changes = replace(changes, settings=record.changes.settings, seeds=record.changes.seeds)
@@ -68,7 +68,7 @@ def again(options: Options, command: str, note: Note) -> Options:
 
 
 def typed_changes(changes: Changes) -> tuple[str, ...]:
-    """Return what the command line changed in a study, as it would be typed."""
+    """Return what the command line changed in a study, as a user would type it."""
     seeds = changes.seeds
     # A single seed is written as a list: `--seeds 3,` is seed 3, and `--seeds 3` the seeds 0 to 2.
     listed = [f"--seeds {','.join(map(str, seeds))}{',' if len(seeds) == 1 else ''}"] if seeds else []
@@ -76,7 +76,7 @@ def typed_changes(changes: Changes) -> tuple[str, ...]:
 
 
 def typed_again(command: str, options: Options, *flags: str) -> str:
-    """Return another command for the same study with the same changes, as it would be typed."""
+    """Return another command for the same study with the same changes, as a user would type it."""
     if options.text is not None:
         return f"ablate.{command}(study)"
     only = (f"--only {shlex.quote(name)}" for name in options.only if not name.endswith(" (tuned)"))
@@ -90,7 +90,8 @@ def changed_since(home: Store, record: StudyRecord) -> str:
     what = f"{listing(shown(file) for file in files)} changed since it was run" if files else ""
     if record.engine != RESULTS_VERSION:
         what = "it was run with a version of ablate that computes results differently"
-    plan = f"ablate plan {typed(record.path)}{same_store(whole(home, record))}" if record.has_file else IN_PYTHON
+    plan = f"ablate plan {typed(record.path)}{same_store(whole(home, record))}"
+    plan = plan if record.has_file else "ablate.plan(study) in Python"
     return f"{record.name}: {what}; which runs are new: {plan}" if what else ""
 
 
@@ -99,12 +100,12 @@ def whole(home: Store, record: StudyRecord) -> Path:
     return home.root.parent if record.changes.pilot else home.root
 
 
-def study_to_run_again(store: Store, command: str, pilot: bool | None = False) -> StudyRecord:
+def study_to_run_again(store: Store, command: str) -> StudyRecord:
     """Return the record of the study run last, whose plugins a command may run, with the changes it was run with.
 
     Raises InputError as `study_run_last`, and where the changes name plugins that are not where the user works.
     """
-    _, record = study_run_last(store, command, pilot)
+    _, record = study_run_last(store, command, with_changes=True)
     if not record.has_file:
         raise InputError(
             f"{shown(store.root)}: the study run last, '{record.name}', has no file: it was run from Python\n"
@@ -116,7 +117,7 @@ def study_to_run_again(store: Store, command: str, pilot: bool | None = False) -
             raise InputError(
                 f"{shown(store.root)}: '{record.name}' was run last with {shown(plugin)}, which its file lacks\n"
                 "  a store may be somebody else's: name study and plugins if you mean them: "
-                f"{_named(store, record, command)}"
+                f"{_named(store, record, command, with_changes=True)}"
             )
     return record
 
@@ -128,8 +129,7 @@ def is_at_work(store: Store, file: Path) -> bool:
     return near or place.is_relative_to(shipped("studies").resolve())
 
 
-def _named(store: Store, record: StudyRecord, command: str) -> str:
-    """Return the command that names the study, its changes with it."""
-    changes = "".join(f" --set {shlex.quote(setting)}" for setting in record.changes.settings)
-    changes = changes if command == "ablate tune" else ""
-    return f"{command} {typed(record.path)}{changes}{same_store(store.root)}"
+def _named(store: Store, record: StudyRecord, command: str, with_changes: bool) -> str:
+    """Return the command that names the study."""
+    changes = typed_changes(record.changes) if with_changes else ()
+    return " ".join([command, typed(record.path), *changes]) + same_store(store.root)

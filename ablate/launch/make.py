@@ -51,7 +51,7 @@ class Begun:
 
 
 def begin(study: LoadedStudy, plan: Plan, how: RunOptions, reporter: Reporter, executor: Executor | None) -> Begun:
-    """Say what is going to happen, and get ready for it as far as no run has to wait.
+    """Say what is going to happen, and do what can be done before the variants are tried out.
 
     executor: what makes the runs, None for processes of this machine.
     Raises StoreError where the store cannot take them.
@@ -68,25 +68,33 @@ def begin(study: LoadedStudy, plan: Plan, how: RunOptions, reporter: Reporter, e
     return begun
 
 
-def make(study: LoadedStudy, plan: Plan, begun: Begun, reporter: Reporter, executor: Executor | None) -> int | None:
-    """Make the runs, trying each variant out first; return the signal that stopped them, or None.
+@dataclass(frozen=True)
+class Made:
+    """Runs that were made. stopped: the signal that stopped them, or None. notes: as in `Ready`."""
+
+    stopped: int | None = None
+    notes: Sequence[str] = ()
+
+
+def make(study: LoadedStudy, plan: Plan, begun: Begun, reporter: Reporter, executor: Executor | None) -> Made:
+    """Make the runs, trying each variant out first.
 
     Raises InputError where a variant cannot be trained, StoreError where the store cannot take the runs.
     """
     specs = begun.specs
     if not specs:
         record(study)
-        return None
+        return Made()
     ready = get_ready(study, specs, begun.placement, executor, reporter.note)
     stop_text = "stopping: runs under way save their state; press again to stop at once"
     with (
         Interrupts(lambda: reporter.note(stop_text)) as interrupts,
         reporter.runs(specs, lambda spec: begun.expected.get(spec.key)) as on_event,
     ):
-        jobs = jobs_of(study, specs, ready, {spec.key for spec in plan.failed})
+        jobs = jobs_of(study, specs, ready.at_a_time, ready.usual_layout, {spec.key for spec in plan.failed})
         ready.executor.run(jobs, on_event, interrupts.stopping)
     note_changed_code(study, specs, reporter.note)
-    return interrupts.signal
+    return Made(interrupts.signal, ready.notes)
 
 
 def note_changed_code(study: LoadedStudy, specs: Sequence[RunSpec], note: Note) -> None:

@@ -48,7 +48,7 @@ def placed(jobs: int | None, device: str, runs: int) -> Placement:
 
 
 def local(placement: Placement, gpu: str) -> tuple[Placement, LocalProcesses, str]:
-    """Return the placement of runs on this machine, what makes them, and why it is another placement than before.
+    """Return the placement of runs on this machine, what makes them, and why the placement had to change.
 
     gpu: the UUID of the one that a rehearsal was on, "" for none.
     """

@@ -26,7 +26,7 @@ class Plan:
         return [run.spec for run in self.runs if run.state == "failed"]
 
     def todo(self, retry_failed: bool = False) -> list[RunSpec]:
-        """Return the runs to make: new and unfinished ones, and failed ones where those are to be tried again."""
+        """Return the runs to make: new and unfinished ones, with retry_failed also those that failed."""
         states = ("new", "unfinished", "failed") if retry_failed else ("new", "unfinished")
         specs = [run.spec for run in self.runs if run.state in states]
         # In a pilot, variants that differ only in their epochs are one run.

@@ -8,7 +8,7 @@ from ..execute.local import LocalProcesses
 from .jobs import Ready
 from .placement import Placement, local
 from .record import record
-from .rehearsal import fetch_data, rehearse
+from .rehearsal import fetch_data, notes_on, rehearse
 from .room import check_space
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def get_ready(
 ) -> Ready:
     """Return what makes runs, once nothing that can be known beforehand stands in their way, and record the study.
 
-    specs: runs of all variants concerned. executor: None for processes of this machine. trials: how many runs are to
-    be made for each of `specs`.
+    specs: runs of all variants concerned. executor: None for processes of this machine. trials: how many runs are
+    made for each of `specs`.
     Raises InputError where a variant cannot be trained, StoreError where the store has no room.
     """
     fetch_data(study.sources(specs))
@@ -42,4 +42,4 @@ def get_ready(
         placement, executor, why = local(placement, found.gpu)
         if why:
             note(f"{placement.at_a_time}: {why}")
-    return Ready(executor, placement.jobs, found.usual_layout)
+    return Ready(executor, placement.jobs, found.usual_layout, notes_on(found))

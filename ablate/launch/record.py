@@ -1,4 +1,4 @@
-"""What is about to run, noted in the store."""
+"""What is about to run, recorded in the store."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def make_writable(study: LoadedStudy) -> None:
 
 
 def record(study: LoadedStudy) -> None:
-    """Note what is about to run, with all variants, so that those `--only` leaves out show as new and not as outdated.
+    """Record what is about to run, with all variants, so that those `--only` leaves out show as new, not as outdated.
 
-    The text noted is the one that was read, even if the file has changed since.
+    The text recorded is the one that was read, even if the file has changed since.
     """
     digests = written_digests(study.written)
     found = StudyRecord(

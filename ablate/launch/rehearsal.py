@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, counted
-from .jobs import rehearsal_jobs
+from .jobs import jobs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ def fetch_data(sources: Sequence[Source]) -> None:
 def rehearse(
     study: LoadedStudy, executor: Executor, specs: Sequence[RunSpec], at_a_time: int, note: Note
 ) -> RehearsalReport:
-    """Try each variant of these runs out, as `training.rehearsal` does; return what was found.
+    """Try out each variant of these runs, as `training.rehearsal` does; return what was found.
 
     Raises InputError with all that fails, DeviceError if the device cannot be used.
     """
@@ -33,14 +33,19 @@ def rehearse(
     for spec in specs:
         first.setdefault(spec.variant, spec)
     note(f"trying out {counted(len(first), 'variant')}: each is built and takes a few steps")
-    found = executor.rehearse(rehearsal_jobs(study, list(first.values()), at_a_time))
+    found = executor.rehearse(jobs_of(study, list(first.values()), at_a_time))
     if found.failed:
         raise InputError(_refusal(study.reading.source, len(study.written.variants), found))
-    for variant, warning in found.warnings.items():
-        note(f"  warning: {variant}: {warning}")
-    for variant, why in found.usual_layout.items():
-        note(f"  {variant}: {why}; it is trained in torch's usual layout, which is slower")
+    for line in notes_on(found):
+        note(f"  {line}")
     return found
+
+
+def notes_on(found: RehearsalReport) -> list[str]:
+    """Say what rehearsals found that stops no variant."""
+    warnings = [f"warning: {variant}: {warning}" for variant, warning in found.warnings.items()]
+    slower = "it is trained in torch's usual layout, which is slower"
+    return warnings + [f"{variant}: {why}; {slower}" for variant, why in found.usual_layout.items()]
 
 
 def _refusal(source: str, variants: int, found: RehearsalReport) -> str:

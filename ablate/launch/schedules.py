@@ -32,7 +32,7 @@ WALKS_VERSION = 2
 
 
 class Schedules:
-    """The walks of schedules: each distinct one is made once, and read from the user's cache after that.
+    """The walks of schedules: each distinct one is made once, then read from the user's cache.
 
     Only warnings rest on the cache; no run computes with it. A schedule that fails before its run ends is not cached.
     note: takes a line for the user before the first walk, which takes seconds.
@@ -44,7 +44,7 @@ class Schedules:
         self._noted = False
 
     def walk(self, recipe: Recipe) -> Walk | None:
-        """Return what the schedule of a resolved recipe does; None for a constant one and where nobody can tell.
+        """Return what the schedule of a resolved recipe does; None for a constant one, or where that cannot be known.
 
         Raises InputError where it fails before the run ends.
         """

@@ -1,4 +1,4 @@
-"""A study made ready: read, checked and resolved. What its runs are is known then; which of them exist is not."""
+"""A study made ready: read, checked and resolved. Its runs are known then, but not yet which of them are stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..store.studies import StudyRecord, load_study
 from ..study.plan import run_specs
 from ..study.resolve import Known, resolve_study
 from ..study.spec import parts
-from ..study.toml import Changes, Reading, parse_text, read_study
+from ..study.toml import Changes, Reading, parse_study, read_study
 from ..training.machine import fast_precision, on_cpu
 from .schedules import Schedules, walked
 
@@ -62,7 +62,7 @@ class Options:
     def read(self) -> Reading:
         """Read the study."""
         if self.text is not None:
-            return parse_text(self.text, self.study, self.changes)
+            return parse_study(self.text, self.study, self.changes, has_file=False)
         return read_study(self.study, self.changes)
 
     @property
@@ -76,9 +76,9 @@ class Options:
 class LoadedStudy:
     """A study that can run: every component is found, every setting checked, every default filled in.
 
-    `ablate.load_study` makes it; `ablate.plan`, `ablate.run` and `ablate.results` take it. For scripts and notebooks it
-    has `name`, `title`, `variants` (names, in order), `seeds`, `metric` (as "test/accuracy"), `comparisons` and
-    `findings`; what else it has is the engine's own, and may change.
+    `ablate.load_study` returns one; `ablate.plan`, `ablate.run` and `ablate.results` take it. For scripts and notebooks
+    it has `name`, `title`, `variants` (names, in order), `seeds`, `metric` (as "test/accuracy"), `comparisons` and
+    `findings`; everything else is internal, and may change.
     """
 
     # reading is the study as written, study the same with every setting filled in; specs are all its runs, asked
@@ -180,7 +180,7 @@ class LoadedStudy:
 def open_study(options: Options, note: Note = silent) -> LoadedStudy:
     """Read, check and resolve a study. Raises InputError for whatever is wrong, before anything runs.
 
-    note: takes a line where this is going to take seconds.
+    note: takes a line before anything that takes seconds.
     """
     reading = options.read()
     record = load_study(options.home, reading.study.name)
@@ -220,7 +220,7 @@ def _resolved(reading: Reading, registry: Registry, options: Options, note: Note
 
 
 def _check_precision(source: str, study: Study, device: str) -> None:
-    """Raise InputError where a device cannot have a precision, as far as can be told without asking torch."""
+    """Raise InputError where a device is known, without asking torch, to lack a precision."""
     wanting = [variant.name for variant in study.variants if variant.recipe.precision == "tf32"]
     if wanting and (on_cpu(device) or device == "mps"):
         raise InputError(
@@ -230,7 +230,7 @@ def _check_precision(source: str, study: Study, device: str) -> None:
 
 
 def _check_name(reading: Reading, record: StudyRecord | None) -> None:
-    """Raise InputError where the study's name is that of another file in the store."""
+    """Raise InputError where another study file has this name in the store."""
     file = reading.file and reading.file.resolve()
     if record and record.has_file and record.path != file and record.path.exists():
         raise InputError(

@@ -12,7 +12,7 @@ from typing import Any
 class Walk:
     """What the schedule of a run does, from its first step to its last and beyond.
 
-    Rates are the highest of all parameter groups. Places are in epochs from the start, and nan where there is none.
+    Rates are the highest of all parameter groups. Places are in epochs from the start, nan for none.
     trace: digest of all that optimizer and schedule set at every step; runs alike in all else train alike where it
     is the same. taken: settings of the optimizer that have no effect, such as `lr` and `betas[0]`, as the schedule
     puts its own values in their place.
@@ -38,12 +38,12 @@ class Walk:
     floor: float = math.nan
 
     def document(self) -> dict[str, Any]:
-        """Return it as plain JSON, without what there is none of."""
+        """Return it as plain JSON, without what is nan."""
         return {name: value for name, value in vars(self).items() if value == value}  # noqa: PLR0124  # nan is not
 
     @classmethod
     def of(cls, document: object) -> Walk | None:
-        """Read a document back; None where it is none."""
+        """Read a document back; None where it is no walk."""
         if (
             not isinstance(document, Mapping)
             or not {"trace", "peak", "last", "after"} <= document.keys() <= _KINDS.keys()

@@ -1,4 +1,4 @@
-"""What an augmentation has to keep: each function is one fact, and says what breaks it."""
+"""The contract of an augmentation: each function checks one fact, and says what breaks it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DRAW_EACH = "draw one number for each image, as by torch.rand(len(images), gener
 
 
 def it_is_a_function_of_images_and_generator(subject: Subject) -> None:
-    """Check what its function returns: something to call, with both methods for a state or neither."""
+    """Check what its function returns: a callable, with both methods for a state or neither."""
     _built(subject)
 
 
@@ -51,7 +51,7 @@ def it_keeps_pixels_finite_and_in_range(subject: Subject) -> None:
 
 
 def it_leaves_its_input_as_it_was(subject: Subject) -> None:
-    """Check that the images that it is given are not changed in place."""
+    """Check that its input is not changed in place."""
     _check_calls(subject, wrong_input)
 
 
@@ -83,7 +83,7 @@ def the_same_generator_gives_the_same_pixels(subject: Subject) -> None:
 
 
 def every_memory_layout_gives_the_same_pixels(subject: Subject) -> None:
-    """Check that the values of images count alone, not how they lie in memory."""
+    """Check that only the values of images matter, not how they lie in memory."""
     for images in _types(subject):
         expected = _call(subject, images).outcome
         for layout, other in _layouts(images):
@@ -113,7 +113,7 @@ def uint8_gives_the_same_pixels_as_float32(subject: Subject) -> None:
 
 
 def it_waits_for_no_device(subject: Subject) -> None:
-    """Check that it asks for no value that a GPU has still to compute; where it does, that is why it is skipped."""
+    """Check that it waits for no value from a GPU; where it does, the check is skipped and says so."""
     transform, images = _built(subject), _floats(subject)
     try:
         # The meta device has no values to give.

@@ -1,4 +1,4 @@
-"""All checks of a kind of component, made one after the other, with what came of each."""
+"""All checks of a kind of component, one after the other, with their outcomes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CHECKS: Mapping[Kind, tuple[Check, ...]] = {
 
 @dataclass(frozen=True)
 class Checked:
-    """What came of a check: the fact that it checks, and where that was not found, the reason."""
+    """The outcome of a check: the fact that it checks, and the reason where it did not pass."""
 
     fact: str
     outcome: Literal["passed", "failed", "skipped"]

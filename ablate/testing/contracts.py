@@ -1,4 +1,4 @@
-"""Contract tests for plugin writers: one class for each kind, which a test class inherits."""
+"""Contract tests for plugin writers: a class for each kind, to inherit from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ComponentContract:
-    """What the contract of every kind has in common; it gets a test method for each check of its kind.
+    """What the contracts of all kinds share; each gets a test method for every check of its kind.
 
     component: the name that a study uses. settings: what a study would set. plugin: the file or folder that registers
     it; without one it is looked for as a study would, in the `plugins` folder of the working folder and in installed
@@ -44,7 +44,7 @@ class ComponentContract:
 
     @classmethod
     def subject(cls) -> Subject:
-        """Return the component with its settings. Raises InputError where there is none, or it does not take them."""
+        """Return the component with its settings. Raises InputError for an unknown component or wrong settings."""
         if "_subject" not in vars(cls):
             registry = discover(named=[cls.plugin] if cls.plugin else [])
             entry = registry.get(cls._kind, cls.component)

@@ -1,4 +1,4 @@
-"""What a dataset has to keep: each function is one fact, and says what breaks it."""
+"""The contract of a dataset: each function checks one fact, and says what breaks it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model has to keep: each function is one fact, and says what breaks it."""
+"""The contract of a model: each function checks one fact, and says what breaks it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def it_takes_a_batch_of_one(subject: Subject) -> None:
 
 
 def the_same_seed_gives_the_same_weights(subject: Subject) -> None:
-    """Check that all that is drawn when it is built comes from torch's generator."""
+    """Check that everything drawn when it is built comes from torch's generator."""
     one, two = (_state(_model(subject)) for _ in range(2))
     if different := [name for name in one if not torch.equal(one[name], two[name])]:
         fail(
@@ -89,7 +89,7 @@ def in_evaluation_each_image_counts_alone(subject: Subject) -> None:
 
 
 def channels_last_gives_the_same_logits(subject: Subject) -> None:
-    """Check the memory layout that runs train in; where a model cannot use it, that is why it is skipped."""
+    """Check the memory layout that runs train in; skipped where a model cannot use it."""
     model, images = _model(subject).eval(), _images(subject)
     usual = _logits(model, images)
     model.to(memory_format=torch.channels_last)

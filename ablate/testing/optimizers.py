@@ -1,4 +1,4 @@
-"""What an optimizer has to keep: each function is one fact, and says what breaks it."""
+"""The contract of an optimizer: each function checks one fact, and says what breaks it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def its_rate_can_be_scheduled(subject: Subject) -> None:
 
 
 def a_parameter_without_gradient_stays(subject: Subject) -> None:
-    """Check that what took no part in a batch is not moved, and is no error."""
+    """Check that a parameter that took no part in a batch is left alone, without an error."""
     network = _network()
     optimizer = _built(subject, network)
     first = next(network.parameters())

@@ -1,4 +1,4 @@
-"""What a scheduler has to keep: each function is one fact, and says what breaks it."""
+"""The contract of a scheduler: each function checks one fact, and says what breaks it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def it_schedules_the_optimizer_that_it_was_given(subject: Subject) -> None:
 
 
 def rates_are_finite_and_not_negative(subject: Subject) -> None:
-    """Check that no step of a run has a learning rate below 0, and not all have 0."""
+    """Check that no step of a run has a learning rate below 0, and at least one has more than 0."""
     for horizon in HORIZONS:
         rates = [rate for group in _rates(subject, horizon)[:-1] for rate in group]
         if wrong := [rate for rate in rates if not math.isfinite(rate) or rate < 0]:
@@ -58,7 +58,7 @@ def it_takes_optimizers_with_and_without_momentum(subject: Subject) -> None:
 
 
 def the_same_run_has_the_same_rates(subject: Subject) -> None:
-    """Check that nothing but the settings, the optimizer and the horizon decides."""
+    """Check that only the settings, the optimizer and the horizon decide the rates."""
     if _rates(subject, HORIZON) != _rates(subject, HORIZON):
         fail("sets other learning rates in the same run", "compute them from the settings and the horizon alone")
 

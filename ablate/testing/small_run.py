@@ -1,4 +1,4 @@
-"""A run of a few steps with the component that is checked in its place, and plain stand-ins for the others."""
+"""A run of a few steps with the component under test and plain stand-ins for the others."""
 
 from __future__ import annotations
 

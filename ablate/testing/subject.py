@@ -1,4 +1,4 @@
-"""The component that is checked, with the settings and the images that it is checked with."""
+"""The component under test, with its settings and images."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def skip(reason: str) -> NoReturn:
 
 @dataclass(frozen=True)
 class Subject:
-    """A component that is checked.
+    """A component under test.
 
-    settings: all that it is built with. shape, classes: of the images and labels that it gets.
+    settings: all settings that it is built with. shape, classes: of the images and labels that it gets.
     folder: ablate's data folder, for datasets.
     """
 

@@ -1,4 +1,4 @@
-"""The runs of trials under way: what is heard of them goes to Optuna's trials, to the store, and to who watches."""
+"""The runs of trials under way: their events go to Optuna's trials, to the store, and to whoever watches."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SAVE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Goal:
-    """How many trials each variant is to have, where what is known of them is kept, and what they are judged by.
+    """How many trials each variant gets, where their records are kept, and what they are judged by.
 
-    study: its name. order: of all its variants. judge: returns what a finished run comes to by each objective.
+    study: its name. order: of all its variants. judge: returns a finished run's value of each objective.
     """
 
     total: int
@@ -90,7 +90,7 @@ class OpenRuns:
         return None
 
     def tell(self, event: Event) -> bool:
-        """Hear of a run; True where it is to be stopped, its trial pruned."""
+        """Take an event of a run; return True to stop the run, its trial pruned."""
         one = self._open.get(event.spec.key)
         if isinstance(event, JobsReduced):
             self._news(event)
@@ -116,7 +116,7 @@ class OpenRuns:
         save_tunings(self._goal.home, self._goal.study, tunings, self._goal.order)
 
     def _epoch(self, one: _Open, record: Mapping[str, Any]) -> bool:
-        """Report an epoch; tell whether the trial is to be pruned. The last epoch has nothing left to save."""
+        """Report an epoch; tell whether to prune the trial. After the last epoch there is nothing left to save."""
         self._news(EpochDone(one.spec, record))
         last = record["epoch"] >= one.spec.recipe.epochs
         with self.lock:

@@ -79,7 +79,7 @@ class Trials:
                 trial.report(value, epoch)
 
     def should_prune(self, number: int) -> bool:
-        """Tell whether a trial is to be pruned, as its reports so far have it."""
+        """Tell whether to prune a trial, by its reports so far."""
         return self._trial(number).should_prune()
 
     def tell(self, number: int, values: Sequence[float] | None, state: TrialState) -> None:
@@ -94,7 +94,7 @@ class Trials:
         self._held.pop(number, None)
 
     def _trial(self, number: int) -> Trial:
-        """Return a trial that has not ended. Making its object again would draw anew what is drawn for all at once."""
+        """Return a trial that has not ended. Another object for it would draw again what is drawn together."""
         if number not in self._held:
             found = self.study.get_trials(deepcopy=False)[number]
             self._held[number] = Trial(self.study, found._trial_id)  # noqa: SLF001  # there is no public way
