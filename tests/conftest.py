@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 # Tests run beside each other: threads that wait for the next layer by spinning take the core that another one needs,
 # and three times the time. Said before torch is imported, and to the processes that tests start.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# A shell's background jobs ignore Ctrl-C, and so would what tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = '''
 from pathlib import Path

@@ -477,9 +477,7 @@ def test_ctrl_c_ends_it_with_the_process_it_started(write: Write, folder: Path) 
     )
     environment = {**os.environ, "PYTHONPATH": str(folder / "site")}
     command = [sys.executable, "-m", "ablate", "doctor"]
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests may run with it ignored
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    signal.signal(signal.SIGINT, before)
     while not (Path("pid").exists() and Path("pid").read_text()):
         time.sleep(0.05)
     running.send_signal(signal.SIGINT)
