@@ -130,6 +130,15 @@ def test_beginning_again_drops_the_epochs_and_the_failure_of_before(store: Store
     assert run.history() == []
 
 
+def test_beginning_again_removes_what_a_killed_process_had_half_written(store: Store) -> None:
+    run = store.writer("k")
+    run.begin({"key": "k"})
+    (run.path / ".result.json.0123abcd").write_text("half a docu")
+    (run.path / "notes.txt").write_text("mine")
+    run.begin({"key": "k"})
+    assert {file.name for file in run.path.iterdir()} == {"run.json", "history.jsonl", "notes.txt"}
+
+
 @pytest.mark.parametrize("place", ["file", "file/store"])
 def test_a_store_where_a_file_stands_is_reported(folder: Path, place: str) -> None:
     (folder / "file").write_text("")
@@ -145,6 +154,7 @@ def test_a_run_of_another_machine_is_left_alone_while_its_heart_beats(store: Sto
     file = run.path / "owner.json"
     file.write_text(json.dumps({"host": "far", "boot": "another", "pid": 1, "since": "now"}))
     os.utime(file, (time.time() - age,) * 2)
+    os.utime(run.path / "lock", (time.time() - 86_400,) * 2)  # of an earlier try
     assert bool(run.owner()) is not mine
     with run.lock() as had:
         assert had is mine

@@ -302,7 +302,9 @@ def test_each_sampler_works_with_ask_and_tell(study: Path, sampler: str) -> None
     assert found.sampler == sampler
 
 
-@pytest.mark.parametrize("pruner", ["median", "hyperband", "successive-halving"])
+@pytest.mark.parametrize(
+    "pruner", ["median", *(pytest.param(one, marks=pytest.mark.slow) for one in ("hyperband", "successive-halving"))]
+)
 def test_each_pruner_works_with_ask_and_tell(study: Path, pruner: str) -> None:
     table = TUNE.replace('"none"', f'"{pruner}"')
     (found,) = tune(with_table(study, table), "baseline", trials=10, settings=("baseline.epochs=4",))
@@ -727,6 +729,7 @@ def test_a_variant_cannot_take_a_tuned_ones_name(study: Path) -> None:
     assert "the name 'baseline (tuned)' is what 'baseline' is called" in found.stderr
 
 
+@pytest.mark.slow
 def test_where_the_own_settings_become_best_the_tuned_variant_goes(study: Path) -> None:
     best_differs(study)
     study.write_text(study.read_text().replace("epochs = 2", "epochs = 4"))
