@@ -50,14 +50,14 @@ def plan(study: Path, *arguments: str) -> list[dict[str, Any]]:
     return runs
 
 
-def test_a_home_folder_that_the_system_does_not_know_is_told(study: Path) -> None:
+def test_a_home_folder_that_the_system_does_not_know_is_reported(study: Path) -> None:
     for option in ("--store", "--data-dir"):
         found = ablate("plan", study, option, "~nobody-of-this-name/x")
         assert found.exit_code == 2
         assert found.stderr.startswith("error: ~nobody-of-this-name/x: cannot be used as a folder: ")
 
 
-def test_the_folder_of_a_report_is_told_where_it_is_not_called_as_the_study(
+def test_the_folder_of_a_report_is_reported_where_it_is_not_called_as_the_study(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study.write_text(study.read_text().replace('name = "tiny"', 'name = "My Study"').replace("seeds = 2", "seeds = 1"))
@@ -71,7 +71,7 @@ def test_the_folder_of_a_report_is_told_where_it_is_not_called_as_the_study(
     assert "the folder is called" not in ablate("report", study, "--format", "csv", "--out", "here").stderr
 
 
-def test_a_folder_for_figures_that_cannot_be_written_is_told_before_any_test(study: Path) -> None:
+def test_a_folder_for_figures_that_cannot_be_written_is_reported_before_any_test(study: Path) -> None:
     Path("taken").write_text("")
     for place in ("taken", "taken/below"):
         found = ablate("lr-find", study, "--out", place)
@@ -327,7 +327,7 @@ def test_new_never_overwrites(folder: Path) -> None:
         (["fly"], "No such command 'fly'"),
     ],
 )
-def test_bad_input_is_told_and_exits_2(study: Path, arguments: list[str], text: str) -> None:
+def test_bad_input_is_reported_and_exits_2(study: Path, arguments: list[str], text: str) -> None:
     done = ablate(*arguments)
     assert done.exit_code == 2, done.output
     assert text in done.stderr
@@ -579,7 +579,7 @@ def test_writing_a_default_out_is_no_change_in_the_report_either(
     assert "several-factors" not in report
 
 
-def test_problems_of_data_and_of_components_are_told_together(study: Path) -> None:
+def test_problems_of_data_and_of_components_are_reported_together(study: Path) -> None:
     study.write_text(study.read_text().replace("validation = 16", "validation = 9999").replace('"adam"', '"adma"'))
     done = ablate("plan", study)
     assert done.stderr.splitlines()[0] == "error: studies/tiny.toml: 2 problems"
@@ -594,7 +594,7 @@ def test_control_characters_do_not_reach_the_terminal(study: Path, key: str) -> 
     assert "\x1b" not in done.output
 
 
-def test_a_decorator_without_parentheses_is_told(study: Path, write: Write) -> None:
+def test_a_decorator_without_parentheses_is_reported(study: Path, write: Write) -> None:
     write("plugins/bare.py", "from ablate import model\n\n\n@model\ndef bare(shape, classes): ...\n")
     done = ablate("plan", study)
     assert done.exit_code == 2
@@ -634,7 +634,7 @@ def test_where_a_dataset_is_decides_nothing(study: Path) -> None:
     assert [r["key"] for r in here] == [r["key"] for r in there]
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_reported() -> None:
     assert ablate("--version").stdout.startswith("ablate 0.")
 
 
@@ -644,7 +644,7 @@ def test_a_plan_says_which_augmentations_are_slow_and_what_is_not(study: Path) -
     assert ablate("plan", study).stdout.splitlines().count(told) == 1
 
 
-def test_loading_a_library_is_told_once(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_a_library_is_reported_once(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(Path("cache").resolve()))
     study.write_text(study.read_text().replace('"adam"', '"torch:AdamW"'))
     assert "loading torch to check the settings of its components" in ablate("plan", study).stderr

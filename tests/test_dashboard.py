@@ -100,7 +100,7 @@ def test_it_serves_the_stores_trials_on_this_machine_only(folder: Path, served: 
     assert served.studies == ["mine", "another"]
 
 
-def test_it_serves_a_database_where_it_is_told_to(folder: Path, served: Served) -> None:
+def test_it_serves_a_database_where_it_is_asked_to(folder: Path, served: Served) -> None:
     a_trial(opened(folder / "kept"), "mine")
     a_trial("sqlite:///trials.db", "in the database")
     code, said = ablate("--store", "kept", "--storage", "sqlite:///trials.db", "--port", "9", "--host", "::1")

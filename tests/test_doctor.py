@@ -141,7 +141,7 @@ def fake(write: Write, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
     return put
 
 
-def test_libraries_that_import_are_told_with_build_and_devices(fake: Callable[..., list[Check]]) -> None:
+def test_libraries_that_import_are_reported_with_build_and_devices(fake: Callable[..., list[Check]]) -> None:
     torch, devices, *_ = fake()
     assert torch == Check("torch", "ok", "2.9.0+cu128, built for CUDA 12.8")
     assert devices == Check("devices", "ok", "cuda:0 NVIDIA H100 (80 GB)")
@@ -250,7 +250,7 @@ def test_runs_are_never_started_for_more_cores_than_are_granted(
     assert machine.default_jobs("cpu", 100) == min(most, machine.MOST_JOBS)
 
 
-def test_the_cores_are_told_with_what_a_container_grants() -> None:
+def test_the_cores_are_reported_with_what_a_container_grants() -> None:
     assert doctor_machine.cores_check(8, None).found == "8, no limit set by a container"
     assert doctor_machine.cores_check(2, 2.5).found == "2, the container grants 2.5"
 
@@ -316,7 +316,7 @@ def test_a_store_that_cannot_be_written_is_a_problem() -> None:
 
 
 @pytest.mark.parametrize(("free", "state"), [(3e9, "ok"), (1e9, "warning"), (1e8, "problem")])
-def test_a_store_without_room_is_told(free: float, state: str) -> None:
+def test_a_store_without_room_is_reported(free: float, state: str) -> None:
     assert doctor_machine.space_check(free).state == state
 
 
@@ -364,7 +364,7 @@ class FileLock:
 # The data folder
 
 
-def test_the_datasets_in_the_data_folder_are_told(write: Write, folder: Path) -> None:
+def test_the_datasets_in_the_data_folder_are_reported(write: Write, folder: Path) -> None:
     for name in ("train", "test", "meta"):
         write(f"data/cifar-100-python/{name}", "")
     *_, found = doctor_machine.data_checks(folder / "data")
@@ -500,7 +500,7 @@ def fine() -> Check:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no signals")
-def test_a_trial_that_takes_its_process_down_is_told_with_what_helps() -> None:
+def test_a_trial_that_takes_its_process_down_is_reported_with_what_helps() -> None:
     found = list(doctor_install.checks_apart({"fine": fine, "crash": crashes}, 60.0, "leave it"))
     assert found == [fine(), Check("crash", "problem", "crashed: SIGABRT", "leave it")]
 

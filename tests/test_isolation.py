@@ -194,7 +194,7 @@ def test_a_range_test_and_a_walked_schedule_leave_no_trace(study: Path) -> None:
     (study.parent.parent / "plugins" / "drawn.py").write_text(DRAWN)
     options = Options(study, Path("store").resolve(), Path("data").resolve(), Changes(), (), "cpu")
     before = state()
-    assert lr_find.find_rates(options, lr_find.Test({"steps": 20})) in (0, 1)
+    assert lr_find.find_rates(options, lr_find.LrFindOptions({"steps": 20})) in (0, 1)
     after = state()
     opened = {"modules", "code", "finders"}  # which opening a study leaves
     assert {name for name in before if before[name] != after[name]} <= opened

@@ -47,7 +47,7 @@ def test_problems_of_a_dict_are_those_of_a_file_without_line_numbers(study: Path
         ablate.load_study({"baseline": wrong})
 
 
-def test_problems_of_settings_are_told_as_those_of_the_command_line(study: Path) -> None:
+def test_problems_of_settings_are_reported_as_those_of_the_command_line(study: Path) -> None:
     with pytest.raises(StudyError, match=r"study 'tiny': 1 problem\n  --set  baseline\.epoch"):
         ablate.load_study(given(study), settings=["baseline.epoch=2"])
 

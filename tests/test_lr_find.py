@@ -190,7 +190,7 @@ def test_a_plan_says_that_a_rate_is_now_found(study: Path) -> None:
     assert reasons == {"optimizer.lr 0.01 → found (valley)"}
 
 
-def test_a_changed_range_test_is_told_on_both_sides(finding: Path) -> None:
+def test_a_changed_range_test_is_reported_on_both_sides(finding: Path) -> None:
     run_here(finding)
     finding.write_text(finding.read_text().replace("steps = 60", "steps = 50"))
     found = ablate("plan", finding, "--json")
@@ -252,7 +252,7 @@ def test_the_command_takes_the_studys_own_range_where_it_has_one(finding: Path) 
     assert "testing flipped: 1e-06 to 1 in 60 steps" in found.stderr
 
 
-def test_a_variant_without_a_suggestion_is_told_and_the_exit_code_says_so(study: Path) -> None:
+def test_a_variant_without_a_suggestion_is_reported_and_the_exit_code_says_so(study: Path) -> None:
     found = ablate("lr-find", study, "--low", "1e-12", "--high", "1e-11", "--steps", "20")
     assert found.exit_code == 1
     assert table_of(found)[0][:4] == ["baseline", "–", "–", "–"]
@@ -289,7 +289,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(study: Path) -> None:
     assert "cannot write to taken: taken is no folder" in found.stderr
 
 
-def test_problems_of_the_study_are_told_without_torch(study: Path) -> None:
+def test_problems_of_the_study_are_reported_without_torch(study: Path) -> None:
     study.write_text(study.read_text().replace('"adam"', '"adan"'))
     code = (
         "import sys; from typer.testing import CliRunner; from ablate.cli import app; "

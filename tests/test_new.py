@@ -124,7 +124,7 @@ def test_the_test_that_is_shown_for_a_new_component_is_one(
 
 
 @pytest.mark.parametrize("name", ["timm", "simple-cnn", "torchvision"])
-def test_a_name_that_is_taken_is_told_with_by_what(folder: Path, name: str) -> None:
+def test_a_name_that_is_taken_is_reported_with_by_what(folder: Path, name: str) -> None:
     with pytest.raises(InputError, match=rf"the model name '{name}' is taken by .*models\.py:\d+"):
         new_component("model", name)
     assert not (folder / "plugins").exists()

@@ -238,7 +238,7 @@ def test_a_run_that_nothing_stands_for_was_not_run_yet() -> None:
         ("baseline.dataset.print=g", "dataset.print f → g; the data changed"),
     ],
 )
-def test_a_changed_setting_is_told_with_both_values(setting: str, reason: str) -> None:
+def test_a_changed_setting_is_reported_with_both_values(setting: str, reason: str) -> None:
     assert why(STUDY, setting) == reason
 
 
@@ -253,11 +253,11 @@ def test_a_changed_setting_is_told_with_both_values(setting: str, reason: str) -
         ('[{ use = "flip" }, { use = "blur" }]', "the order of the augmentations changed"),
     ],
 )
-def test_changed_augmentations_are_told(augmentation: str, reason: str) -> None:
+def test_changed_augmentations_are_reported(augmentation: str, reason: str) -> None:
     assert why(edited('[{ use = "blur" }, { use = "flip" }]', augmentation)) == reason
 
 
-def test_an_edit_of_a_plugin_is_told_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_edit_of_a_plugin_is_reported_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = specs()[0]
     monkeypatch.chdir(write(tmp_path, "\n" + PLUGIN.replace("SCALE = 3", "SCALE = 4")))
     found = resolved()
@@ -272,13 +272,13 @@ def test_an_edit_that_changes_no_code_makes_nothing_new(tmp_path: Path, monkeypa
     assert keys() == before
 
 
-def test_changed_data_are_told() -> None:
+def test_changed_data_are_reported() -> None:
     now = specs()[0]
     before: Any = {**now.identity, "dataset": {**now.identity["dataset"], "fingerprint": "g"}}
     assert explain(now, before) == "the data changed"
 
 
-def test_an_engine_that_computes_otherwise_is_told() -> None:
+def test_an_engine_that_computes_otherwise_is_reported() -> None:
     now = specs()[0]
     assert explain(now, {**now.identity, "engine": 0}) == "this version of ablate computes results differently"
 
@@ -292,7 +292,7 @@ def test_a_setting_may_be_called_like_a_part_of_the_identity() -> None:
 # The plan
 
 
-def test_only_new_runs_are_told_why() -> None:
+def test_only_new_runs_have_a_reason() -> None:
     runs = specs()
     states: dict[str, RunState] = dict(zip(keys(), ("stored", "failed", "unfinished", "new"), strict=True))
     planned = plan_runs(runs, lambda key: states[key], lambda _: None)

@@ -102,16 +102,16 @@ def test_what_is_expected_counts_where_it_is_known(study: Path) -> None:
     assert pace.left() is None
 
 
-def test_lines_and_the_live_table_tell_it_too(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_and_the_live_table_say_it_too(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = specs_of(study)[:2]
     RunLines([first, second], lambda _: 60.0).tell(Finished(first, RESULT))
     assert capsys.readouterr().err.rstrip().endswith(f", about {duration(60)} left")
     live = RunTable([first, second], lambda _: 60.0)
     live.tell(Finished(first, RESULT))
-    assert f"about {duration(60)} left" in str(live._table().title)
+    assert f"about {duration(60)} left" in str(live.live.table().title)
 
 
-def test_a_run_that_lacked_room_is_told_as_such(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_lacked_room_is_reported_as_such(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = specs_of(study)[:2]
     tell = RunLines([first, second], lambda _: None).tell
     tell(MemoryContention(first))

@@ -79,7 +79,7 @@ def keys(document: Document) -> list[tuple[str, int, str]]:
     return [(run["variant"], run["seed"], run["key"]) for run in document["runs"]]
 
 
-def is_told_well(done: Result, text: str) -> bool:
+def is_reported_well(done: Result, text: str) -> bool:
     """Check that a command did its work or said what is wrong, and wrote nothing that a terminal would obey."""
     assert done.exception is None or isinstance(done.exception, SystemExit), f"{text}\n{done.exception!r}"
     assert done.exit_code in (0, 2), text
@@ -283,7 +283,7 @@ def test_a_good_study_is_planned_and_always_alike(document: Document) -> None:
     )
     assert all(re.fullmatch(r"[0-9a-f]{20}", run["key"]) for run in found["runs"])
     assert planned(text) == found
-    assert is_told_well(plan(text), text)
+    assert is_reported_well(plan(text), text)
     one, two = (parse_study(text, Path("study.toml")).done() for _ in range(2))
     assert repr(one) == repr(two)  # where a setting is NaN, nothing equals itself
 
@@ -447,15 +447,15 @@ def bad_studies(draw: Any) -> str:
 
 @examples(30)
 @given(bad_studies())
-def test_a_bad_study_is_told_what_is_wrong(text: str) -> None:
+def test_a_bad_study_is_reported_with_what_is_wrong(text: str) -> None:
     done = plan(text)
-    is_told_well(done, text)
+    is_reported_well(done, text)
     assert plan(text).output == done.output
 
 
 @examples(15)
 @given(studies().map(toml), st.data())
-def test_a_file_with_odd_characters_is_told_what_is_wrong(text: str, data: st.DataObject) -> None:
+def test_a_file_with_odd_characters_is_reported_with_what_is_wrong(text: str, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 5))):
         at = data.draw(st.integers(0, len(text)))
         text = (
@@ -463,7 +463,7 @@ def test_a_file_with_odd_characters_is_told_what_is_wrong(text: str, data: st.Da
             + data.draw(st.sampled_from([*TEXTS, *"\"'[]{}=,#\n"]))
             + text[at + data.draw(st.integers(0, 20)) :]
         )
-    is_told_well(plan(text), text)
+    is_reported_well(plan(text), text)
 
 
 @examples(15)
@@ -479,9 +479,9 @@ def test_a_file_with_odd_characters_is_told_what_is_wrong(text: str, data: st.Da
         max_size=3,
     )
 )
-def test_a_setting_of_the_command_line_is_told_what_is_wrong(wanted: list[str]) -> None:
+def test_a_setting_of_the_command_line_is_reported_with_what_is_wrong(wanted: list[str]) -> None:
     wanted = [setting.replace("\0", "") for setting in wanted]  # no command line can hold it
-    is_told_well(plan(GOOD, *(word for setting in wanted for word in ("--set", setting))), repr(wanted))
+    is_reported_well(plan(GOOD, *(word for setting in wanted for word in ("--set", setting))), repr(wanted))
 
 
 GOOD = """
@@ -527,7 +527,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("what", ENDLESS)
 @pytest.mark.timeout(120)
-def test_what_is_too_large_or_too_deep_is_told_and_does_not_hang(what: str) -> None:
+def test_what_is_too_large_or_too_deep_is_reported_and_does_not_hang(what: str) -> None:
     done = plan(ENDLESS[what])
-    assert not is_told_well(done, what)
+    assert not is_reported_well(done, what)
     assert len(done.stderr) < 40_000

@@ -155,37 +155,37 @@ def test_a_pilot_is_one_epoch_on_few_images() -> None:
 # Components
 
 
-def test_an_unknown_component_is_told_the_nearest_and_all() -> None:
+def test_an_unknown_component_is_reported_with_the_nearest_and_all() -> None:
     text = told(HEAD.replace('"adam"', '"adm"'))
     assert text.startswith(
         "1 problem line 8 baseline: optimizer.use unknown optimizer 'adm'; did you mean 'adam'? accepts"
     )
 
 
-def test_an_unknown_setting_is_told_the_nearest_all_and_where_they_stand() -> None:
+def test_an_unknown_setting_is_reported_with_the_nearest_all_and_where_they_stand() -> None:
     assert told(HEAD.replace('"net"', '"net", widht = 3')) == (
         "1 problem line 7 baseline: model.widht net has no setting 'widht'; did you mean 'width'? "
         f'accepts width: int (> 0) = 8, act: str = "relu", sizes: tuple[int, ...] = [1, 2] (plugins/mine.py:{NET_LINE})'
     )
 
 
-def test_a_wrong_value_is_told_its_type() -> None:
+def test_a_wrong_value_is_reported_with_its_type() -> None:
     assert "baseline: model.width 0 is not int (> 0) accepts width" in told(HEAD.replace('"net"', '"net", width = 0'))
 
 
-def test_a_setting_that_is_missing_is_told() -> None:
+def test_a_setting_that_is_missing_is_reported() -> None:
     text = told(HEAD.replace(", lr = 1e-3", ""))
     assert text.startswith(
         "1 problem line 8 baseline: optimizer.lr adam needs a value for 'lr' (float (> 0)) accepts lr"
     )
 
 
-def test_an_unknown_name_of_a_library_is_told_the_nearest() -> None:
+def test_an_unknown_name_of_a_library_is_reported_with_the_nearest() -> None:
     text = told(HEAD.replace('"net"', '"zoo:wid"'))
     assert "line 7 baseline: model.use zoo has no model 'wid'; did you mean 'wide'?" in text
 
 
-def test_a_problem_of_a_variant_is_told_with_its_line() -> None:
+def test_a_problem_of_a_variant_is_reported_with_its_line() -> None:
     text = HEAD + dedent("""
         [[variant]]
         name = "a"
@@ -204,26 +204,26 @@ def test_a_problem_of_a_variant_is_told_with_its_line() -> None:
     assert "line 20 variant \"b\": augmentation[1].sise cutout has no setting 'sise'; did you mean 'size'?" in found
 
 
-def test_a_problem_that_variants_inherit_is_told_once() -> None:
+def test_a_problem_that_variants_inherit_is_reported_once() -> None:
     text = HEAD.replace('"net"', '"nett"') + '[[variant]]\nname = "a"\nset = { epochs = 1 }'
     assert told(text).startswith("1 problem line 7 baseline: model.use")
 
 
-def test_a_problem_of_the_command_line_is_told_as_such() -> None:
+def test_a_problem_of_the_command_line_is_reported_as_such() -> None:
     text = told(HEAD, "baseline.model.widht=3")
     assert text.startswith("1 problem --set baseline.model.widht net has no setting 'widht'; did you mean 'width'?")
 
 
-def test_a_component_of_the_command_line_is_told_as_such() -> None:
+def test_a_component_of_the_command_line_is_reported_as_such() -> None:
     assert told(HEAD, "baseline.model.use=nett").startswith("1 problem --set baseline.model.use unknown model 'nett'")
 
 
-def test_problems_of_the_file_and_of_its_components_are_told_together() -> None:
+def test_problems_of_the_file_and_of_its_components_are_reported_together() -> None:
     text = told(HEAD.replace('"net"', '"nett"') + '[[variant]]\nname = "a"\nform = "b"')
     assert re.findall(r"line \d+", text) == ["line 7", "line 11"]
 
 
-def test_a_dataset_that_is_absent_is_told() -> None:
+def test_a_dataset_that_is_absent_is_reported() -> None:
     text = told(HEAD.replace('"tiny"', '"absent"'))
     assert text == "1 problem line 6 baseline: dataset nothing in data"
 
@@ -273,7 +273,7 @@ def test_splits_are_counted(facts: tuple[int, int, int], asked: Splits, counted:
         ((100, 0, 0), Splits(), r"this dataset has no test set\nset test = 0.2 to take one from the training images"),
     ],
 )
-def test_splits_that_cannot_be_are_told(facts: tuple[int, int, int], asked: Splits, text: str) -> None:
+def test_splits_that_cannot_be_are_reported(facts: tuple[int, int, int], asked: Splits, text: str) -> None:
     train, test, validation = facts
     known = DataFacts("f", ImageShape(1, 8, 8), 10, train=train, test=test, validation=validation)
     with pytest.raises(InputError, match=text):
@@ -284,7 +284,7 @@ def test_split_sizes_become_part_of_the_recipe() -> None:
     assert resolved().variants[0].recipe.splits == Splits(90, 10, 20)
 
 
-def test_a_split_that_is_too_large_is_told_with_its_line() -> None:
+def test_a_split_that_is_too_large_is_reported_with_its_line() -> None:
     text = told(HEAD.replace("validation = 10", "validation = 1000"))
     assert (
         text
@@ -292,11 +292,11 @@ def test_a_split_that_is_too_large_is_told_with_its_line() -> None:
     )
 
 
-def test_a_split_of_the_command_line_that_is_too_large_is_told_as_such() -> None:
+def test_a_split_of_the_command_line_that_is_too_large_is_reported_as_such() -> None:
     assert told(HEAD, "baseline.dataset.train=1000").startswith("1 problem --set baseline.dataset train = 1,000 is")
 
 
-def test_a_dataset_without_test_set_is_told_what_to_do() -> None:
+def test_a_dataset_without_test_set_is_reported_with_what_to_do() -> None:
     text = told(HEAD.replace('"tiny"', '"tiny", tests = 0'))
     assert text.endswith("dataset this dataset has no test set set test = 0.2 to take one from the training images")
 

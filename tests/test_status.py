@@ -143,7 +143,7 @@ def test_what_cannot_be_planned_makes_no_store(write: Write, command: str, text:
     assert not Path("ablate-store").exists()
 
 
-def test_a_link_that_leads_nowhere_is_told_as_one(folder: Path) -> None:
+def test_a_link_that_leads_nowhere_is_reported_as_one(folder: Path) -> None:
     Path("study.toml").symlink_to("gone.toml")
     told = ablate("plan", "study.toml")
     assert told.exit_code == 2
@@ -182,7 +182,7 @@ def test_a_single_run_is_one_run(study: Path) -> None:
     assert "tiny: 1 run, 0 stored" in told.stderr
 
 
-def test_an_edit_of_a_component_is_told_where_nothing_is_imported(study: Path, write: Write) -> None:
+def test_an_edit_of_a_component_is_reported_where_nothing_is_imported(study: Path, write: Write) -> None:
     assert run_here(study, "baseline.epochs=1") == 0
     plugin = Path("plugins/tiny.py")
     text = plugin.read_text()
@@ -200,7 +200,9 @@ def test_an_edit_of_a_component_is_told_where_nothing_is_imported(study: Path, w
 
 
 @pytest.mark.parametrize("before", [1, None])
-def test_results_of_a_version_that_computed_them_differently_are_told_as_such(study: Path, before: int | None) -> None:
+def test_results_of_a_version_that_computed_them_differently_are_reported_as_such(
+    study: Path, before: int | None
+) -> None:
     assert run_here(study, "baseline.epochs=1", "study.seeds=1") == 0
     said = (
         "tiny: it was run with a version of ablate that computes results differently; which runs are new: ablate plan"

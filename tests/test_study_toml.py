@@ -94,7 +94,7 @@ def test_the_baseline_is_a_whole_recipe() -> None:
     )
 
 
-def test_a_variant_is_told_about() -> None:
+def test_a_variant_has_what_is_said_of_it() -> None:
     one = variants("""
         [[variant]]
         name = "a"
@@ -218,7 +218,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_file_that_is_not_there_is_told_the_nearest(here: Path) -> None:
+def test_a_file_that_is_not_there_is_reported_with_the_nearest(here: Path) -> None:
     (here / "phases.toml").touch()
     with pytest.raises(
         InputError, match=r"^phase\.toml: no such file; did you mean 'phases\.toml'\?\n  'ablate new study NAME' writes"
@@ -226,12 +226,12 @@ def test_a_file_that_is_not_there_is_told_the_nearest(here: Path) -> None:
         read_study(Path("phase.toml"))
 
 
-def test_a_file_in_a_folder_that_is_not_there_is_told(here: Path) -> None:
+def test_a_file_in_a_folder_that_is_not_there_is_reported(here: Path) -> None:
     with pytest.raises(InputError, match=r"^no/s\.toml: no such file\n"):
         read_study(Path("no/s.toml"))
 
 
-def test_a_folder_is_told_to_be_one(here: Path) -> None:
+def test_a_folder_is_reported_as_one(here: Path) -> None:
     (here / "studies").mkdir()
     with pytest.raises(
         InputError,
@@ -240,19 +240,19 @@ def test_a_folder_is_told_to_be_one(here: Path) -> None:
         read_study(Path("studies"))
 
 
-def test_a_file_that_is_no_toml_is_told_its_line(here: Path) -> None:
+def test_a_file_that_is_no_toml_is_reported_with_its_line(here: Path) -> None:
     (here / "s.toml").write_text("[study]\nname = phases\n")
     with pytest.raises(InputError, match=r"^s\.toml: not valid TOML: .*line 2"):
         read_study(Path("s.toml"))
 
 
-def test_a_file_that_is_no_utf8_is_told_the_byte(here: Path) -> None:
+def test_a_file_that_is_no_utf8_is_reported_with_the_byte(here: Path) -> None:
     (here / "s.toml").write_bytes(b'name = "caf\xe9"')
     with pytest.raises(InputError, match=r"^s\.toml: not a text file in UTF-8 \(byte 11\)$"):
         read_study(Path("s.toml"))
 
 
-def test_a_file_that_is_too_large_is_told_its_size(here: Path) -> None:
+def test_a_file_that_is_too_large_is_reported_with_its_size(here: Path) -> None:
     (here / "s.toml").write_text("#" * 1_000_001)
     with pytest.raises(
         InputError, match=r"^s\.toml: 1,000,001 bytes is too large for a study file \(at most 1,000,000\)$"
@@ -260,17 +260,17 @@ def test_a_file_that_is_too_large_is_told_its_size(here: Path) -> None:
         read_study(Path("s.toml"))
 
 
-def test_a_file_of_too_many_values_is_told_how_many_it_has() -> None:
+def test_a_file_of_too_many_values_is_reported_with_how_many_it_has() -> None:
     with pytest.raises(InputError, match=r"^s\.toml: 20,001 keys and values are too many .* \(at most 20,000\)$"):
         read(f"a = [{'1, ' * 20_000}]")
 
 
-def test_a_number_of_thousands_of_digits_is_told() -> None:
+def test_a_number_of_thousands_of_digits_is_reported() -> None:
     with pytest.raises(InputError, match=r"^s\.toml: not valid TOML: a number in it has thousands of digits$"):
         read(f"a = {'1' * 5000}")
 
 
-def test_a_path_that_cannot_be_one_is_told(here: Path) -> None:
+def test_a_path_that_cannot_be_one_is_reported(here: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: embedded null byte"):
         read_study(Path("a\0.toml"))
 
@@ -287,7 +287,7 @@ def test_a_path_that_cannot_be_one_is_told(here: Path) -> None:
     ],
     ids=["brackets", "open brackets", "tables", "dots", "quoted dots", "dots in each other"],
 )
-def test_a_file_that_nests_too_deeply_is_told(text: str) -> None:
+def test_a_file_that_nests_too_deeply_is_reported(text: str) -> None:
     with pytest.raises(InputError, match=r"^s\.toml: nested too deeply for a study file \(at most 100 levels\)$"):
         read(text)
 
@@ -429,7 +429,7 @@ def test_dots_in_texts_nest_nothing() -> None:
         ("epochs = 5", "epochs = 5\nreported = 0.3", "line 5 baseline: reported 0.3 is not dict["),
     ],
 )
-def test_a_problem_of_the_study_or_the_baseline_is_told(old: str, new: str, text: str) -> None:
+def test_a_problem_of_the_study_or_the_baseline_is_reported(old: str, new: str, text: str) -> None:
     assert old in HEAD
     assert text in re.sub(r"[ \n]+", " ", refused(HEAD.replace(old, new, 1)))
 
@@ -518,11 +518,11 @@ def test_a_problem_of_the_study_or_the_baseline_is_told(old: str, new: str, text
         ),
     ],
 )
-def test_a_problem_of_a_variant_is_told(text: str, problem: str) -> None:
+def test_a_problem_of_a_variant_is_reported(text: str, problem: str) -> None:
     assert problem in told(text)
 
 
-def test_a_list_of_variants_that_are_no_tables_is_told() -> None:
+def test_a_list_of_variants_that_are_no_tables_is_reported() -> None:
     assert refused("variant = [1, 'a']\n" + HEAD) == (
         "s.toml: 2 problems\n"
         "  line 1  variant 1  is not a table; write [[variant]]\n"
@@ -530,7 +530,7 @@ def test_a_list_of_variants_that_are_no_tables_is_told() -> None:
     )
 
 
-def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
+def test_all_problems_are_reported_at_once_in_the_order_of_the_file() -> None:
     text = """\
         [study]
         name = "a/b"
@@ -566,7 +566,7 @@ dataset, model, optimizer, scheduler, augmentation, label_smoothing, clip_norm, 
 # One mistake is told once
 
 
-def test_variants_that_come_from_one_with_problems_are_not_told_wrong() -> None:
+def test_variants_that_come_from_one_with_problems_are_not_reported_wrongly() -> None:
     text = """
         [[variant]]
         name = "a"
@@ -599,18 +599,18 @@ def test_variants_may_come_from_each_other_a_thousand_times() -> None:
     ],
     ids=["variants", "augmentations"],
 )
-def test_too_many_of_something_is_told(text: str, problem: str) -> None:
+def test_too_many_of_something_is_reported(text: str, problem: str) -> None:
     assert problem in told(text)
 
 
-def test_too_many_runs_are_told() -> None:
+def test_too_many_runs_are_reported() -> None:
     text = HEAD.replace('"phases"', '"phases"\nseeds = 1000') + "".join(
         f"[[variant]]\nname='{n}'\n" for n in range(100)
     )
     assert "101 variants with 1,000 seeds are 101,000 runs, too many for one study (at most 100,000)" in refused(text)
 
 
-def test_steps_of_a_ladder_above_one_with_problems_are_not_told_wrong() -> None:
+def test_steps_of_a_ladder_above_one_with_problems_are_not_reported_wrongly() -> None:
     text = HEAD.replace("[baseline]", "ladder = true\n[baseline]") + dedent("""
         [[variant]]
         add = { augmentation = [{ use = "cutout" }] }
@@ -767,20 +767,20 @@ def test_the_study_itself_can_be_set(setting: str, field: str, value: object) ->
         (f"baseline.epochs={'9' * 5000}", '--set baseline.epochs "999'),
     ],
 )
-def test_a_setting_that_cannot_be_is_told(setting: str, problem: str) -> None:
+def test_a_setting_that_cannot_be_is_reported(setting: str, problem: str) -> None:
     assert problem in told(LADDER, setting)
 
 
-def test_a_setting_that_cannot_be_is_told_once_however_many_inherit_it() -> None:
+def test_a_setting_that_cannot_be_is_reported_once_however_many_inherit_it() -> None:
     assert told(LADDER, "baseline.epochs=0").startswith("1 problem --set ")
 
 
-def test_a_setting_of_a_study_that_is_no_table_is_told() -> None:
+def test_a_setting_of_a_study_that_is_no_table_is_reported() -> None:
     text = "study = 3\n" + HEAD.removeprefix('[study]\nname = "phases"\n')
     assert "study  is not a table; write [study]" in refused(text, "study.seeds=3")
 
 
-def test_of_very_many_problems_the_first_fifty_are_told() -> None:
+def test_of_very_many_problems_the_first_fifty_are_reported() -> None:
     found = refused(HEAD + "".join(f"k{number} = 1\n" for number in range(60)))
     assert found.startswith("s.toml: 60 problems\n")
     assert found.count("unknown key") == 50

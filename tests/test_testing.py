@@ -502,14 +502,14 @@ def test_every_check_can_fail() -> None:
     assert every - caught == {("augmentation", "it waits for no device")}  # which is a reason to skip
 
 
-def test_one_that_waits_for_the_device_is_told_so(mine: Callable[[Kind, str], Subject]) -> None:
+def test_one_that_waits_for_the_device_is_reported(mine: Callable[[Kind, str], Subject]) -> None:
     code = augments("return images * torch.rand(batch, generator=generator, device=images.device).max().item()")
     found = outcome(mine("augmentation", code), "it waits for no device")
     assert found.outcome == "skipped"
     assert "it waits for the device" in found.text
 
 
-def test_a_model_that_cannot_be_laid_out_is_told_so(mine: Callable[[Kind, str], Subject]) -> None:
+def test_a_model_that_cannot_be_laid_out_is_reported(mine: Callable[[Kind, str], Subject]) -> None:
     found = outcome(
         mine("model", models("return self.linear(x.view(len(x), -1))")), "channels last gives the same logits"
     )
@@ -517,7 +517,7 @@ def test_a_model_that_cannot_be_laid_out_is_told_so(mine: Callable[[Kind, str], 
     assert "it cannot be used in channels-last layout: RuntimeError: view size" in found.text
 
 
-def test_whatever_a_component_raises_is_told_with_its_line(mine: Callable[[Kind, str], Subject]) -> None:
+def test_whatever_a_component_raises_is_reported_with_its_line(mine: Callable[[Kind, str], Subject]) -> None:
     found = outcome(mine("augmentation", augments("raise KeyError('x')")), "it keeps the shape and the type")
     assert (found.outcome, found.text) == ("failed", "raises KeyError: 'x' (plugins/mine.py:14)")
 

@@ -61,7 +61,7 @@ def test_live_tables_are_safe(kind: Any, capsys: pytest.CaptureFixture[str], mon
     with live as shown:
         event = shown if kind is progress.RunTable else live.event
         event(Started(spec, 0))
-        live._console.print(live._table())
+        live.live.console.print(live.live.table())
         event(Failed(spec, EVIL))
         if kind is tuning.TuningTable:
             live.write(EVIL)

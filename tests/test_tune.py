@@ -182,7 +182,7 @@ class Dies(Inline):
         super().run(jobs, counted, stopping)
 
 
-def test_interrupted_anywhere_it_goes_on_with_no_trial_lost_and_none_told_twice(study: Path) -> None:
+def test_interrupted_anywhere_it_goes_on_with_no_trial_lost_and_none_reported_twice(study: Path) -> None:
     with_table(study)
     for after in (0, 1, 2, 3, 5, 8, 9):
         with pytest.raises(KeyboardInterrupt):
@@ -230,7 +230,7 @@ settings = { "optimizer.lr" = { values = [0.5, 0.9] } }
 """
 
 
-def test_failed_and_diverged_trials_are_told_as_what_they_are(write: Write, study: Path) -> None:
+def test_failed_and_diverged_trials_are_reported_as_what_they_are(write: Write, study: Path) -> None:
     write("plugins/moody.py", FAILS)
     study.write_text(study.read_text().replace('{ use = "adam", lr = 1e-2 }', '{ use = "moody", lr = 0.01 }'))
     for tuning in tune(with_table(study, MOODY)):
@@ -567,7 +567,7 @@ def test_a_study_that_steers_by_the_test_split_has_to_say_so(study: Path) -> Non
     assert "steers by the test split" in ablate("tune", study, "--only", "baseline").stderr
 
 
-def test_a_storage_that_cannot_be_reached_is_told_without_its_password(study: Path) -> None:
+def test_a_storage_that_cannot_be_reached_is_reported_without_its_password(study: Path) -> None:
     found = ablate("tune", study, "--storage", "postgresql://ann:secret@127.0.0.1:1/trials")
     assert found.exit_code == 2
     assert "postgresql://ann:***@127.0.0.1:1/trials: cannot be used" in found.stderr
@@ -575,7 +575,7 @@ def test_a_storage_that_cannot_be_reached_is_told_without_its_password(study: Pa
 
 
 @pytest.mark.parametrize("line", ["this is no journal", "5", "null", "[]", "{}", '{"op_code": 99}', '{"op_code": []}'])
-def test_a_journal_that_is_none_is_told(line: str, study: Path) -> None:
+def test_a_journal_that_is_none_is_reported(line: str, study: Path) -> None:
     file = Store(Path("ablate-store")).journal_file
     file.parent.mkdir(parents=True)
     file.write_text(f"{line}\n{line}\n")

@@ -110,7 +110,7 @@ def test_with_the_whole_budget_nothing_is_shorter(study: Path) -> None:
     assert (settings, said) == ({"milestones": [6, 9]}, [])
 
 
-def test_a_length_that_is_not_marked_is_told_by_where_trials_end(study: Path) -> None:
+def test_a_length_that_is_not_marked_is_reported_by_where_trials_end(study: Path) -> None:
     settings, said = trial(scheduled(study, '"unmarked"'))
     assert settings == {"after": 6}
     (line,) = said
@@ -119,7 +119,7 @@ def test_a_length_that_is_not_marked_is_told_by_where_trials_end(study: Path) ->
 
 
 @pytest.mark.parametrize("size", [10, 11])
-def test_rounding_that_leaves_a_trial_without_its_decay_is_told(study: Path, size: int) -> None:
+def test_rounding_that_leaves_a_trial_without_its_decay_is_reported(study: Path, size: int) -> None:
     _, said = trial(scheduled(study, f'"step", step_size = {size}'))
     assert any("warning: step does not fit into trials" in line for line in said) == (size == 11)
 

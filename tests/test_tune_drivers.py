@@ -159,7 +159,7 @@ def test_the_heart_beats_for_a_drivers_own_trials_only(prepared: LoadedStudy) ->
     assert {number: owner["beat"] for number, owner in both[1].left().items()} == {0: 0, 1: 8}
 
 
-def test_a_trial_that_two_drivers_took_over_is_told_once(prepared: LoadedStudy) -> None:
+def test_a_trial_that_two_drivers_took_over_is_reported_once(prepared: LoadedStudy) -> None:
     both = [search(prepared, storage(prepared)) for _ in range(2)]
     both[0].ask(4, FOREIGN)
     for one in both:

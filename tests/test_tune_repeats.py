@@ -91,7 +91,7 @@ SIX = VariantTuning(
 )  # fmt: skip
 
 
-def test_repeats_are_told_as_what_they_repeat() -> None:
+def test_repeats_are_reported_as_what_they_repeat() -> None:
     assert SIX.repeats == {2: 0, 4: 3, 5: 3}
     assert trial_text(SIX, SIX.trials[4]).startswith("repeat   baseline, trial 4: the same run as trial 3")
     assert trial_text(SIX, SIX.trials[3]).startswith("done     baseline, trial 3: 90.00")

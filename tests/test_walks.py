@@ -294,7 +294,7 @@ def test_plan_run_and_report_tell_the_same(schedules: Path, capsys: pytest.Captu
     assert [vars(finding) for finding in reported] == planned
 
 
-def test_only_settings_that_the_study_names_are_told(schedules: Path) -> None:
+def test_only_settings_that_the_study_names_are_reported(schedules: Path) -> None:
     schedules.write_text(schedules.read_text().replace(", betas = [0.8, 0.99]", ""))
     assert "no-effect" not in ablate("plan", schedules).stdout
 
@@ -390,7 +390,7 @@ def test_without_a_space_of_its_own_a_setting_without_effect_is_found_too(taken:
     )
 
 
-def test_a_tuned_setting_without_effect_is_told_beside_one_with_effect(taken: Path) -> None:
+def test_a_tuned_setting_without_effect_is_reported_beside_one_with_effect(taken: Path) -> None:
     taken.write_text(taken.read_text() + '"model.hidden" = { values = [4, 8] }\n')
     done = ablate("tune", taken)
     assert done.exit_code == 0

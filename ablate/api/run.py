@@ -34,7 +34,7 @@ def run(
     """Train every run of a study that is not stored yet, and return the results of all.
 
     study: a loaded study, the path of a study file, or a dict of the same form.
-    jobs: how many runs at a time; 0 for as many as fit, None for one for each core, or one on a GPU.
+    jobs: how many runs at a time; 0 for as many as fit, None for one per core, at most four, or one on a GPU.
     retry_failed: try runs again that failed before.
     progress: True shows progress on standard error, or in a notebook's cell; False shows nothing; None shows it on a
     terminal or in a notebook only.

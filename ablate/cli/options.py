@@ -64,7 +64,7 @@ JobsOption = Annotated[
         "-j",
         min=0,
         metavar="N",
-        help="Runs at a time; 0 for as many as fit. [as many as fit; on a GPU, 1]",
+        help="Runs at a time; 0 for as many as fit. [one per core, at most 4; on a GPU, 1]",
     ),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]

@@ -130,8 +130,8 @@ def lr_find(
     json: JsonOption = False,
 ) -> int:
     """Find a learning rate by a range test of each variant: curves, suggestions; train nothing."""
-    from ..commands.lr_find import Test, find_rates
+    from ..commands.lr_find import LrFindOptions, find_rates
 
     given = {name: value for name, value in (("low", low), ("high", high), ("steps", steps)) if value is not None}
     options = options_of(study, changes_of(set_, f"{seed},"), only, device, store, data_dir)
-    return find_rates(options, Test(given, out, json))
+    return find_rates(options, LrFindOptions(given, out, json))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..components.contracts import Range
 from ..console import text
-from ..console.tuning import row
+from ..console.tuning import HEAD, row
 from ..errors import counted, listing
 from ..launch.announce import announce_data, announce_findings
 from ..launch.last import typed_again
@@ -29,12 +29,12 @@ def announce(
 ) -> None:
     """Say what is going to happen, and what differs between variants. effects: the lines of `check_effects`."""
     study, tuning = loaded.study, loaded.study.tuning
-    told = sum(search.ended for search in searches)
+    ended = sum(search.ended for search in searches)
     left = sum(search.room(total) + len(search.left()) for search in searches)
     at_once = f", {how.at_a_time}" if how.jobs > 1 else ""
     many = f"{counted(len(searches), 'variant')} with {counted(total, 'trial')} each"
     rest = f"{left} to make{at_once}" if left else "nothing to make"
-    text.note(f"{study.name}: {many}, {told} done, {rest}")
+    text.note(f"{study.name}: {many}, {ended} done, {rest}")
     first = searches[0]
     by = ", ".join(metric(objective).label for objective in first.objectives)
     pruner = tuning.pruner.use if len(first.objectives) == 1 else "none"
@@ -49,10 +49,10 @@ def announce(
             text.note(f"  warning: the {what} are not the same for all variants")
     for before in load_tunings(loaded.home, study.name):
         now = next((s for s in searches if s.task.variant.name == before.variant), None)
-        ended = sum(trial.state != "running" for trial in before.trials)
-        if now and ended and (now.about != before.about or now.ended < ended):
+        others = sum(trial.state != "running" for trial in before.trials)
+        if now and others and (now.about != before.about or now.ended < others):
             text.note(
-                f"  '{before.variant}': these trials take the place of {ended} others in reports and for --tuned "
+                f"  '{before.variant}': these trials take the place of {others} others in reports and for --tuned "
                 "(another space, budget, recipe, objective or storage)"
             )
     for line in effects:
@@ -73,7 +73,7 @@ def summarize(loaded: LoadedStudy, as_json: bool, stopped: int | None) -> int:
         document = {"study": study.name, "store": str(loaded.home.root), "variants": [_document(t) for t in tunings]}
         text.say_json(document)
     else:
-        head = [study.label, "trials", "repeats", "pruned", "failed", "default", "best", "with"]
+        head = [study.label, *HEAD[1:]]
         text.say(text.table(head, [row(tuning) for tuning in tunings], right=(1, 2, 3, 4, 5, 6)))
     if stopped is not None:
         text.note("stopped; trials under way saved their state; run the same command again to continue")

@@ -91,17 +91,17 @@ def walked(reading: Reading, study: Study, schedules: Schedules) -> dict[str, Wa
 
     reading: of this study. Raises StudyError where a schedule fails before its run ends.
     """
-    found, told = {}, set()
+    found, reported = {}, set()
     for variant in study.variants:
         place = variant.recipe.scheduler.place
         try:
             walk = schedules.walk(variant.recipe)
         except InputError as error:
-            if (place, str(error)) not in told:  # not once more for each variant that inherits it
+            if (place, str(error)) not in reported:  # not once more for each variant that inherits it
                 reading.problem(
                     place, f"variant '{variant.name}': scheduler", f"{variant.recipe.scheduler.use} {error}"
                 )
-            told.add((place, str(error)))
+            reported.add((place, str(error)))
             continue
         if walk is not None:
             named = reading.study.variant(variant.name).recipe.optimizer.settings

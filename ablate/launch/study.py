@@ -82,8 +82,8 @@ class LoadedStudy:
     """
 
     # reading is the study as written, study the same with every setting filled in; specs are all its runs, asked
-    # those of them that were asked for; walks is what each variant's schedule does; record is what was run under its
-    # name before.
+    # those of the variants to run; walks is what each variant's schedule does; record is what was run before under its
+    # name.
 
     options: Options
     registry: Registry

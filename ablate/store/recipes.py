@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from ..study.spec import NUMBERS, Choice, Recipe
+from ..study.spec import SCALARS, Choice, Recipe
 from ..study.splits import Splits
 from ..study.tables import SetTable
 
@@ -36,7 +36,7 @@ def recipe_document(recipe: Recipe) -> Document:
 
     chosen = {kind: plain(getattr(recipe, kind)) for kind in ("dataset", "model", "optimizer", "scheduler")}
     augmentation = [plain(choice) for choice in recipe.augmentation]
-    numbers = {name: getattr(recipe, name) for name in NUMBERS}
+    numbers = {name: getattr(recipe, name) for name in SCALARS}
     return {**numbers, **chosen, "augmentation": augmentation, "splits": dict(vars(recipe.splits))}
 
 
@@ -46,11 +46,11 @@ def recipe_of(document: Mapping[str, Any]) -> Recipe:
     def choice(part: Mapping[str, Any]) -> Choice:
         return Choice(str(part["use"]), dict(part["settings"]))
 
-    numbers = SetTable.model_validate({name: document[name] for name in NUMBERS})
+    numbers = SetTable.model_validate({name: document[name] for name in SCALARS})
     # Raises if a size is no number, or none that can be counted with.
     splits = Splits(
         **{name: None if size is None else size + int(0 * float(size)) for name, size in document["splits"].items()}
     )
-    values: dict[str, Any] = {name: getattr(numbers, name) for name in NUMBERS}
+    values: dict[str, Any] = {name: getattr(numbers, name) for name in SCALARS}
     values |= {kind: choice(document[kind]) for kind in ("dataset", "model", "optimizer", "scheduler")}
     return Recipe(**values, augmentation=tuple(choice(part) for part in document["augmentation"]), splits=splits)

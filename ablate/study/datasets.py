@@ -57,7 +57,7 @@ class Datasets:
             if choice.origin:
                 try:
                     entry = self._registry.get("dataset", choice.use)
-                    self._facts[written] = self._told_facts(entry, choice)
+                    self._facts[written] = self._facts_of(entry, choice)
                 except AblateError as error:
                     see = f"\nsee {entry.place}" if isinstance(error, ComponentError) else ""
                     self._reading.component_problem("dataset", choice, (), f"{error}{see}")
@@ -66,7 +66,7 @@ class Datasets:
                     self._reading.component_problem("dataset", choice, (), text)
         return self._facts[written]
 
-    def _told_facts(self, entry: Entry, choice: Choice) -> DataFacts:
+    def _facts_of(self, entry: Entry, choice: Choice) -> DataFacts:
         """Return the facts that a dataset gives. Raises ComponentError if they, or its source, cannot be used."""
         source = entry.build(self._data_dir, settings=choice.located.settings)
         if wrong := wrong_source(source):

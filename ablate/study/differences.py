@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .spec import NUMBERS, RangeTest
+from .spec import SCALARS, RangeTest
 
 if TYPE_CHECKING:
     from .spec import Choice, Recipe
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def differences(old: Recipe, new: Recipe) -> list[tuple[str, str, str]]:
     """List what changed from one recipe to another as (factor, before, after), in reading order.
 
-    Factors are those in NUMBERS, `dataset`, `model`, `augmentation`, `optimizer` and `scheduler`;
+    Factors are those in SCALARS, `dataset`, `model`, `augmentation`, `optimizer` and `scheduler`;
     a component that only changes a setting is named with that setting, as in `optimizer.lr`.
     """
     found: list[tuple[str, str, str]] = []
@@ -33,10 +33,10 @@ def differences(old: Recipe, new: Recipe) -> list[tuple[str, str, str]]:
         a, b = getattr(old.splits, part), getattr(new.splits, part)
         if a != b:
             found.append((f"dataset.{part}", _value(a), _value(b)))
-    for number in NUMBERS:
-        a, b = getattr(old, number), getattr(new, number)
+    for name in SCALARS:
+        a, b = getattr(old, name), getattr(new, name)
         if a != b:
-            found.append((number, _value(a), _value(b)))
+            found.append((name, _value(a), _value(b)))
     return found
 
 
@@ -68,8 +68,8 @@ def _choice_differences(factor: str, old: Choice, new: Choice) -> list[tuple[str
 
 def _value(value: Any) -> str:
     match value:
-        case {"find": True} if finder := RangeTest.read(value):
-            return str(finder)
+        case {"find": True} if test := RangeTest.read(value):
+            return str(test)
         case None:
             return "default"
         case bool():

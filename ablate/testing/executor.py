@@ -159,7 +159,7 @@ class ExecutorContract:
         return Bench(folder, self.device)
 
     def run(self, jobs: Sequence[Job], stopping: Stopping = never) -> list[Event]:
-        """Return all that the executor tells of these jobs."""
+        """Return the events of these jobs."""
         events: list[Event] = []
         self.executor().run(jobs, events.append, stopping)
         return events

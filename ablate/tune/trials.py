@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # What is kept with a trial beside Optuna's own.
 OWNER, BY, ENDED, REASON, KEY, SECONDS, EPOCHS = "owner", "by", "ended", "reason", "key", "seconds", "epochs"
-FEW = 4
+FEWEST_TRIALS = 4
 """Trials below which importances say nothing."""
 
 
@@ -141,7 +141,7 @@ def importances(
         for trial in trials
         if trial.state == TrialState.COMPLETE and set(trial.params) == set(space)
     ]
-    if len(whole) < FEW or len({trial.values[0] for trial in whole}) < 2 or len(space) < 2:
+    if len(whole) < FEWEST_TRIALS or len({trial.values[0] for trial in whole}) < 2 or len(space) < 2:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
