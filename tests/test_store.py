@@ -160,6 +160,16 @@ def test_a_run_of_another_machine_is_left_alone_while_its_heart_beats(store: Sto
         assert had is mine
 
 
+def test_on_this_machine_the_lock_alone_decides(store: Store) -> None:
+    run = store.writer("k")
+    with run.lock(), run.owned():
+        named = (run.path / "owner.json").read_text()
+    (run.path / "owner.json").write_text(named)  # its pid is another process's by now, say
+    assert run.owner() is not None
+    with run.lock() as mine:
+        assert mine
+
+
 def test_a_dead_owner_of_this_machine_is_no_owner(store: Store) -> None:
     run = store.writer("k")
     with run.lock() as mine, run.owned():
