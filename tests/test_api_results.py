@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -108,6 +109,13 @@ def test_the_table_and_a_comparison_are_numbers_that_agree(done: Path) -> None:
         accuracy["difference_low"]["flipped"],
     )
     assert found.comparison("flipped", metric="test/loss").metric.name == "test/loss"
+
+
+def test_a_program_gets_all_that_the_report_says(done: Path) -> None:
+    found = results("tiny")
+    told = json.loads(json.dumps(found.document(), allow_nan=False))
+    assert [section["name"] for section in told["sections"]] == ["baseline", "flipped"]
+    assert told["sections"][1]["comparisons"][0]["result"]["mean"] == found.comparison("flipped").mean
 
 
 def test_a_comparison_of_what_does_not_exist_is_an_error_with_the_nearest_name(done: Path) -> None:

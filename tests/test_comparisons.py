@@ -52,15 +52,15 @@ def test_a_tuned_baseline_is_compared_with_the_baseline_alone() -> None:
 
 def test_a_tuned_variant_is_also_compared_with_the_tuned_side_of_what_it_changes() -> None:
     assert study("base", "a").comparisons[3:] == (
-        PlannedComparison("a (tuned)", "a", "tuning"),
         PlannedComparison("a (tuned)", "base (tuned)", "tuned change"),
+        PlannedComparison("a (tuned)", "a", "tuning"),
     )
 
 
 def test_what_was_not_tuned_is_a_fair_reference_only_with_its_own_settings_the_best() -> None:
     assert study("a").comparisons[2:] == (
-        PlannedComparison("a (tuned)", "a", "tuning"),
         PlannedComparison("a (tuned)", "base", "tuned change", if_own_best=True),
+        PlannedComparison("a (tuned)", "a", "tuning"),
     )
 
 

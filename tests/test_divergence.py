@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from ablate.cli import app
 from ablate.execute.inline import Inline
 from ablate.execute.jobs import EpochDone, Event, Failed, Finished, Job
-from ablate.store.frame import read_frames
+from ablate.store.run_frames import read_frames
 from ablate.store.store import Store
 from ablate.study.spec import Limits
 from ablate.training.divergence import finite_tensors

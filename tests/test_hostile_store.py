@@ -22,8 +22,8 @@ from ablate.launch.study import Options, open_study
 from ablate.launch.tuned import best_settings
 from ablate.store.clean import Cleaner
 from ablate.store.documents import commit_document, read_document
-from ablate.store.frame import read_frames
 from ablate.store.integrity import check_store
+from ablate.store.run_frames import read_frames
 from ablate.store.store import Store
 from ablate.study.plan import key_of
 from ablate.tune.records import TrialRecord, VariantTuning, load_tunings, save_tunings

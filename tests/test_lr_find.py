@@ -17,9 +17,9 @@ from ablate.launch.costs import expected_bytes, expected_seconds
 from ablate.launch.study import LoadedStudy, open_study
 from ablate.report.content import report
 from ablate.report.figures_range_tests import draw_find, find_data
-from ablate.report.text import found_by
-from ablate.store.frame import Cost
+from ablate.report.filters import found_by
 from ablate.store.integrity import check_store
+from ablate.store.run_frames import Cost
 from ablate.store.store import Store
 from ablate.store.studies import find_study
 from ablate.study.differences import differences, text_of

@@ -18,24 +18,24 @@ def test_a_fraction_is_written_as_a_percentage() -> None:
 
 
 def test_a_difference_of_fractions_is_written_in_points_with_its_sign() -> None:
-    assert plain(numbers.difference(0.012, ACCURACY)) == "+1.20 points"
-    assert plain(numbers.difference(-0.1401, ACCURACY)) == "−14.01 points"
+    assert plain(numbers.with_sign(0.012, ACCURACY)) == "+1.20 points"
+    assert plain(numbers.with_sign(-0.1401, ACCURACY)) == "−14.01 points"
 
 
 def test_no_difference_has_no_sign() -> None:
-    assert plain(numbers.difference(-0.0000001, ACCURACY)) == "0.00 points"
-    assert plain(numbers.difference(0.0, ACCURACY)) == "0.00 points"
+    assert plain(numbers.with_sign(-0.0000001, ACCURACY)) == "0.00 points"
+    assert plain(numbers.with_sign(0.0, ACCURACY)) == "0.00 points"
 
 
 def test_a_difference_of_losses_has_no_unit() -> None:
-    assert numbers.difference(-0.67, LOSS, 2) == "−0.67"
+    assert numbers.with_sign(-0.67, LOSS, 2) == "−0.67"
     assert numbers.value(2.485, LOSS) == "2.485"
 
 
 def test_a_number_never_parts_from_its_unit() -> None:
     for text in (
         numbers.percent(0.5),
-        numbers.difference(0.5, ACCURACY),
+        numbers.with_sign(0.5, ACCURACY),
         numbers.count(11_220_132),
         numbers.duration(42),
     ):
@@ -48,12 +48,12 @@ def test_what_is_absent_or_not_finite_is_a_dash_without_a_unit(nothing: float | 
     for write in (numbers.percent, numbers.duration, numbers.count):
         assert write(nothing) == "–"
     assert numbers.as_given(nothing, ACCURACY) == "–"
-    assert numbers.interval(nothing, 0.5, ACCURACY, 1) == "–"
+    assert numbers.ends(nothing, 0.5, ACCURACY, 1) == "–"
 
 
 def test_an_interval_is_written_from_end_to_end() -> None:
-    assert plain(numbers.interval(0.359, 0.369, ACCURACY, 1)) == "35.9 to 36.9"
-    assert plain(numbers.interval(-0.002, 0.021, ACCURACY, 1, signed=True)) == "−0.2 to +2.1"
+    assert plain(numbers.ends(0.359, 0.369, ACCURACY, 1)) == "35.9 to 36.9"
+    assert plain(numbers.ends(-0.002, 0.021, ACCURACY, 1, signed=True)) == "−0.2 to +2.1"
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,6 @@ def test_a_count_is_exact_while_it_is_short(number: int, text: str) -> None:
 
 def test_costs_are_written_as_times_and_counts() -> None:
     assert [numbers.value(seconds, SECONDS) for seconds in (99.94, 250.4)] == ["99.9", "250"]
-    assert plain(numbers.difference(-3.25, SECONDS)) == "−3.2 s"
+    assert plain(numbers.with_sign(-3.25, SECONDS)) == "−3.2 s"
     assert plain(numbers.value(11_220_132, PARAMETERS)) == "11.2 M"
-    assert [plain(numbers.difference(more, PARAMETERS)) for more in (62_006, -62_006, 0)] == ["+62.0 k", "−62.0 k", "0"]
+    assert [plain(numbers.with_sign(more, PARAMETERS)) for more in (62_006, -62_006, 0)] == ["+62.0 k", "−62.0 k", "0"]

@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 
 from ablate.checks.finding import Finding
 from ablate.errors import AblateError, InputError, counted
-from ablate.report import text
+from ablate.report import filters
 from ablate.report.content import Records, Report, document, report
 from ablate.report.render import render
 from ablate.stats.results import Results
@@ -100,7 +100,7 @@ def records(study: Study | None = None, without: dict[tuple[str, int], tuple[str
 
 def cells(made: Report, row: int) -> list[str]:
     """The numbers of a row of the comparison table as they are written, with ordinary spaces."""
-    return [text.cell(made.table.rows[row], column).replace("\xa0", " ") for column in made.table.columns]
+    return [filters.cell(made.table.rows[row], column).replace("\xa0", " ") for column in made.table.columns]
 
 
 def compared(made: Report, variant: int = 1) -> SectionComparison:
@@ -110,7 +110,7 @@ def compared(made: Report, variant: int = 1) -> SectionComparison:
 
 def written(facts: Iterable[Fact]) -> dict[str, str]:
     """Facts as they are written, with ordinary spaces."""
-    return {fact.label: text.value(fact).replace("\xa0", " ") for fact in facts}
+    return {fact.label: filters.value(fact).replace("\xa0", " ") for fact in facts}
 
 
 # --- the facts ---------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def test_a_study_without_reported_numbers_has_no_column_for_them() -> None:
 
 
 def test_enhancements_are_the_authors_or_derived_from_what_changed() -> None:
-    first, third, fourth = (text.enhancements(row) for row in report(records()).table.rows)
+    first, third, fourth = (filters.enhancements(row) for row in report(records()).table.rows)
     assert first == "Baseline"
     assert third == "timm:resnet18, optimizer sgd (lr 0.05, momentum 0.9), 12 epochs"
     assert fourth == (
@@ -157,18 +157,18 @@ def test_a_section_says_what_changed_and_by_how_much_seed_by_seed() -> None:
     assert section.parent == "Phase 1"
     assert ("epochs", "5", "12") in section.changes
     (found,) = section.comparisons
-    assert text.difference(found.result) == "+10.10\xa0points"
-    assert text.interval(found.result) == "+9.85\xa0to\xa0+10.35"
-    assert text.basis(found.result) == "3 seeds, paired"
-    assert text.per_seed(found.result) == ["seed\xa00 +10.00", "seed\xa01 +10.10", "seed\xa02 +10.20"]
+    assert filters.difference(found.result) == "+10.10\xa0points"
+    assert filters.interval(found.result) == "+9.85\xa0to\xa0+10.35"
+    assert filters.basis(found.result) == "3 seeds, paired"
+    assert filters.per_seed(found.result) == ["seed\xa00 +10.00", "seed\xa01 +10.10", "seed\xa02 +10.20"]
     assert found.cautions == ("The difference belongs to 3 changed factors together.",)
 
 
 def test_a_reported_difference_is_in_points_and_never_in_percent(tmp_path: Path) -> None:
     accuracy, loss = report(records()).sections[1].reported
-    assert text.reported_difference(accuracy) == "+18.48\xa0points"
-    assert text.reported_ends(accuracy) == "36.2 → 54.68\xa0%"
-    assert text.reported_difference(loss) == "−0.68"
+    assert filters.reported_difference(accuracy) == "+18.48\xa0points"
+    assert filters.reported_ends(accuracy) == "36.2 → 54.68\xa0%"
+    assert filters.reported_difference(loss) == "−0.68"
     (page,) = render(records(), ["md"], tmp_path)
     assert not re.search(r"[+−][\d.]+\s%", page.read_text())
 
@@ -188,9 +188,9 @@ def test_one_seed_is_said_plainly_and_has_no_interval() -> None:
     assert {column.kind for column in made.table.columns} == {"mean", "reported"}
     assert made.table.notes[0].startswith("One seed each gives no interval")
     found = compared(made).result
-    assert (text.interval(found), text.basis(found)) == ("", "one seed, which gives no interval")
-    assert text.per_seed(found) == []
-    assert text.difference(found) == "+10.00\xa0points"
+    assert (filters.interval(found), filters.basis(found)) == ("", "one seed, which gives no interval")
+    assert filters.per_seed(found) == []
+    assert filters.difference(found) == "+10.00\xa0points"
 
 
 def test_a_metric_on_the_validation_split_is_compared_and_tabled() -> None:
@@ -199,17 +199,17 @@ def test_a_metric_on_the_validation_split_is_compared_and_tabled() -> None:
     facts = report(made)
     assert [group for group, _ in facts.table.groups] == ["Test loss", "Test accuracy (%)", "Validation loss"]
     found = compared(facts).result
-    assert (found.metric.label, text.difference(found)) == ("validation loss", "−0.100")
+    assert (found.metric.label, filters.difference(found)) == ("validation loss", "−0.100")
 
 
 def test_what_no_run_measured_is_left_out_or_a_dash() -> None:
     finals = report(records()).sections[0].finals
     labels = [fact.label for fact in finals]
-    assert text.detail(finals[3]) == "62\N{NO-BREAK SPACE}% of them never meet a pixel"
+    assert filters.detail(finals[3]) == "62\N{NO-BREAK SPACE}% of them never meet a pixel"
     assert labels == ["training loss", "test loss", "test accuracy", "parameters", "time a run"]
     made = report(records(phases(metric="validation/accuracy")))
     found = compared(made).result
-    assert (text.difference(found), text.basis(found)) == ("–", "no seed has a result for both")
+    assert (filters.difference(found), filters.basis(found)) == ("–", "no seed has a result for both")
 
 
 def test_runs_without_a_result_are_counted_and_listed_with_their_reasons() -> None:
@@ -222,7 +222,7 @@ def test_runs_without_a_result_are_counted_and_listed_with_their_reasons() -> No
             }
         )
     )
-    assert [text.runs(row).replace("\xa0", " ") for row in made.table.rows] == [
+    assert [filters.runs(row).replace("\xa0", " ") for row in made.table.rows] == [
         "3 of 3",
         "2 of 3, 1 failed",
         "1 of 3, 2 new",
@@ -264,7 +264,7 @@ def test_a_difference_of_accuracies_is_at_most_100_points() -> None:
     made.results.runs.loc[made.results.runs["variant"] == "Phase 1", "test/accuracy"] = [0.0, 0.0, 0.3]
     made.results.runs.loc[made.results.runs["variant"] == "Phase 3", "test/accuracy"] = [1.0, 0.8, 1.0]
     found = compared(report(made))
-    assert text.interval(found.result).endswith("to\xa0+100.0")
+    assert filters.interval(found.result).endswith("to\xa0+100.0")
     assert "The interval is cut off at 100\xa0points, the most that two accuracies differ by." in found.cautions
 
 
@@ -313,7 +313,8 @@ def test_a_pilot_has_a_banner() -> None:
 
 
 def test_the_table_is_a_tidy_frame_of_numbers() -> None:
-    frame = report(records()).table.frame()
+    made = records()
+    frame = report(made).table.frame(made.results)
     assert len(frame) == 6
     row = frame[(frame["variant"] == "Phase 3") & (frame["metric"] == "test/accuracy")].iloc[0]
     assert (row["mean"], row["reported"], row["difference"]) == pytest.approx((0.421, 0.5468, 0.101))
@@ -331,8 +332,8 @@ def test_a_report_is_plain_json_too() -> None:
     told = json.loads(json.dumps(document(report(made)), allow_nan=False))
     row = told["table"]["rows"][1]
     assert row["estimates"]["test/accuracy"]["mean"] == pytest.approx(0.421)
-    assert row["differences"]["test/accuracy"]["metric"] == "test/accuracy"
     assert told["table"]["rows"][2]["estimates"]["test/accuracy"]["mean"] is None
+    assert told["sections"][1]["comparisons"][0]["result"]["metric"] == "test/accuracy"
     assert told["sections"][1]["comparisons"][0]["result"]["per_seed"] == pytest.approx([0.1, 0.101, 0.102])
     assert {"label": "time a run", "detail": ""}.items() <= told["sections"][0]["finals"][-1].items()
     assert told["sections"][0]["finals"][-1]["value"]["value"] == 90.0

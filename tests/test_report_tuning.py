@@ -26,7 +26,7 @@ from ablate.components.contracts import Range, Values
 from ablate.execute.inline import Inline
 from ablate.launch.make import RunOptions
 from ablate.launch.study import Options
-from ablate.report import drawing, figures_budget, figures_settings, figures_trade_offs, figures_tuning, text
+from ablate.report import drawing, figures_budget, figures_settings, figures_trade_offs, figures_tuning, filters
 from ablate.report.content import Records, report
 from ablate.report.render import render
 from ablate.stats.results import Results
@@ -206,25 +206,25 @@ def test_a_study_without_tuning_has_no_part_and_no_figure_of_it(tmp_path: Path) 
 def test_a_row_tells_the_best_settings_with_the_trials_spread() -> None:
     made = tuning("Phase 1", [0.40, 0.50, 0.60, None, 0.44], asked=8)
     (row,) = part(records(study(TWO, tuned=()), tunings=(made,))).rows
-    assert plain(text.trials(row)) == "5 of 8: 4 done, 1 pruned"
-    assert (row.default, row.best, plain(text.gain(row))) == (0.4, 0.6, "+20.00 points")
-    assert text.objective(row.median, row.objective) == "47.00"
-    assert plain(text.quartiles(row)) == "43.00 to 52.50"
-    assert plain(text.best_settings(row)) == "optimizer.lr 0.00126, optimizer.weight_decay 0.0001"
+    assert plain(filters.trials(row)) == "5 of 8: 4 done, 1 pruned"
+    assert (row.default, row.best, plain(filters.gain(row))) == (0.4, 0.6, "+20.00 points")
+    assert filters.objective(row.median, row.objective) == "47.00"
+    assert plain(filters.quartiles(row)) == "43.00 to 52.50"
+    assert plain(filters.best_settings(row)) == "optimizer.lr 0.00126, optimizer.weight_decay 0.0001"
 
 
 def test_a_running_trial_is_counted_and_not_over() -> None:
     made = tuning("Phase 1", [0.4, 0.5])
     made = dataclasses.replace(made, trials=(*made.trials, trial(2, state="running")), asked=3)
     (row,) = part(records(study(TWO, tuned=()), tunings=(made,))).rows
-    assert plain(text.trials(row)) == "2 of 3: 2 done, 1 running"
+    assert plain(filters.trials(row)) == "2 of 3: 2 done, 1 running"
 
 
 def test_without_a_default_the_gain_is_absent() -> None:
     made = tuning("Phase 1", [None, 0.5])
     (row,) = part(records(study(TWO, tuned=()), tunings=(made,))).rows
     assert (row.default, row.change, row.best) == (None, None, 0.5)
-    assert (text.objective(row.default, row.objective), text.gain(row)) == ("–", "–")
+    assert (filters.objective(row.default, row.objective), filters.gain(row)) == ("–", "–")
 
 
 def test_a_loss_is_made_lowest_and_has_no_unit() -> None:
@@ -232,14 +232,14 @@ def test_a_loss_is_made_lowest_and_has_no_unit() -> None:
     found = part(records(study(TWO, tuned=()), tunings=(made,)))
     assert found.intro[0] == "Trials looked for the lowest validation loss."
     (row,) = found.rows
-    assert (row.objective.heading, row.best, text.gain(row)) == ("Validation loss", 1.5, "−0.500")
+    assert (row.objective.heading, row.best, filters.gain(row)) == ("Validation loss", 1.5, "−0.500")
 
 
 def test_a_space_that_all_share_is_told_once() -> None:
     made = (tuning("Phase 1"), tuning("Phase 2"))
     (space,) = part(records(study(TWO, tuned=()), tunings=made)).spaces
     assert space.variants == ()
-    assert [(name, text.where(part)) for name, part in space.space.items()] == [
+    assert [(name, filters.where(part)) for name, part in space.space.items()] == [
         ("optimizer.lr", "0.0001 to 1, log scale"),
         ("optimizer.weight_decay", "1e-06 to 0.1, log scale"),
     ]
@@ -250,7 +250,7 @@ def test_spaces_that_differ_are_told_for_each_and_said_to_differ() -> None:
     made = (tuning("Phase 1"), tuning("Phase 2", space=other))
     found = part(records(study(TWO, tuned=()), tunings=made))
     assert [space.variants for space in found.spaces] == [("Phase 1",), ("Phase 2",)]
-    assert [text.where(part) for part in found.spaces[1].space.values()] == [
+    assert [filters.where(part) for part in found.spaces[1].space.values()] == [
         "16 to 64 in steps of 16",
         "one of constant, cosine, true",
     ]
@@ -259,7 +259,7 @@ def test_spaces_that_differ_are_told_for_each_and_said_to_differ() -> None:
 
 def test_the_budget_is_told_once_or_for_each_variant() -> None:
     made = (tuning("Phase 1"), tuning("Phase 2", epochs=10, sampler="random"))
-    facts = {fact.label: text.value(fact) for fact in part(records(study(TWO, tuned=()), tunings=made)).budget}
+    facts = {fact.label: filters.value(fact) for fact in part(records(study(TWO, tuned=()), tunings=made)).budget}
     assert facts["epochs of a trial"] == "Phase 1: 5 of the variant’s 10; Phase 2: 10 of the variant’s 10"
     assert facts["sampler"] == "Phase 1: tpe; Phase 2: random"
     assert (facts["trials asked for"], facts["seed"], facts["pruner"]) == ("12", "1000", "none")
@@ -295,7 +295,7 @@ def test_importances_stand_with_what_matters_most_first() -> None:
     assert grid is not None
     assert grid.settings == ("optimizer.weight_decay", "optimizer.lr")
     assert grid.rows == (("Phase 1", (0.7, 0.3)),)
-    assert plain(text.share(0.7)) == "70 %"
+    assert plain(filters.share(0.7)) == "70 %"
 
 
 def test_tunings_of_variants_that_the_study_lost_are_left_out() -> None:
@@ -413,12 +413,12 @@ def test_default_and_tuned_stand_side_by_side_with_the_paired_difference() -> No
     assert sides is not None
     assert sides.metric.name == "test/accuracy"
     first, second = sides.rows
-    assert [text.side(found, sides) for found in (first.default, first.tuned)] == ["51.0", "53.0"]
-    assert plain(text.side_interval(first.default, sides)) == "48.5 to 53.5"
+    assert [filters.side(found, sides) for found in (first.default, first.tuned)] == ["51.0", "53.0"]
+    assert plain(filters.side_interval(first.default, sides)) == "48.5 to 53.5"
     assert first.difference is not None
-    assert (plain(text.difference(first.difference)), first.difference.n) == ("+2.00 points", 3)
-    assert plain(text.difference(second.difference)) == "+7.0 points"
-    assert plain(text.interval(second.difference)) == "+4.5 to +9.5"
+    assert (plain(filters.difference(first.difference)), first.difference.n) == ("+2.00 points", 3)
+    assert plain(filters.difference(second.difference)) == "+7.0 points"
+    assert plain(filters.interval(second.difference)) == "+4.5 to +9.5"
     assert [row.ranks for row in sides.rows] == [(1, 2), (2, 1)]
 
 
@@ -427,7 +427,7 @@ def test_a_ranking_that_flips_names_the_pairs_with_both_differences() -> None:
     assert sides is not None
     assert sides.ranking == "The ranking flips: tuning changes the order of 1 pair of variants."
     (flip,) = sides.flips
-    assert plain(text.flipped(flip)) == (
+    assert plain(filters.flipped(flip)) == (
         "Phase 2 overtakes Phase 1: its difference to it is −2.00 points (−2.00 to −2.00) by default "
         "and +3.0 points (+0.5 to +5.5) tuned."
     )
@@ -468,7 +468,7 @@ def test_a_variant_without_results_for_both_is_not_ranked() -> None:
     some = {name: found for name, found in RESULTS.items() if name != "Phase 2 (tuned)"}
     sides = part(records(study(TWO), some)).sides
     assert sides is not None
-    assert (sides.rows[1].ranks, text.difference(sides.rows[1].difference)) == (None, "–")
+    assert (sides.rows[1].ranks, filters.difference(sides.rows[1].difference)) == (None, "–")
     assert "takes two variants" in sides.ranking
     assert "Not ranked, since results of one or both are absent: Phase 2." in sides.notes
 
@@ -477,8 +477,8 @@ def test_one_seed_has_a_difference_without_an_interval() -> None:
     made = dataclasses.replace(study(TWO), seeds=(0,))
     sides = part(records(made, RESULTS)).sides
     assert sides is not None
-    assert [plain(text.difference(row.difference)) for row in sides.rows] == ["+2.00 points", "+7.00 points"]
-    assert {text.interval(row.difference) for row in sides.rows} == {""}
+    assert [plain(filters.difference(row.difference)) for row in sides.rows] == ["+2.00 points", "+7.00 points"]
+    assert {filters.interval(row.difference) for row in sides.rows} == {""}
     assert "gives no interval" in sides.notes[1]
 
 
@@ -569,14 +569,19 @@ def test_a_tuned_variant_is_compared_with_the_tuned_baseline_too() -> None:
         "Phase 1": [0.5, 0.5, 0.6], "Phase 2": [0.55, 0.56, 0.66],
         "Phase 1 (tuned)": [0.6, 0.61, 0.69], "Phase 2 (tuned)": [0.61, 0.62, 0.72],
     }  # fmt: skip
-    told = {section.name: section for section in report(records(study(TWO), results)).sections}
+    made = records(study(TWO), results)
+    told = {section.name: section for section in report(made).sections}
     fair, own = told["Phase 2 (tuned)"].comparisons
-    assert (fair.result.reference, plain(text.difference(fair.result))) == ("Phase 1 (tuned)", "+1.7 points")
-    assert [seed.split()[-1] for seed in text.per_seed(fair.result)] == ["+1.00", "+1.00", "+3.00"]
+    assert (fair.result.reference, plain(filters.difference(fair.result))) == ("Phase 1 (tuned)", "+1.7 points")
+    assert [seed.split()[-1] for seed in filters.per_seed(fair.result)] == ["+1.00", "+1.00", "+3.00"]
     assert fair.cautions == ("Both have the best settings that tuning found for each.",)
     assert own.result.reference == "Phase 2"
     assert [found.result.kind for found in told["Phase 1 (tuned)"].comparisons] == ["tuning"]
     assert [found.result.kind for found in told["Phase 2"].comparisons] == ["change"]
+    # The table and a notebook have the reference that the page puts first.
+    table = report(made).table.frame(made.results)
+    assert set(table.loc[table["variant"] == "Phase 2 (tuned)", "reference"]) == {"Phase 1 (tuned)"}
+    assert made.results.reference("Phase 2 (tuned)") == "Phase 1 (tuned)"
 
 
 def test_a_baseline_whose_own_settings_were_best_is_its_tuned_side() -> None:

@@ -14,8 +14,8 @@ from ablate.errors import InputError, StoreError
 from ablate.launch.last import study_run_last
 from ablate.store import owner, result_cache
 from ablate.store.documents import commit_document, plain, read_committed, read_document, write_document
-from ablate.store.frame import EPOCH_COLUMNS, RUN_COLUMNS, Cost, costs, read_frames
 from ablate.store.recipes import written_digest
+from ablate.store.run_frames import EPOCH_COLUMNS, RUN_COLUMNS, Cost, costs, read_frames
 from ablate.store.store import Store
 from ablate.store.studies import (
     RecordedRun,

@@ -13,7 +13,7 @@ from ablate.api.records import read_records
 from ablate.cli import app
 from ablate.commands.tune_effects import check_effects
 from ablate.launch.study import open_study
-from ablate.report import text
+from ablate.report import filters
 from ablate.report.tuning import tuning_part
 from ablate.store.store import Store
 from ablate.store.studies import find_study
@@ -141,7 +141,7 @@ def test_a_tuning_with_shorter_schedules_is_in_the_report_and_is_dropped_once_th
     found = records()
     part = tuning_part(found.results)
     assert part is not None
-    facts = {fact.label: text.value(fact) for fact in part.budget}
+    facts = {fact.label: filters.value(fact) for fact in part.budget}
     assert facts["schedule of a trial"].replace("\u00a0", " ") == "step_size 1 for the variant’s 2"
     study.write_text(study.read_text().replace("step_size = 2", "step_size = 3"))
     run_here(study)

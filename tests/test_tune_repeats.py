@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 from ablate.cli import app
 from ablate.components.contracts import Range, Space, Values
 from ablate.console.tuning import TuningLines, row, trial_text
-from ablate.report import text
+from ablate.report import filters
 from ablate.report.tuning import tuning_part
-from ablate.stats.frames import trials_frame
 from ablate.stats.results import Results
+from ablate.stats.trials_frame import trials_frame
 from ablate.stats.tunings import outcomes
 from ablate.store.store import Store
 from ablate.study.spec import Choice, Recipe, Study, Variant
@@ -103,7 +103,7 @@ def test_progress_summary_report_and_csv_count_each_run_once() -> None:
     baseline = Variant("baseline", Recipe(2, 8, Choice("tiny"), Choice("mlp"), Choice("sgd")))
     part = tuning_part(Results(Study("s", "S", (baseline,), (0,)), *NOTHING, (SIX,)))
     assert part is not None
-    assert text.trials(part.rows[0]).replace("\u00a0", " ") == "6: 3 done, 3 repeats, all 3 settings tried"
+    assert filters.trials(part.rows[0]).replace("\u00a0", " ") == "6: 3 done, 3 repeats, all 3 settings tried"
     assert outcomes(SIX) == [0.5, 0.1, 0.9]
     frame = trials_frame([SIX])
     assert frame["trial_seconds"].dropna().sum() == 30.0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import numbers
 from ..console.html import page_html, table_html
-from ..report import text
+from ..report import filters
 from ..report.table import table
 from ..stats import results as stats
 
@@ -24,12 +24,12 @@ class Comparison(stats.Comparison):
         return f"<{self.candidate} − {self.reference}: {self._text()}>"
 
     def _text(self) -> str:
-        within = f", 95 % interval {text.interval(self)}" if self.low is not None else ""
-        return f"{self.metric.label} {text.difference(self)}{within} ({text.basis(self)})"
+        within = f", 95 % interval {filters.interval(self)}" if self.low is not None else ""
+        return f"{self.metric.label} {filters.difference(self)}{within} ({filters.basis(self)})"
 
     def _repr_html_(self) -> str:
         quantity = self.metric.quantity
-        rows = [(seed, numbers.difference(one, quantity)) for seed, one in zip(self.seeds, self.per_seed, strict=True)]
+        rows = [(seed, numbers.with_sign(one, quantity)) for seed, one in zip(self.seeds, self.per_seed, strict=True)]
         left_out = [f"Left out, without a result for both: seeds {', '.join(map(str, self.left_out))}."]
         shown = table_html(("seed", "difference"), rows, numbers=True)
         title = f"{self.candidate} − {self.reference}"
@@ -41,7 +41,9 @@ def results_html(results: stats.Results, state: str, notes: Sequence[str]) -> st
     shown, study = table(results), results.study
     failed = results.runs[results.runs["state"] == "failed"].to_dict("records")
     headings = (shown.label, *(column.title for column in shown.columns), "runs")
-    rows = [(row.name, *(text.cell(row, column) for column in shown.columns), text.runs(row)) for row in shown.rows]
+    rows = [
+        (row.name, *(filters.cell(row, column) for column in shown.columns), filters.runs(row)) for row in shown.rows
+    ]
     reasons = [f"{run['variant']}, seed {run['seed']} failed: {run['reason']}" for run in failed]
     table_of_variants = table_html(headings, rows, numbers=True)
     return page_html(study.title or study.name, state, table_of_variants, [*notes, *reasons, *shown.notes])

@@ -11,7 +11,7 @@ from ..paths import same_store, shown, typed
 from ..report.content import Records
 from ..stats.results import Results
 from ..store.documents import local_time
-from ..store.frame import environment_lines, read_frames
+from ..store.run_frames import environment_lines, read_frames
 from ..training.learning_rates import RangeTestResult
 from ..tune.records import load_tunings
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..components.import_hook import isolated_imports
 from ..errors import InputError, counted, listing
 from ..launch.study import LoadedStudy
 from ..paths import data_dir, expanded, store_dir
-from ..report.content import report
+from ..report.content import document, report
 from ..report.render import render
 from ..report.table import table
-from ..stats.frames import trials_frame
+from ..stats.trials_frame import trials_frame
 from ..store.store import Store
 from ..store.studies import find_study
 from .figures import Figures
@@ -115,21 +115,21 @@ class StudyResults:
 
         variant, model, enhancements, epochs, runs (stored), metric; mean, low and high (ends of the 95 % interval);
         reported: what the study quotes; reference, difference, difference_low and difference_high: the variant minus
-        what the study compares it with, paired by seed. What is absent is nan.
+        what the report compares it with first, paired by seed. What is absent is nan.
         """
-        return table(self._results).frame()
+        return table(self._results).frame(self._results)
 
     def comparison(self, candidate: str, reference: str | None = None, metric: str | None = None) -> Comparison:
         """Return candidate minus reference, seed by seed, as the report has it.
 
-        reference: without it, what the study compares the candidate with, else its baseline. metric: such as
-        "test/loss"; without it, the study's own. The comparison has `mean`, `low` and `high` (ends of the 95 %
-        interval, None without one), `n`, `seeds` and `per_seed`, in the unit of the metric.
+        reference: without it, what the report compares the candidate with first, else the study's baseline.
+        metric: such as "test/loss"; without it, the study's own.
+        The comparison has `mean`, `low` and `high` (ends of the 95 % interval, None without one), `n`, `seeds` and
+        `per_seed`, in the unit of the metric.
         Raises InputError for a name that does not exist, with the nearest one.
         """
         if reference is None:
-            planned = [pair.reference for pair in self._results.planned if pair.candidate == candidate]
-            reference = planned[0] if planned else self.study.variants[0].name
+            reference = self._results.reference(candidate) or self.study.variants[0].name
         return Comparison(**vars(self._results.comparison(candidate, reference, metric)))
 
     @cached_property
@@ -143,6 +143,13 @@ class StudyResults:
         formats: "html", "md", "tex", "csv". Raises InputError for another, and where the folder cannot be written.
         """
         return render(self._records, [formats] if isinstance(formats, str) else formats, Path(folder))
+
+    def document(self) -> dict[str, Any]:
+        """Return all that the report says but for its figures, as plain JSON: for a program that reads it.
+
+        Numbers are in the unit of data (accuracies are fractions); those that are absent or not finite are None.
+        """
+        return document(report(self._records))
 
     def model(self, variant: str, seed: int | None = None) -> nn.Module:
         """Return the network that a run trained, on the CPU and in evaluation mode.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..console import text
 from ..metrics import metric
-from ..numbers import ABSENT, NBSP, duration, interval, value
+from ..numbers import ABSENT, NBSP, duration, ends, value
 
 if TYPE_CHECKING:
     from ..metrics import Metric
@@ -20,8 +20,8 @@ def results_table(results: Results) -> str:
         found, runs = results.estimate(variant), results.stored_of(variant).values()
         took = duration(sum(run["seconds"] for run in runs) / len(runs)) if runs else ABSENT
         mean = value(found.mean, compared.quantity, 2)
-        ends = interval(found.low, found.high, compared.quantity, 2).replace(NBSP, " ")
-        rows.append([variant, str(len(runs)), mean, ends, took])
+        interval = ends(found.low, found.high, compared.quantity, 2).replace(NBSP, " ")
+        rows.append([variant, str(len(runs)), mean, interval, took])
     head = [results.study.label, "runs", heading(compared), "95 % interval", "time each"]
     return text.table(head, rows, right=(1, 2, 3, 4))
 

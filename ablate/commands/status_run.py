@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..console import text
 from ..errors import InputError, did_you_mean, listing, printable
 from ..paths import shown
-from ..store.frame import device_text
+from ..store.run_frames import device_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..store.frame import Cost, costs
+from ..store.run_frames import Cost, costs
 from ..store.store import Store
 from ..store.studies import load_study
 from ..study.plan import cost_key

@@ -38,7 +38,7 @@ def jobs_of(
     usual_layout: Mapping[str, str] = {},  # read only
     retried: Collection[str] = (),
 ) -> list[Job]:
-    """Return the jobs of runs.
+    """Return the jobs of runs, to rehearse or to make them.
 
     at_a_time: how many of them share this machine's cores. usual_layout: as in `Ready`. retried: the keys of runs that
     failed before and are made again.

@@ -1,4 +1,4 @@
-"""Labelled facts, with numbers as numbers: what is written of them is the business of `text`."""
+"""Labelled facts, with numbers as numbers: what is written of them is the business of `filters`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """A mean and how sure it is.
 
 The interval is Student's t. With three or five seeds it is the one that keeps its promise: a percentile bootstrap or
-1.96 standard errors of so few values are too narrow (see docs/reports.md). It knows no bounds, so what lies outside
+1.96 standard errors of so few values are too narrow. It knows no bounds, so what lies outside
 those of the metric is cut off: the true mean is not there, and the coverage stays what it was.
-What is decided from these numbers (correction, equivalence, verdict) is not decided here.
 """
 
 from __future__ import annotations

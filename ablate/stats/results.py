@@ -123,13 +123,17 @@ class Results:
 
     @cached_property
     def planned(self) -> tuple[PlannedComparison, ...]:
-        """Return which variants the study compares, without what tuning made unfair."""
+        """Return which variants the study compares, what weighs most first, without what tuning made unfair."""
         own = own_best(self.study, self.tunings)
         return tuple(p for p in self.study.comparisons if not p.if_own_best or p.reference in own)
 
+    def reference(self, candidate: str) -> str | None:
+        """Return what a variant is compared with first, by name: on the page, in tables and in notebooks."""
+        return next((planned.reference for planned in self.planned if planned.candidate == candidate), None)
+
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """Return all comparisons of the study on its metric: the family that a correction is for."""
+        """Return all comparisons of the study on its metric."""
         return tuple(self.comparison(planned.candidate, planned.reference) for planned in self.planned)
 
     @cached_property

@@ -33,8 +33,9 @@ class PlannedComparison:
 
 
 def planned_comparisons(parents: Mapping[str, str | None], tuned: Collection[str]) -> tuple[PlannedComparison, ...]:
-    """Return what a study compares, in the order of its variants: each with its parent, then tuned with tuned.
+    """Return what a study compares, in the order of its variants; of one variant, what weighs most first.
 
+    That is tuned against tuned: tuning either side alone would favour it.
     parents: of all variants, by name; that of a tuned variant is the one it was tuned from. tuned: names of those.
     """
     tuned_side = {parents[name]: name for name in tuned}
@@ -42,9 +43,9 @@ def planned_comparisons(parents: Mapping[str, str | None], tuned: Collection[str
     for name, parent in parents.items():
         if parent is None:
             continue
-        found.append(PlannedComparison(name, parent, "tuning" if name in tuned else "change"))
         changed = parents[parent] if name in tuned else None
         if changed is not None:
             reference = tuned_side.get(changed, changed)
             found.append(PlannedComparison(name, reference, "tuned change", if_own_best=changed not in tuned_side))
+        found.append(PlannedComparison(name, parent, "tuning" if name in tuned else "change"))
     return tuple(found)

@@ -38,7 +38,7 @@ def detail(fact: Fact) -> str:
         return fact.detail
     found = fact.value
     decimals = found.quantity.plain if found.decimals is None else found.decimals
-    return _or_empty(numbers.interval(found.low, found.high, found.quantity, decimals))
+    return _or_empty(numbers.ends(found.low, found.high, found.quantity, decimals))
 
 
 # --- the comparison table --------------------------------------------------------------------------------------
@@ -51,7 +51,7 @@ def cell(row: TableRow, column: Column) -> str:
         case "mean":
             return numbers.value(found.mean, quantity, column.decimals)
         case "interval":
-            return numbers.interval(found.low, found.high, quantity, column.decimals)
+            return numbers.ends(found.low, found.high, quantity, column.decimals)
         case "reported":
             return numbers.aligned(numbers.as_given(row.reported.get(column.metric.name), quantity), column.decimals)
 
@@ -75,14 +75,14 @@ def difference(found: Comparison | None) -> str:
     """Write a difference with its sign and unit; a dash where there is none."""
     if found is None:
         return numbers.ABSENT
-    return numbers.difference(found.mean, found.metric.quantity, _digits(found))
+    return numbers.with_sign(found.mean, found.metric.quantity, _digits(found))
 
 
 def interval(found: Comparison | None) -> str:
     """Write the interval of a difference; empty where there is none."""
     if found is None:
         return ""
-    return _or_empty(numbers.interval(found.low, found.high, found.metric.quantity, _digits(found), signed=True))
+    return _or_empty(numbers.ends(found.low, found.high, found.metric.quantity, _digits(found), signed=True))
 
 
 def basis(found: Comparison) -> str:
@@ -104,7 +104,7 @@ def per_seed(found: Comparison) -> list[str]:
 
 def reported_difference(change: ReportedChange) -> str:
     """Write the difference of two numbers that someone else reported, with the digits of the finer one."""
-    return numbers.difference(change.after - change.before, change.metric.quantity, _given_digits(change))
+    return numbers.with_sign(change.after - change.before, change.metric.quantity, _given_digits(change))
 
 
 def reported_ends(change: ReportedChange) -> str:
@@ -129,7 +129,7 @@ def side(found: Estimate, sides: Sides) -> str:
 
 def side_interval(found: Estimate, sides: Sides) -> str:
     """Write an interval of the comparison of default with tuned settings; empty where there is none."""
-    return _or_empty(numbers.interval(found.low, found.high, sides.metric.quantity, sides.decimals))
+    return _or_empty(numbers.ends(found.low, found.high, sides.metric.quantity, sides.decimals))
 
 
 def flipped(flip: Flip) -> str:
@@ -157,7 +157,7 @@ def objective(found: float | None, of: Metric) -> str:
 
 def gain(row: TuningRow) -> str:
     """Write what tuning gained, with its sign and unit."""
-    return numbers.difference(row.change, row.objective.quantity)
+    return numbers.with_sign(row.change, row.objective.quantity)
 
 
 def quartiles(row: TuningRow) -> str:
