@@ -80,6 +80,13 @@ def folders() -> list[Path]:
     return sorted({path.parent for path in modules()} - {PACKAGE})
 
 
+@pytest.mark.parametrize("room", ["study", "training", "store", "execute", "stats", "checks", "report", "launch"])
+def test_a_room_lists_its_modules(room: str) -> None:
+    text = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text())) or ""
+    listed = [line.split()[0] for line in text.partition("\n\n")[2].splitlines()]
+    assert sorted(listed) == sorted(path.stem for path in (PACKAGE / room).glob("*.py") if path.stem != "__init__")
+
+
 @pytest.mark.parametrize("folder", folders(), ids=lambda folder: folder.name)
 def test_no_modules_of_a_folder_import_each_other_in_a_circle(folder: Path) -> None:
     wanted = {path.stem: neighbours(path) for path in folder.glob("*.py")}

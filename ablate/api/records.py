@@ -1,4 +1,7 @@
-"""What a report is made of, read from a store: without loading a plugin, and without printing."""
+"""What a report is made of, read from a store: without loading a plugin, and without printing.
+
+`ablate.results` and `ablate report` both begin here.
+"""
 
 from __future__ import annotations
 
