@@ -1,4 +1,4 @@
-"""What runs gave, by variant: the table that `ablate run` ends with, and `ablate status STUDY`."""
+"""The results of runs by variant: the table that `ablate run` ends with, and `ablate status STUDY`."""
 
 from __future__ import annotations
 

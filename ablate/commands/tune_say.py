@@ -1,4 +1,4 @@
-"""What `ablate tune` prints: before the first trial, and about what was found."""
+"""What `ablate tune` prints: before the first trial, and at the end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def announce(
     loaded: LoadedStudy, searches: Sequence[Search], total: int, how: Placement, effects: Sequence[str]
 ) -> None:
-    """Say what is going to happen, and what differs between variants. effects: the lines of `check_effects`."""
+    """Say what will run, and what differs between variants. effects: the lines of `check_effects`."""
     study, tuning = loaded.study, loaded.study.tuning
     ended = sum(search.ended for search in searches)
     left = sum(search.room(total) + len(search.left()) for search in searches)
@@ -66,7 +66,7 @@ def announce(
 
 
 def summarize(loaded: LoadedStudy, as_json: bool, stopped: int | None) -> int:
-    """Show what was found and what to do next; return the exit code."""
+    """Show the best settings and what to do next; return the exit code."""
     study, only = loaded.study, loaded.options.only
     tunings = [t for t in load_tunings(loaded.home, study.name) if not only or t.variant in only]
     if as_json:

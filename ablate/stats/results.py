@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..metrics import Metric
-    from ..study.comparisons import Kind, PlannedComparison
+    from ..study.comparisons import ComparisonKind, PlannedComparison
     from ..study.spec import Study
     from ..tune.records import VariantTuning
 
@@ -40,7 +40,7 @@ class Comparison(Estimate):
     seeds: tuple[int, ...]
     per_seed: tuple[float, ...]
     left_out: tuple[int, ...]
-    kind: Kind | Literal[""] = ""
+    kind: ComparisonKind | Literal[""] = ""
 
     @property
     def clear(self) -> bool:
@@ -141,7 +141,7 @@ class Results:
         return {variant.name: place for place, variant in enumerate(self.study.variants)}
 
     @cached_property
-    def _kinds(self) -> Mapping[tuple[str, str], Kind]:
+    def _kinds(self) -> Mapping[tuple[str, str], ComparisonKind]:
         return {(planned.candidate, planned.reference): planned.kind for planned in self.planned}
 
     @cached_property

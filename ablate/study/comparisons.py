@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-Kind = Literal["change", "tuning", "tuned change"]
+ComparisonKind = Literal["change", "tuning", "tuned change"]
 """A variant against the one it comes from, a tuned variant against itself with its own settings, or tuned both."""
 
 
@@ -28,7 +28,7 @@ class PlannedComparison:
 
     candidate: str
     reference: str
-    kind: Kind
+    kind: ComparisonKind
     if_own_best: bool = False
 
 
