@@ -55,6 +55,14 @@ def test_settings_and_shape_are_those_that_are_given(write: Write) -> None:
     assert check("bright", "--set", "more=0.0", "--shape", "1x4x6").exit_code == 0
 
 
+def test_a_file_outside_a_plugins_folder_is_named(write: Write) -> None:
+    write("bright.py", BRIGHT)
+    write("more/dark.py", BRIGHT.replace("bright", "dark"))
+    plugins = ("--plugin", "bright.py", "--plugin", "more")
+    assert [check(name, "--set", "more=0.0", *plugins).exit_code for name in ("bright", "dark")] == [0, 0]
+    assert "looked in plugins/ (no such folder), bright.py, more/; name a" in check("brigt", *plugins).stderr
+
+
 def test_json_has_every_check(write: Write) -> None:
     write("plugins/bright.py", BRIGHT)
     done = check("augmentation:bright", "--json")
@@ -73,6 +81,11 @@ def test_json_has_every_check(write: Write) -> None:
         (["timm:resnet19"], "timm has no model 'resnet19'; did you mean 'resnet1"),
         (["rotate"], "rotate needs a value for 'degrees'"),
         (["cutout", "--set", "sise=3"], "cutout has no setting 'sise'; did you mean 'size'?"),
+        (["nois"], "looked in plugins/ (no such folder); name a file elsewhere with --plugin FILE"),
+        (
+            ["noise.py"],
+            "noise.py: is a file; name a component that it registers\n  ablate components check NAME --plugin",
+        ),
         (["cutout", "--set", "size"], "--set size: is not NAME=VALUE, as in size=8"),
         (["cutout", "--shape", "28x28"], "--shape 28x28: is not CxHxW, as in 1x28x28"),
     ],

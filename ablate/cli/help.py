@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -46,13 +47,21 @@ def check_component(
         list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting of the component; may be repeated.")
     ] = [],
     shape: Annotated[str, typer.Option(metavar="CxHxW", help="Channels, height and width of the images.")] = "3x32x32",
+    plugin: Annotated[
+        list[Path],
+        typer.Option(
+            "--plugin",
+            metavar="FILE",
+            help="A file or folder that registers it, if it is not in plugins/ here; may be repeated.",
+        ),
+    ] = [],
     data_dir: DataOption = None,
     json: JsonOption = False,
 ) -> int:
     """Check whether a component keeps the contract of its kind: a line for each check; exit 1 where one fails."""
     from ..commands.check_component import check_component
 
-    return check_component(name, set_, shape, paths.data_dir(data_dir), json)
+    return check_component(name, set_, shape, plugin, paths.data_dir(data_dir), json)
 
 
 @app.command()

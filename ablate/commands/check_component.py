@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..components.contracts import KINDS, ImageShape
 from ..components.discover import discover
+from ..components.unknown import where_looked
 from ..console import text
 from ..errors import InputError, did_you_mean, listing
+from ..paths import typed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +20,14 @@ if TYPE_CHECKING:
     from ..components.registry import Entry, Registry
 
 
-def check_component(name: str, settings: Sequence[str], shape: str, data_dir: Path, as_json: bool = False) -> int:
-    """Make every check of a component's kind and print the outcomes; return the exit code: 1 where one failed."""
-    entry = component_named(discover(), name)
+def check_component(
+    name: str, settings: Sequence[str], shape: str, plugins: Sequence[Path], data_dir: Path, as_json: bool = False
+) -> int:
+    """Make every check of a component's kind and print the outcomes; return the exit code: 1 where one failed.
+
+    settings: each as NAME=VALUE. shape: of the images, as 3x32x32. plugins: files or folders that may register it.
+    """
+    entry = component_named(discover(named=[plugin.resolve() for plugin in plugins]), name)
     given, images = dict(map(_setting, settings)), _shape(shape)
 
     from ..testing.checks import Checked, all_checks  # which imports torch
@@ -71,8 +78,16 @@ def component_named(registry: Registry, name: str) -> Entry:
         raise InputError(f"'{name}' names components of {len(found)} kinds\n  write one of {ways}")
     if wrong:
         raise wrong[0]
+    if name.endswith(".py"):
+        raise InputError(
+            f"{name}: is a file; name a component that it registers\n"
+            f"  ablate components check NAME --plugin {typed(name)}"
+        )
     known = [entry.name for kind in KINDS for entry in registry.entries(kind)]
-    raise InputError(f"unknown component '{name}'{did_you_mean(name, known)}\n  'ablate components' lists all of them")
+    raise InputError(
+        f"unknown component '{name}'{did_you_mean(name, known)}\n  'ablate components' lists all of them\n"
+        f"  {where_looked(registry.searched)}; name a file elsewhere with --plugin FILE"
+    )
 
 
 def _setting(text: str) -> tuple[str, Any]:

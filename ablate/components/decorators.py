@@ -122,6 +122,16 @@ def _put_mark(thing: Any, mark: Mark) -> None:
     thing.__ablate__ = (*vars(thing).get("__ablate__", ()), mark)
 
 
+def marks_of(thing: Any, home: str) -> tuple[Mark, ...]:
+    """Return how a thing is marked that is defined in the module `home` or below; a proxy of a plugin may raise."""
+    try:
+        own = f"{getattr(thing, '__module__', None)}.".startswith(f"{home}.")
+        marks = vars(thing).get("__ablate__", ()) if own and hasattr(thing, "__dict__") else ()
+    except Exception:  # noqa: BLE001
+        return ()
+    return tuple(mark for mark in marks if isinstance(mark, Mark))
+
+
 def _check_contract(mark: Mark, factory: Any) -> None:
     """Raise ComponentError, with file and line, where a decorator's values or a factory break the contract."""
     what = f"{mark.kind} {mark.name!r}"
