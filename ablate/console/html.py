@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from ..checks.finding import Finding
     from ..study.spec import Study, Variant
 
+CELL = "vertical-align: top; padding: 0.2em 0.8em"
+"""A cell's style: a notebook's own differs from one to the next, and some let columns touch."""
+
 
 def table_html(headings: Sequence[Any], rows: Sequence[Sequence[Any]], numbers: bool = False) -> str:
     """Return a table. numbers: all columns but the first hold numbers, and are aligned to the right."""
 
     def line(cells: Sequence[Any], tag: str) -> str:
         sides = ["left", *(["right" if numbers else "left"] * (len(cells) - 1))]
-        parts = (f'<{tag} style="text-align: {s}">{_safe(c)}</{tag}>' for s, c in zip(sides, cells, strict=True))
+        parts = (
+            f'<{tag} style="text-align: {s}; {CELL}">{_safe(c)}</{tag}>' for s, c in zip(sides, cells, strict=True)
+        )
         return f"<tr>{''.join(parts)}</tr>"
 
     return "\n".join(["<table>", line(headings, "th"), *(line(row, "td") for row in rows), "</table>"])
