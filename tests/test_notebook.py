@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -58,3 +59,15 @@ def test_the_code_of_the_librarys_page_runs_from_top_to_bottom(folder: Path) -> 
     assert done.returncode == 0, done.stderr
     assert "study 'wrong': " in done.stdout
     assert Path("out/report.html").exists()
+
+
+def test_a_notebook_shows_a_mistake_without_frames_of_the_library(folder: Path) -> None:
+    pytest.importorskip("IPython")
+    code = "import ablate\nablate.load_study('none.toml')"
+    shell = [sys.executable, "-m", "IPython", "--colors=nocolor", "--HistoryManager.enabled=False", "-c", code]
+    done = subprocess.run(
+        shell, capture_output=True, text=True, timeout=300, env={**os.environ, "IPYTHONDIR": str(folder / "ipython")}
+    )
+    said = (done.stdout + done.stderr).strip().splitlines()
+    assert said[0] == "InputError: none.toml: no such file"
+    assert len(said) == 2

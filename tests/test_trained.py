@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -116,6 +117,38 @@ def test_images_are_taken_one_by_one_or_several_and_are_those_of_the_dataset(stu
     assert torch.equal(loaded[0], inputs)
     images.images.zero_()
     assert images.images.any()
+
+
+def test_images_are_chosen_by_places_and_masks(study: Path) -> None:
+    images = Made(study).images()
+    every, labels = images[:]
+    for places in ([1, 2, -3], np.array([1, 2, -3]), torch.tensor([1, 2, 13]), np.array([1, 2, 13], dtype=np.uint8)):
+        inputs, chosen = images[places]
+        assert torch.equal(inputs, every[[1, 2, 13]])
+        assert torch.equal(chosen, labels[[1, 2, 13]])
+    mask = images.labels == images.labels[3]
+    for places in (mask, mask.numpy(), mask.tolist()):
+        inputs, chosen = images[places]
+        assert torch.equal(inputs, every[mask])
+        assert set(chosen.tolist()) == {int(images.labels[3])}
+    for place in (3, np.int64(3), torch.tensor(3), -13):
+        assert torch.equal(images[place][0], every[3])
+        assert images[place][1].shape == ()
+    assert [len(images[none][1]) for none in ([], slice(0, 0), torch.zeros(16, dtype=torch.bool))] == [0, 0, 0]
+    assert len(images[[5]][1]) == 1
+    assert sum(1 for _ in images) == 16
+
+
+@pytest.mark.parametrize("places", ["3", 1.0, None, (1, 2), [1.5], ["a"], [[1], [2, 3]], [[1, 2]], True, torch.ones(2)])
+def test_what_names_no_images_is_a_type_error(places: Any, study: Path) -> None:
+    with pytest.raises(TypeError, match="images are chosen by a whole number, a slice"):
+        Made(study).images()[places]
+
+
+@pytest.mark.parametrize("places", [16, -17, [0, 16], torch.tensor([-17]), [True, False]])
+def test_images_that_are_not_there_are_an_index_error(places: Any, study: Path) -> None:
+    with pytest.raises(IndexError):
+        Made(study).images()[places]
 
 
 def test_a_split_that_a_run_does_not_have_is_an_error(study: Path) -> None:

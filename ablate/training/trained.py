@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from ..data.images import Data, Images
     from ..study.spec import RunSpec
     from .checkpoint import State
+
+Places = int | slice | list[int] | list[bool] | NDArray[Any] | Tensor
+"""What chooses images: a place, a slice, several places, or a mask."""
+_ACCEPTED = "images are chosen by a whole number, a slice, a list, array or tensor of whole numbers, or a mask"
 
 
 def trained_model(spec: RunSpec, registry: Registry, state: State, digest: str) -> nn.Module:
@@ -60,8 +66,9 @@ def trained_model(spec: RunSpec, registry: Registry, state: State, digest: str) 
 class EvaluationImages(Dataset[tuple[Tensor, Tensor]]):
     """One split of a run's data as the run evaluates it: in the dataset's order, without augmentation, on the CPU.
 
-    `[place]` and `[slice]` give `(inputs, labels)`, the inputs normalised as the run's model takes them. A
-    `DataLoader` takes it as it is. precision: "fp32" or "bf16", in which the run computes.
+    `[place]` gives one image as `(input, label)`, the input normalised as the run's model takes it; a slice, a list,
+    array or tensor of places, or a mask of booleans gives a batch. A `DataLoader` takes it as it is.
+    precision: "fp32" or "bf16", in which the run computes.
     """
 
     precision: str
@@ -77,11 +84,15 @@ class EvaluationImages(Dataset[tuple[Tensor, Tensor]]):
     def __repr__(self) -> str:
         return f"<{len(self):,} images of {'x'.join(map(str, self._split.images.shape[1:]))}>"
 
-    def __getitem__(self, places: int | slice) -> tuple[Tensor, Tensor]:
-        """Return the inputs and labels at one place, (C, H, W) and (), or at several, (B, C, H, W) and (B,)."""
-        rows = torch.arange(len(self))[places]
+    def __getitem__(self, places: Places) -> tuple[Tensor, Tensor]:
+        """Return the input and label at one place, (C, H, W) and (), or those at several, (B, C, H, W) and (B,).
+
+        Negative places count from the end. Raises IndexError for a place that is not there or a mask of another
+        length, TypeError for what names no places.
+        """
+        rows = torch.arange(len(self))[_places(places)]
         inputs, labels = self._inputs(rows.reshape(-1))
-        return (inputs, labels) if isinstance(places, slice) else (inputs[0], labels[0])
+        return (inputs, labels) if rows.ndim else (inputs[0], labels[0])
 
     @property
     def labels(self) -> Tensor:
@@ -119,6 +130,36 @@ class EvaluationImages(Dataset[tuple[Tensor, Tensor]]):
     def _inputs(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         images, labels = self._split.take(rows)
         return normalised(in_floats(images), self._data, self._layout), labels
+
+
+def _places(given: Places) -> slice | Tensor:
+    """Return places as a slice, or as a tensor: of one (0-d), of several (1-d), or a mask."""
+    if isinstance(given, slice):
+        return given
+    if isinstance(given, Tensor):
+        found = given.detach().cpu()
+    elif isinstance(given, int | list) or hasattr(given, "__array__"):  # numpy's numbers and arrays, pandas' columns
+        found = torch.tensor(_array(given))
+    else:
+        raise TypeError(f"{_ACCEPTED}, not {type(given).__name__}")
+    if found.dtype == torch.bool and found.ndim == 1:
+        return found
+    if found.numel() == 0 and found.ndim == 1:
+        return found.long()
+    if found.dtype == torch.bool or found.is_floating_point() or found.is_complex() or found.ndim > 1:
+        raise TypeError(f"{_ACCEPTED}, not {str(found.dtype).removeprefix('torch.')} of shape {tuple(found.shape)}")
+    return found.long()
+
+
+def _array(given: Any) -> np.ndarray[Any, Any]:
+    """Return a list or an array as one that torch takes."""
+    try:
+        found = np.asarray(given)
+    except ValueError:  # a list of lists of different lengths
+        found = np.empty(0, dtype=object)
+    if found.dtype.kind not in "biuf":
+        raise TypeError(f"{_ACCEPTED}, not {type(given).__name__} of {found.dtype}")
+    return found.astype(np.int64) if found.dtype.kind in "iu" else found
 
 
 def evaluation_images(
