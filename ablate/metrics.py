@@ -108,5 +108,6 @@ def metric(name: str) -> Metric:
     """Return the metric or cost of this name. Raises InputError, with the accepted names, where there is none."""
     known = METRICS | COSTS
     if name not in known:
-        raise InputError(f"there is no metric '{name}'{did_you_mean(name, known)}\n  accepts {listing(known, 20)}")
+        near = f"; did you mean 'test/{name}'?" if f"test/{name}" in known else did_you_mean(name, known)
+        raise InputError(f"there is no metric '{name}'{near}\n  accepts {listing(known, 20)}")
     return known[name]

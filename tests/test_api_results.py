@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,7 @@ def test_frames_have_a_row_for_each_run_and_epoch_and_are_the_callers_own(done: 
     assert len(found.epochs) == 8
     assert set(found.epochs["epoch"]) == {1, 2}
     assert found.trials.empty
+    assert list(found.trials.columns[:3]) == ["variant", "trial", "state"]
     runs, epochs = found.runs, found.epochs
     runs["state"], epochs["lr"] = "gone", 0
     assert list(found.runs["state"]) == ["stored"] * 4
@@ -124,6 +126,12 @@ def test_a_comparison_of_what_does_not_exist_is_an_error_with_the_nearest_name(d
         found.comparison("fliped")
     with pytest.raises(InputError, match="did you mean 'baseline'"):
         found.comparison("flipped", "base line")
+    for metric in ("test/los", "loss"):
+        with pytest.raises(InputError, match="did you mean 'test/loss'"):
+            found.comparison("flipped", metric=metric)
+    for pair in (["baseline"], ["flipped", "flipped"]):
+        with pytest.raises(InputError, match=r"cannot be compared with itself: name a reference\n  accepts [bf]"):
+            found.comparison(*pair)
     with pytest.raises(InputError, match="did you mean 'test/loss'"):
         found.comparison("flipped", metric="test/los")
 
@@ -187,6 +195,7 @@ def test_a_figure_without_anything_to_draw_says_why(done: Path) -> None:
 
 def test_a_report_takes_one_format_or_several(done: Path) -> None:
     found = results("tiny")
+    assert found.report("out", "html, md") == [Path("out/report.html"), Path("out/report.md")]
     assert found.report("out", "md") == [Path("out/report.md")]
     with pytest.raises(InputError, match="unknown report format 'mdd'; did you mean 'md'"):
         found.report("out", ["mdd"])
@@ -200,6 +209,38 @@ def test_a_trained_model_gives_what_is_stored_of_its_run(done: Path) -> None:
         assert not model.training
         assert images.evaluate(model) == {"loss": row["test/loss"], "accuracy": row["test/accuracy"]}
     assert len(found.data("baseline", "validation")) == 16
+
+
+def test_only_a_pilot_is_told_from_nothing_and_from_results(study: Path) -> None:
+    run(study, pilot=True)
+    for named in ("tiny", study):
+        with pytest.raises(InputError, match=r"only a pilot of this study has been run .*\n.*pilot=True in Python"):
+            results(named)
+    found = results("tiny", pilot=True)
+    assert repr(found) == "<results of tiny: pilot, whose numbers mean nothing: 2 stored>"
+    assert "pilot, whose numbers mean nothing: 2 stored" in found._repr_html_()
+
+
+def test_results_of_a_dict_are_of_its_name(done: Path) -> None:
+    given = tomllib.loads(done.read_text())
+    done.unlink()
+    assert repr(results(given)) == "<results of tiny: 4 stored>"
+
+
+def test_a_variant_that_failed_says_so_where_its_model_is_asked_for(done: Path) -> None:
+    found = results("tiny")
+    runs = found.runs
+    runs.loc[runs["variant"] == "flipped", "state"] = "failed"
+    found._results = Results(found.study, runs, found.epochs)
+    with pytest.raises(InputError, match=r"flipped: no run is stored \(2 failed\)\n  results.runs .*retry_failed=True"):
+        found.model("flipped")
+
+
+def test_a_study_and_its_findings_are_short_to_read(done: Path) -> None:
+    found = results("tiny")
+    assert repr(found.study) == "<study 'tiny': 'baseline', 'flipped'; seeds (0, 1)>"
+    first = found.findings[0]
+    assert repr(found.findings).startswith(f"{first.where}: {first.reason}\n  {first.remedy} ({first.code})")
 
 
 def test_a_pilots_model_is_its_own(done: Path) -> None:

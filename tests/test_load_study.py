@@ -86,6 +86,26 @@ def test_changes_choose_and_replace(study: Path) -> None:
         ablate.load_study(study, device="tpu")
 
 
+def test_settings_are_a_mapping_or_texts(study: Path) -> None:
+    model = {"use": "simple-cnn", "width": 4, "hidden": 9}
+    changed = {"baseline.epochs": 1, "baseline.model": model, "baseline.optimizer.lr": np.float64(0.5)}
+    loaded = ablate.load_study(study, settings=changed)
+    texts = ["baseline.epochs=1", "baseline.model={use='simple-cnn', width=4, hidden=9}", "baseline.optimizer.lr=0.5"]
+    assert [s.key for s in loaded.specs] == [s.key for s in ablate.load_study(study, settings=texts).specs]
+    with pytest.raises(ablate.InputError, match="a NoneType cannot be part of a study"):
+        ablate.load_study(study, settings={"baseline.ema": None})
+
+
+def test_a_name_where_a_file_is_wanted_leads_to_its_results(study: Path) -> None:
+    ablate.run(study, executor="inline")
+    with pytest.raises(
+        ablate.InputError, match=r"tiny: no such file; .* has a study of this name\n.*results\('tiny'\)"
+    ):
+        ablate.load_study("tiny")
+    with pytest.raises(ablate.InputError, match=r"other: no such file; there are tiny\.toml"):
+        ablate.load_study(str(study.parent / "other"))
+
+
 def test_loading_and_planning_say_and_write_nothing(study: Path, capfd: pytest.CaptureFixture[str]) -> None:
     frame = ablate.plan(ablate.load_study(study))
     assert list(frame.columns) == ["variant", "seed", "state", "why", "seconds", "key"]

@@ -625,7 +625,7 @@ def test_an_unknown_format_names_the_accepted_ones(tmp_path: Path) -> None:
 
 
 def test_no_format_at_all_names_the_accepted_ones(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"names no format\n  accepted: html, md, tex, csv"):
+    with pytest.raises(InputError, match=r"no report format is named\n  accepted: html, md, tex, csv"):
         render(records(), [], tmp_path)
 
 

@@ -120,7 +120,7 @@ def test_images_are_taken_one_by_one_or_several_and_are_those_of_the_dataset(stu
 
 
 def test_images_are_chosen_by_places_and_masks(study: Path) -> None:
-    images = Made(study).images()
+    images: Any = Made(study).images()
     every, labels = images[:]
     for places in ([1, 2, -3], np.array([1, 2, -3]), torch.tensor([1, 2, 13]), np.array([1, 2, 13], dtype=np.uint8)):
         inputs, chosen = images[places]
@@ -134,7 +134,8 @@ def test_images_are_chosen_by_places_and_masks(study: Path) -> None:
     for place in (3, np.int64(3), torch.tensor(3), -13):
         assert torch.equal(images[place][0], every[3])
         assert images[place][1].shape == ()
-    assert [len(images[none][1]) for none in ([], slice(0, 0), torch.zeros(16, dtype=torch.bool))] == [0, 0, 0]
+    assert [len(images[none][1]) for none in (np.zeros(0), slice(0, 0), torch.zeros(16, dtype=torch.bool))] == [0, 0, 0]
+    assert len(images[[]][1]) == 0
     assert len(images[[5]][1]) == 1
     assert sum(1 for _ in images) == 16
 

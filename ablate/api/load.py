@@ -12,6 +12,8 @@ from ..components.import_hook import isolated_imports
 from ..data.progress import silence
 from ..errors import InputError
 from ..launch.study import LoadedStudy, Options, open_study
+from ..store.store import Store
+from ..store.studies import list_studies
 from ..study.tables import dotted
 from ..study.toml import Changes
 from ..training.machine import check_device
@@ -26,7 +28,7 @@ StudySource = str | os.PathLike[str] | Mapping[str, Any]
 def load_study(  # noqa: PLR0913  # the form of a call in a notebook
     study: StudySource,
     *,
-    settings: Sequence[str] = (),
+    settings: Sequence[str] | Mapping[str, Any] = (),
     seeds: int | Sequence[int] | None = None,
     pilot: bool = False,
     only: Sequence[str] = (),
@@ -38,7 +40,7 @@ def load_study(  # noqa: PLR0913  # the form of a call in a notebook
 
     study: the path of its file, or a dict of the same form, as `{"study": {"name": "mine"}, "baseline": {...},
     "variant": [...]}`. Paths in a dict are relative to the working folder; it is stored under its name.
-    settings: changes of the study, as `--set` takes them: "baseline.epochs=2".
+    settings: changes of the study, as `{"baseline.epochs": 2}`, or as `--set` takes them: `["baseline.epochs=2"]`.
     seeds: a number of seeds, or the seeds themselves, in place of the study's.
     pilot: a trial run of every variant: one seed, one epoch, at most 2,000 images, kept apart from results.
     only: names of the variants to run; empty for all.
@@ -50,11 +52,17 @@ def load_study(  # noqa: PLR0913  # the form of a call in a notebook
     is not there.
     """
     check_device(device)
-    changes = Changes((settings,) if isinstance(settings, str) else tuple(settings), _seeds(seeds), pilot)
+    place = paths.store_dir(Path(store) if store is not None else None)
+    changes = Changes(_settings(settings), _seeds(seeds), pilot)
+    if isinstance(study, str) and not Path(study).exists() and _is_stored(study, place):
+        raise InputError(
+            f"{study}: no such file; {paths.shown(place)} has a study of this name\n"
+            f"  for its results: ablate.results({study!r}); to load it, name its .toml file"
+        )
     text = _toml(study) if isinstance(study, Mapping) else None
     options = Options(
         Path.cwd() if isinstance(study, Mapping) else Path(study),
-        paths.store_dir(Path(store) if store is not None else None),
+        place,
         paths.data_dir(Path(data_dir) if data_dir is not None else None),
         changes,
         (only,) if isinstance(only, str) else tuple(only),
@@ -68,6 +76,29 @@ def load_study(  # noqa: PLR0913  # the form of a call in a notebook
 def loaded_study(study: LoadedStudy | StudySource) -> LoadedStudy:
     """Return a loaded study as it is, and load any other."""
     return study if isinstance(study, LoadedStudy) else load_study(study)
+
+
+def _is_stored(name: str, store: Path) -> bool:
+    homes = (Store(store), Store(store).pilot)
+    return any(record.name == name for home in homes for record in list_studies(home))
+
+
+def _settings(settings: Sequence[str] | Mapping[str, Any]) -> tuple[str, ...]:
+    """Return changes as `--set` takes them."""
+    if isinstance(settings, Mapping):
+        return tuple(f"{name}={_inline(_plain(value, (str(name),)))}" for name, value in settings.items())
+    return (settings,) if isinstance(settings, str) else tuple(settings)
+
+
+def _inline(value: Any) -> str:
+    """Return a plain value as TOML on one line."""
+    import tomli_w
+
+    if isinstance(value, dict):  # a key is quoted as a text is
+        return "{" + ", ".join(f"{_inline(key)} = {_inline(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    return tomli_w.dumps({"value": value}).removeprefix("value = ").strip()
 
 
 def _seeds(seeds: int | Sequence[int] | None) -> tuple[int, ...] | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..checks.finding import Findings
 from ..components.import_hook import isolated_imports
 from ..errors import InputError, counted, listing
 from ..launch.study import LoadedStudy
@@ -17,6 +19,7 @@ from ..stats.trials_frame import trials_frame
 from ..store.store import Store
 from ..store.studies import find_study
 from .figures import Figures
+from .load import load_study
 from .notebook import Comparison, results_html
 from .records import read_records
 
@@ -30,27 +33,30 @@ if TYPE_CHECKING:
     from ..store.studies import StudyRecord
     from ..study.spec import Study
     from ..training.trained import EvaluationImages
+    from .load import StudySource
     from .trained import StoredRun
 
 
 def results(
-    study: str | Path | LoadedStudy, *, store: str | Path | None = None, pilot: bool | None = None
+    study: LoadedStudy | StudySource, *, store: str | Path | None = None, pilot: bool | None = None
 ) -> StudyResults:
     """Read a study's results from its store, as they stand now.
 
-    study: its name, its file (as it is now), or what `load_study` returned (as it was then). store: the folder of
-    runs; without it that of the loaded study, else `ABLATE_STORE`, else `ablate-store` in the working folder.
+    study: its name, its file (as it is now), what `load_study` returned (as it was then), or a dict.
+    store: the folder of runs; without it that of the loaded study, else `ABLATE_STORE`, else `ablate-store` here.
     pilot: True for the study's pilot.
     Loads no component. Raises InputError where the study was never run in this store, with the nearest name, and where
     its file has problems now.
     """
     place, written = store_dir(None if store is None else Path(store)), None
+    if isinstance(study, Mapping):
+        study = load_study(study, store=store, pilot=bool(pilot))
     if isinstance(study, LoadedStudy):
         place = study.options.store if store is None else place
         pilot = study.study.pilot if pilot is None else pilot
         named, written = study.name, study.written
     else:
-        named = str(study if isinstance(study, str) else expanded(study))
+        named = study if isinstance(study, str) else str(expanded(Path(study)))
     home, record = find_study(Store(place), named, pilot)
     return StudyResults(home, record, written, by_name=study == record.name)
 
@@ -83,7 +89,7 @@ class StudyResults:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Return the warnings about the study and its results: each has a `code`, `where`, `reason` and `remedy`."""
-        return report(self._records).findings
+        return Findings(report(self._records).findings)
 
     @property
     def runs(self) -> pd.DataFrame:
@@ -130,6 +136,12 @@ class StudyResults:
         """
         if reference is None:
             reference = self._results.reference(candidate) or self.study.variants[0].name
+        if reference == candidate:
+            self._results.stored_of(candidate)  # which raises where there is no such variant
+            others = [variant.name for variant in self.study.variants if variant.name != candidate]
+            raise InputError(
+                f"'{candidate}' cannot be compared with itself: name a reference\n  accepts {listing(others, 20)}"
+            )
         return Comparison(**vars(self._results.comparison(candidate, reference, metric)))
 
     @cached_property
@@ -140,9 +152,11 @@ class StudyResults:
     def report(self, folder: str | Path, formats: str | Sequence[str] = ("html", "md")) -> list[Path]:
         """Write a report to a folder, which is made where it is missing, and return its files without the figures.
 
-        formats: "html", "md", "tex", "csv". Raises InputError for another, and where the folder cannot be written.
+        formats: "html", "md", "tex", "csv"; several as a list or with commas between them. Raises InputError
+        for another, and where the folder cannot be written.
         """
-        return render(self._records, [formats] if isinstance(formats, str) else formats, Path(folder))
+        named = [name.strip() for name in formats.split(",")] if isinstance(formats, str) else formats
+        return render(self._records, named, Path(folder))
 
     def document(self) -> dict[str, Any]:
         """Return all that the report says but for its figures, as plain JSON: for a program that reads it.
@@ -181,16 +195,30 @@ class StudyResults:
         if seed is None:
             seed = next(iter(stored), None)
         if seed is None or seed not in stored:
-            there = f"; seeds {listing(map(str, stored))} are" if stored else ""
-            raise InputError(f"{variant}: {'no run is' if seed is None else f'seed {seed} is not'} stored{there}")
+            raise InputError(self._not_stored(variant, seed))
         folder = self._home.run(str(stored[seed]["key"]))
         registry = registry_of(self._home, self._record, self.study.plugins, self._by_name)
         return stored_run(folder, self.study, variant, self._record, registry)
 
+    def _not_stored(self, variant: str, seed: int | None) -> str:
+        """Say which runs of a variant are stored where the one asked for is not, and what to do."""
+        states, stored = self._results.states[variant], self._results.stored_of(variant)
+        there = f"; seeds {listing(map(str, stored))} are" if stored else ""
+        said = f"{variant}: {'no run is' if seed is None else f'seed {seed} is not'} stored{there}"
+        others = ", ".join(f"{count} {state}" for state, count in states.items() if state != "stored")
+        said += f" ({others})" if others else ""
+        if states["failed"]:
+            return (
+                f"{said}\n  results.runs has the reason of each failure; "
+                "ablate.run(study, retry_failed=True) tries those runs again"
+            )
+        return f"{said}\n  ablate.run(study) makes the runs that are missing" if others else said
+
     def _state(self) -> str:
         """Say how many runs are in which state: "14 stored, 1 failed"."""
         counts = self._results.runs["state"].value_counts()
-        return ", ".join(f"{count} {state}" for state, count in counts.items())
+        pilot = "pilot, whose numbers mean nothing: " if self._record.changes.pilot else ""
+        return pilot + ", ".join(f"{count} {state}" for state, count in counts.items())
 
     def __repr__(self) -> str:
         return f"<results of {self.study.name}: {self._state()}>"

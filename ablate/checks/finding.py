@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ..errors import for_terminal
+
 StudyCode = Literal[
     "one-seed", "two-seeds", "no-validation", "unequal-epochs", "several-factors", "whole-kernels-in-bf16",
     "no-effect", "rate-constant", "rate-zero", "rate-rises-again", "schedule-unfinished",
@@ -32,3 +34,13 @@ class Finding:
     where: str
     reason: str
     remedy: str
+
+
+class Findings(tuple[Finding, ...]):
+    """Findings that Python shows one after the other, each with its reason and its remedy."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        lines = (f"{f.where}: {f.reason}\n  {f.remedy} ({f.code})" for f in self)
+        return for_terminal("\n".join(lines)) or "no findings"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ..checks.finding import Findings
 from ..checks.study import findings
 from ..components.discover import discover
 from ..errors import InputError, StoreError, counted, did_you_mean, listing
@@ -138,7 +139,7 @@ class LoadedStudy:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Return the warnings about the study: each with a code, a place, a reason and a remedy."""
-        return findings(self.study, self.walks)
+        return Findings(findings(self.study, self.walks))
 
     def __repr__(self) -> str:
         names = listing((repr(name) for name in self.variants), 6)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from ..tune.records import VariantTuning
 
+_COLUMNS = ["variant", "trial", "state", "default", "repeats", "key", "reason", "epochs", "trial_seconds"]
+"""Of a frame without trials, which has neither objectives nor settings."""
+
 
 def trials_frame(tunings: Iterable[VariantTuning]) -> pd.DataFrame:
     """Return a row for each trial, with a column for each objective and for each setting that any variant has."""
@@ -34,7 +37,7 @@ def trials_frame(tunings: Iterable[VariantTuning]) -> pd.DataFrame:
         for tuning in tunings
         for trial in tuning.trials
     ]
-    return pd.DataFrame(rows, dtype=object)
+    return pd.DataFrame(rows, columns=None if rows else _COLUMNS, dtype=object)
 
 
 def _plain(value: Any) -> Any:
