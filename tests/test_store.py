@@ -273,7 +273,7 @@ def test_the_last_study_may_be_a_pilot(store: Store, study: Path) -> None:
     home, found = study_run_last(store, "ablate report", None)
     assert home.root == store.pilot.root
     assert found.changes.pilot
-    with pytest.raises(InputError, match="no study of this name or file has been run"):
+    with pytest.raises(InputError, match="only a pilot of this study has been run"):
         find_study(store, "tiny", None)
 
 
