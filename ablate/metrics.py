@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .errors import InputError, did_you_mean, listing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 RunState = Literal["new", "unfinished", "failed", "stored"]
 """The state of a run in plans, frames, CSV and JSON: never begun; begun; its last try failed; has a result."""
@@ -104,9 +107,11 @@ COSTS = {of.name: Metric(of.name, of) for of in (SECONDS, PARAMETERS, FLOPS)}
 """What a run or its model costs, by name: objectives of tuning beside the metrics."""
 
 
-def metric(name: str) -> Metric:
-    """Return the metric or cost of this name. Raises InputError, with the accepted names, where there is none."""
-    known = METRICS | COSTS
+def metric(name: str, known: Mapping[str, Metric] = METRICS | COSTS) -> Metric:
+    """Return the metric or cost of this name. Raises InputError, with the accepted names, where there is none.
+
+    known: those that are accepted.
+    """
     if name not in known:
         near = f"; did you mean 'test/{name}'?" if f"test/{name}" in known else did_you_mean(name, known)
         raise InputError(f"there is no metric '{name}'{near}\n  accepts {listing(known, 20)}")

@@ -322,3 +322,29 @@ def test_results_of_a_loaded_record_are_of_the_moment_they_were_read(done: Path)
     shutil.rmtree("ablate-store/runs")
     assert isinstance(found, StudyResults)
     assert list(found.runs["state"]) == ["stored"] * 4
+
+
+def test_results_of_a_study_whose_plugin_is_gone_are_of_the_study_as_it_was_run(study: Path) -> None:
+    mine = study.parent / "mine.py"
+    mine.write_text("")
+    text = study.read_text()
+    study.write_text(text.replace('name = "tiny"', 'name = "tiny"\nplugins = ["mine.py"]'))
+    run(study)
+    mine.unlink()
+    found = results("tiny")
+    assert list(found.runs["state"]) == ["stored"] * 4
+    assert "has problems now: this is the study as it was run" in found.notes[0]
+    assert found.report("out", "md") == [Path("out/report.md")]
+
+
+def test_results_of_a_study_whose_file_is_no_toml_any_more_are_of_the_study_as_it_was_run(done: Path) -> None:
+    done.write_text("[study")
+    found = results(done)
+    assert list(found.runs["state"]) == ["stored"] * 4
+    assert "has problems now: this is the study as it was run" in found.notes[0]
+
+
+def test_a_cost_is_no_metric_of_a_comparison(done: Path) -> None:
+    with pytest.raises(InputError, match="there is no metric 'flops'") as raised:
+        results(done).comparison("flipped", metric="flops")
+    assert "seconds" not in str(raised.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import logging
 import os
 import re
@@ -21,7 +23,8 @@ from typer.testing import CliRunner
 import ablate
 from ablate.cli import app
 from ablate.console.notebook import Notebook
-from ablate.console.reporter import Silent, Terminal, reporter
+from ablate.console.reporter import Silent, Terminal, Unfailing, reporter
+from ablate.errors import InputError
 from ablate.execute.inline import Inline
 from ablate.execute.jobs import EpochDone, Finished, Job, OnEvent, RehearsalReport, Started, Stopping, never
 
@@ -124,7 +127,85 @@ def test_warnings_of_a_dict_are_explained_in_python(short: Path, capfd: pytest.C
 def test_nobody_watches_a_pipe() -> None:
     assert isinstance(reporter(None), Silent)
     assert isinstance(reporter(False), Silent)
-    assert isinstance(reporter(True), Terminal)
+    shown = reporter(True)
+    assert isinstance(shown, Unfailing)
+    assert isinstance(shown.shows, Terminal)
+
+
+class Breaking(io.StringIO):
+    """A stream that takes one line, and then breaks."""
+
+    def write(self, text: str) -> int:
+        if self.getvalue():
+            raise OSError(errno.EPIPE, "broken")
+        return super().write(text)
+
+
+@pytest.mark.parametrize("stream", [None, "closed", "breaking"])
+def test_no_run_ends_for_want_of_a_stream_to_show_progress_on(
+    short: Path, stream: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = Breaking() if stream == "breaking" else io.StringIO()
+    if stream == "closed":
+        error.close()
+    monkeypatch.setattr(sys, "stderr", error if stream else None)
+    assert isinstance(reporter(None), Silent)
+    assert states(ablate.run(short, executor="inline", progress=True)) == ["stored", "stored"]
+    assert stream != "breaking" or error.getvalue().startswith("tiny: 2 runs")
+
+
+@pytest.mark.parametrize("jobs", [-1, "2", 1.5, True])
+def test_what_is_no_number_of_jobs_is_refused(short: Path, jobs: Any) -> None:
+    with pytest.raises(InputError, match=r"accepts a whole number, 0 for as many as fit, or None"):
+        ablate.run(short, jobs=jobs)
+
+
+@pytest.mark.parametrize("executor", ["Inline", "inlin", None, 3, Inline])
+def test_an_executor_that_is_none_is_refused_with_the_nearest_name(short: Path, executor: Any) -> None:
+    near = "did you mean 'inline'" if isinstance(executor, str) else 'accepts "processes", "inline", or'
+    with pytest.raises(InputError, match=near):
+        ablate.run(short, executor=executor)
+
+
+def test_a_worker_that_may_have_no_processes_is_told_to_run_inline(short: Path) -> None:
+    script = (
+        "import sys, multiprocessing, ablate\n"
+        "multiprocessing.current_process()._config['daemon'] = True\n"
+        f"try:\n    ablate.run({str(short)!r})\n"
+        "except ablate.AblateError as error:\n    print(error)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert 'give executor="inline"' in told.stdout
+
+
+def test_a_study_is_that_of_the_folder_it_was_loaded_in(
+    short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = short.resolve()
+    loaded = ablate.load_study(os.path.relpath(file))
+    home = Path.cwd()
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    assert states(ablate.run(loaded, executor="inline")) == ["stored", "stored"]
+    monkeypatch.chdir(home)
+    assert states(ablate.results(file)) == ["stored", "stored"]
+
+
+def test_threads_load_and_run_studies_one_after_the_other(short: Path) -> None:
+    written, found = tomllib.loads(short.read_text()), dict[str, Any]()
+
+    def make(name: str) -> None:
+        mine = {**written, "study": {**written["study"], "name": name}}
+        for _ in range(3):
+            ablate.plan(ablate.load_study(mine))
+        found[name] = states(ablate.run(mine, executor="inline"))
+
+    threads = [threading.Thread(target=make, args=(name,)) for name in ("one", "two", "three", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {name: ["stored", "stored"] for name in ("one", "two", "three")}
 
 
 class Display:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import ablate
 from ablate.cli import app
-from ablate.errors import StudyError
+from ablate.errors import InputError, StudyError
 
 Write = "Callable[[str, str], Path]"
 
@@ -131,3 +131,62 @@ def test_a_notebook_shows_a_study_with_every_text_escaped(study: Path) -> None:
     assert "&lt;b&gt;flipped" in html
     assert "augmentation.flip none → flip" in html
     assert "<b>flipped" not in html
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [10**9, 10**5000, [2**70], True, [False], [np.bool_(True)], 1.5, "01", range(2000), -1],
+    ids=lambda seeds: type(seeds).__name__,
+)
+def test_what_are_no_seeds_is_refused_before_they_are_counted_out(study: Path, seeds: Any) -> None:
+    with pytest.raises(InputError, match="seeds"):
+        ablate.load_study(study, seeds=seeds)
+
+
+def test_seeds_may_be_numpys(study: Path) -> None:
+    count: Any = np.int64(2)
+    listed: Any = np.arange(1, 3)
+    assert ablate.load_study(study, seeds=count).seeds == (0, 1)
+    found = ablate.load_study(study, seeds=listed).seeds
+    assert found == (1, 2)
+    assert {type(seed) for seed in found} == {int}
+
+
+def within_itself() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    found["model"] = found
+    return found
+
+
+def deep() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for _ in range(2000):
+        found = {"a": found}
+    return found
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {0: 1}, {False: 1}, {None: 1}, np.array(None), np.complex64(1), np.bytes_(b"a"), 10**5000, 2**63,
+        within_itself(), deep(),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_what_no_study_can_hold_is_an_input_error(study: Path, value: Any) -> None:
+    with pytest.raises(InputError):
+        ablate.load_study(given(study, baseline=value))
+
+
+@pytest.mark.parametrize("source", [None, [1], b"study.toml", 3])
+def test_what_is_no_study_is_refused(source: Any) -> None:
+    with pytest.raises(InputError, match="accepts the path of a study file, or a dict"):
+        ablate.load_study(source)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"device": None}, {"device": 3}, {"store": 3}, {"store": "a\0"}, {"data_dir": 3}, {"only": [3]}]
+)
+def test_arguments_of_the_wrong_type_are_input_errors(study: Path, asked: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        ablate.load_study(study, **asked)

@@ -13,8 +13,9 @@ import pytest
 from ablate.errors import InputError, StoreError
 from ablate.launch.last import study_run_last
 from ablate.store import owner, result_cache
-from ablate.store.documents import commit_document, plain, read_committed, read_document, write_document
+from ablate.store.documents import Document, commit_document, plain, read_committed, read_document, write_document
 from ablate.store.recipes import written_digest
+from ablate.store.run_folder import RunFolder
 from ablate.store.run_frames import EPOCH_COLUMNS, RUN_COLUMNS, Cost, costs, read_frames
 from ablate.store.store import Store
 from ablate.store.studies import (
@@ -219,6 +220,26 @@ def test_frames_have_a_row_for_each_run_and_epoch(store: Store) -> None:
     assert runs["reason"].tolist() == ["", "broke", ""]
     assert runs["test/accuracy"].tolist()[0] == 0.25
     assert epochs[["variant", "seed", "epoch", "test/accuracy"]].to_numpy().tolist() == [["x", 0, 1, 0.25]]
+
+
+class Committing(RunFolder):
+    """A run whose result is committed just after one has asked for it."""
+
+    def result(self) -> Document | None:
+        self.asked = getattr(self, "asked", 0) + 1
+        return super().result() if self.asked > 1 else None
+
+
+def test_a_result_committed_while_frames_are_read_has_its_numbers(store: Store) -> None:
+    finished(store, "a", 0.25)
+
+    class Busy(Store):
+        def run(self, key: str) -> RunFolder:
+            return Committing(super().run(key).path)
+
+    runs, epochs = read_frames(Busy(store.root), {("x", 0): "a"})
+    assert runs[["state", "test/accuracy"]].to_numpy().tolist() == [["stored", 0.25]]
+    assert len(epochs) == 1
 
 
 def test_frames_of_nothing_are_empty(store: Store) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import operator
 import os
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .. import paths
 from ..components.import_hook import isolated_imports
@@ -14,8 +18,9 @@ from ..errors import InputError
 from ..launch.study import LoadedStudy, Options, open_study
 from ..store.store import Store
 from ..store.studies import list_studies
+from ..study.positions import MAX_DEPTH
 from ..study.tables import dotted
-from ..study.toml import Changes
+from ..study.toml import MAX_SEEDS, Changes
 from ..training.machine import check_device
 
 if TYPE_CHECKING:
@@ -23,6 +28,9 @@ if TYPE_CHECKING:
 
 StudySource = str | os.PathLike[str] | Mapping[str, Any]
 """A study file's path, or a dict of the same form."""
+LARGEST = 2**63 - 1
+"""The largest whole number that TOML has."""
+_LOCK = threading.RLock()
 
 
 def load_study(  # noqa: PLR0913  # the form of a call in a notebook
@@ -52,7 +60,11 @@ def load_study(  # noqa: PLR0913  # the form of a call in a notebook
     is not there.
     """
     check_device(device)
-    place = paths.store_dir(Path(store) if store is not None else None)
+    if not isinstance(study, (str, os.PathLike, Mapping)):
+        raise InputError(
+            f"{shortened(study)}: is no study\n  accepts the path of a study file, or a dict of the same form"
+        )
+    place = paths.store_dir(folder(store, "store"))
     changes = Changes(_settings(settings), _seeds(seeds), pilot)
     if isinstance(study, str) and not Path(study).exists() and _is_stored(study, place):
         raise InputError(
@@ -61,16 +73,32 @@ def load_study(  # noqa: PLR0913  # the form of a call in a notebook
         )
     text = _toml(study) if isinstance(study, Mapping) else None
     options = Options(
-        Path.cwd() if isinstance(study, Mapping) else Path(study),
+        Path.cwd() if isinstance(study, Mapping) else Path(study).absolute(),  # the working folder may change
         place,
-        paths.data_dir(Path(data_dir) if data_dir is not None else None),
+        paths.data_dir(folder(data_dir, "data_dir")),
         changes,
         (only,) if isinstance(only, str) else tuple(only),
         device,
         text,
     )
-    with isolated_imports(), silence():
+    with alone(), silence():
         return open_study(options)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Isolate the imports of this thread; others that want the same wait, since modules belong to the process."""
+    with _LOCK, isolated_imports():
+        yield
+
+
+def folder(given: object, name: str) -> Path | None:
+    """Return a folder given as an argument of this name, None for none. Raises InputError for anything but a path."""
+    if given is None:
+        return None
+    if isinstance(given, (str, os.PathLike)) and isinstance(path := os.fspath(given), str) and "\0" not in path:
+        return Path(path)
+    raise InputError(f"{name}={shortened(given)}: is not the path of a folder")
 
 
 def loaded_study(study: LoadedStudy | StudySource) -> LoadedStudy:
@@ -104,11 +132,38 @@ def _inline(value: Any) -> str:
 def _seeds(seeds: int | Sequence[int] | None) -> tuple[int, ...] | None:
     if seeds is None:
         return None
-    wanted = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    numbers = all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in wanted)
-    if not wanted or not numbers or len(set(wanted)) < len(wanted):
-        raise InputError(f"seeds={seeds!r}: is neither a number of seeds nor a list of different seeds")
-    return wanted
+    count, wanted = whole(seeds), tuple[int | None, ...]()
+    if count is not None and count > MAX_SEEDS:
+        raise InputError(
+            f"seeds={shortened(seeds)}: is more than {MAX_SEEDS:,} seeds; for one seed, write a list of it"
+        )
+    with contextlib.suppress(TypeError):  # it cannot be iterated
+        listed = range(count) if count is not None else itertools.islice(cast("Sequence[int]", seeds), MAX_SEEDS + 1)
+        wanted = tuple(map(whole, listed))
+    known = tuple(seed for seed in wanted if seed is not None and 0 <= seed <= LARGEST)
+    if not wanted or len(set(known)) < len(wanted):
+        raise InputError(f"seeds={shortened(seeds)}: is neither a number of seeds nor a list of different seeds")
+    if len(wanted) > MAX_SEEDS:
+        raise InputError(f"seeds: are more than {MAX_SEEDS:,} seeds")
+    return known
+
+
+def whole(value: Any) -> int | None:
+    """Return a whole number, numpy's too; None for anything else, truth values among them."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def shortened(value: Any) -> str:
+    """Return a value as Python writes it, not too long for a message."""
+    try:
+        return f"{value!r:.80}"
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number of thousands of digits"
 
 
 def _toml(study: Mapping[str, Any]) -> str:
@@ -120,17 +175,21 @@ def _toml(study: Mapping[str, Any]) -> str:
 
 def _plain(value: Any, place: Place) -> Any:
     """Return a value as TOML has it. Raises InputError for what it does not have."""
+    if len(place) > MAX_DEPTH:
+        raise InputError(f"the study: nested too deeply for a study (at most {MAX_DEPTH} levels), or within itself")
     if isinstance(value, Mapping):
-        if odd := next((key for key in value if not isinstance(key, str)), None):
-            raise InputError(f"the study: {dotted(place)}: {odd!r} is not a string, so it cannot be a key")
+        if odd := [key for key in value if not isinstance(key, str)]:
+            raise InputError(f"the study: {dotted(place)}: {shortened(odd[0])} is not a string, so it cannot be a key")
         return {key: _plain(part, (*place, key)) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(part, (*place, index)) for index, part in enumerate(value)]
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        value = os.fspath(value)
+    elif hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # one of numpy's numbers
+        value = value.item()
+    if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+        raise InputError(f"the study: {dotted(place)}: {shortened(value)} is too large for a whole number of a study")
     if isinstance(value, (str, bool, int, float)):
         return value
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # one of numpy's numbers
-        return value.item()
     leave = "; leave the key out" if value is None else ""
     raise InputError(f"the study: {dotted(place)}: a {type(value).__name__} cannot be part of a study{leave}")

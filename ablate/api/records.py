@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..checks.study import findings
+from ..errors import AblateError
 from ..launch.last import typed_changes, whole
 from ..launch.study import silent
 from ..paths import same_store, shown, typed
@@ -34,7 +35,7 @@ def read_records(home: Store, record: StudyRecord, note: Note = silent, written:
     note: takes a line about what is not as the reader may expect. written: the study as it was loaded; without it, its
     file is read.
     """
-    written = written or record.reading().done()
+    written = written or _read(record, note)
     keys = record.keys(written)
     if not keys:
         note(f"{shown(record.path)} has changed since it was run: this is the study as it was run")
@@ -54,6 +55,18 @@ def read_records(home: Store, record: StudyRecord, note: Note = silent, written:
         changes=typed_changes(record.changes),
         tested=_tested(home, results),
     )
+
+
+def _read(record: StudyRecord, note: Note) -> Study:
+    """Read a study's file, or what it was when it was run where it has problems now."""
+    try:
+        return record.reading().done()
+    except AblateError:
+        note(
+            f"{shown(record.path)} has problems now: this is the study as it was run\n"
+            f"  'ablate plan {typed(record.path)}' lists them"
+        )
+        return record.as_run().done()
 
 
 def _tunings(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..checks.finding import Findings
-from ..components.import_hook import isolated_imports
 from ..errors import InputError, counted, listing
 from ..launch.study import LoadedStudy
 from ..paths import data_dir, expanded, store_dir
@@ -19,7 +18,8 @@ from ..stats.trials_frame import trials_frame
 from ..store.store import Store
 from ..store.studies import find_study
 from .figures import Figures
-from .load import load_study
+from .load import alone, load_study
+from .load import folder as given_folder
 from .notebook import Comparison, results_html
 from .records import read_records
 
@@ -45,10 +45,10 @@ def results(
     study: its name, its file (as it is now), what `load_study` returned (as it was then), or a dict.
     store: the folder of runs; without it that of the loaded study, else `ABLATE_STORE`, else `ablate-store` here.
     pilot: True for the study's pilot.
-    Loads no component. Raises InputError where the study was never run in this store, with the nearest name, and where
-    its file has problems now.
+    Loads no component. Where the file cannot be read any more, or has problems now, results are of the study as it was
+    run, and `notes` say so. Raises InputError where the study was never run in this store, with the nearest name.
     """
-    place, written = store_dir(None if store is None else Path(store)), None
+    place, written = store_dir(given_folder(store, "store")), None
     if isinstance(study, Mapping):
         study = load_study(study, store=store, pilot=bool(pilot))
     if isinstance(study, LoadedStudy):
@@ -174,7 +174,7 @@ class StudyResults:
         Raises InputError where the run is not stored or its source has changed, and where its weights were not kept:
         that takes `keep_checkpoints = true` under [study].
         """
-        with isolated_imports():
+        with alone():
             return self._stored(variant, seed).model()
 
     def data(self, variant: str, split: str = "test", folder: str | Path | None = None) -> EvaluationImages:
@@ -184,8 +184,8 @@ class StudyResults:
         Raises InputError where there is no split of this name or no stored run, DataError where the data is gone or
         has changed.
         """
-        with isolated_imports():
-            return self._stored(variant, None).images(split, data_dir(None if folder is None else Path(folder)))
+        with alone():
+            return self._stored(variant, None).images(split, data_dir(given_folder(folder, "folder")))
 
     def _stored(self, variant: str, seed: int | None) -> StoredRun:
         """Return a stored run, by default the first one. Raises InputError where it is not stored."""

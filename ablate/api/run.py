@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import signal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
-from ..components.import_hook import FINDER, isolated_imports
+from ..components.import_hook import FINDER
 from ..console.reporter import Silent, reporter
 from ..data.progress import silence
-from ..errors import TerminatedError
+from ..errors import InputError, TerminatedError, did_you_mean
 from ..execute.inline import Inline
 from ..execute.server import own_server
 from ..launch.make import RunOptions, begin, make
 from ..launch.plan import plan
-from .load import loaded_study
+from .load import alone, loaded_study, shortened, whole
 from .results import StudyResults, results
 
 if TYPE_CHECKING:
@@ -44,19 +45,15 @@ def run(
     A run that fails stops no other: its state and reason are in `results.runs`. What trying the variants out warned of
     is in `results.notes`. Ctrl-C, or a notebook's stop button, has the runs under way save their state, then raises
     KeyboardInterrupt; a second one stops at once. Calling this again continues. Called from a thread other than the
-    main one, it leaves signals alone.
+    main one, it leaves signals alone; calls from several threads run one after the other.
 
-    Raises AblateError: as `load_study`, and before anything is trained where a variant cannot be, or the store has no
-    room for the runs.
+    Raises AblateError: as `load_study`, for `jobs` or an `executor` that is not accepted, and before anything is
+    trained where a variant cannot be, or the store has no room for the runs.
     """
+    jobs, makes = _jobs(jobs), _executor(executor)
     loaded, says = loaded_study(study), reporter(progress)
-    makes: Executor | None = None
-    if executor == "inline":
-        makes = Inline()
-    elif not isinstance(executor, str):
-        makes = executor
     with contextlib.ExitStack() as held:
-        held.enter_context(isolated_imports())
+        held.enter_context(alone())
         FINDER.use(loaded.registry.code)  # that of the study loaded last may be another one
         if isinstance(says, Silent):
             held.enter_context(silence())
@@ -70,6 +67,36 @@ def run(
     found = results(loaded)
     found.notes += tuple(made.notes)
     return found
+
+
+def _jobs(jobs: object) -> int | None:
+    """Return how many runs at a time are asked for. Raises InputError for what is no such number."""
+    count = whole(jobs)
+    if jobs is not None and (count is None or count < 0):
+        raise InputError(
+            f"jobs={shortened(jobs)}: is no number of runs\n  accepts a whole number, 0 for as many as fit, or None"
+        )
+    return count
+
+
+def _executor(named: object) -> Executor | None:
+    """Return what makes the runs, None for processes of this machine. Raises InputError where it cannot."""
+    if named == "inline":
+        return Inline()
+    if named == "processes":
+        if multiprocessing.current_process().daemon:
+            raise InputError(
+                "this process is a worker of multiprocessing that may have no processes of its own\n"
+                '  give executor="inline" to make the runs in it'
+            )
+        return None
+    if not isinstance(named, (str, type)) and all(callable(getattr(named, part, None)) for part in ("rehearse", "run")):
+        return cast("Executor", named)
+    near = did_you_mean(named, ("processes", "inline")) if isinstance(named, str) else ""
+    raise InputError(
+        f"executor={shortened(named)}: there is no such executor{near}\n"
+        '  accepts "processes", "inline", or an executor of your own'
+    )
 
 
 def _raise(number: int) -> None:

@@ -11,7 +11,7 @@ from .notebook import Notebook, in_notebook
 from .progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from ..execute.jobs import Event, OnEvent
@@ -65,10 +65,63 @@ def _drop(event: Event) -> None:
     pass
 
 
+class Unfailing:
+    """Shows what another reporter shows, and nothing once that has failed: no run ends because of its display."""
+
+    def __init__(self, shows: Reporter) -> None:
+        self.shows, self._failed = shows, False
+
+    def note(self, line: str) -> None:
+        """Show a line."""
+        with self._trying() as going:
+            if going:
+                self.shows.note(line)
+
+    @contextlib.contextmanager
+    def runs(self, specs: Sequence[RunSpec], seconds: Callable[[RunSpec], float | None]) -> Iterator[OnEvent]:
+        """Return what shows the events of runs."""
+        shown = None
+        take: OnEvent = _drop
+        with self._trying() as going:
+            if going:
+                shown = self.shows.runs(specs, seconds)
+                take = shown.__enter__()
+
+        def tell(event: Event) -> None:
+            with self._trying() as going:
+                if going:
+                    take(event)
+
+        try:
+            yield tell
+        finally:
+            with self._trying():
+                if shown is not None:
+                    shown.__exit__(None, None, None)
+
+    @contextlib.contextmanager
+    def _trying(self) -> Iterator[bool]:
+        """Drop an error. Yields whether there was none before."""
+        try:
+            yield not self._failed
+        except Exception:  # noqa: BLE001  # a stream or a notebook may raise anything
+            self._failed = True
+
+
 def reporter(progress: bool | None) -> Reporter:
-    """Return a reporter that shows progress, or none; progress None: shown on a terminal and in a notebook only."""
+    """Return a reporter that shows progress, or none; progress None: shown on a terminal and in a notebook only.
+
+    None of its errors is raised.
+    """
     if progress is False:
         return Silent()
     if in_notebook():
-        return Notebook()
-    return Terminal() if progress or sys.stderr.isatty() else Silent()
+        return Unfailing(Notebook())
+    return Unfailing(Terminal()) if progress or _on_terminal() else Silent()
+
+
+def _on_terminal() -> bool:
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError, OSError):  # there is no standard error, or it is closed
+        return False

@@ -253,6 +253,8 @@ def _named(names: Sequence[str], study: Study, tuned: bool) -> tuple[str, ...]:
     """Return the variants that `--only` names. tuned: those that tuning found settings for may be among them."""
     there = [v.name for v in study.variants]
     listed = [v.name for v in study.variants if not v.tuned]
+    if odd := [name for name in names if not isinstance(name, str)]:
+        raise InputError(f"--only: {odd[0]!r:.80} is not the name of a variant\n  accepts {listing(listed, 20)}")
     names = [there[0] if name == "baseline" and name not in there else name for name in names]
     unknown = [name for name in names if name not in (there if tuned else listed)]
     if unknown:

@@ -98,7 +98,7 @@ class Results:
 
         InputError for an unknown variant or metric.
         """
-        one = metrics.metric(metric or self.study.metric)
+        one = metrics.metric(metric or self.study.metric, metrics.METRICS)
         if (variant, one.name) not in self._estimates:
             values = [run[one.name] for run in self.stored_of(variant).values()]
             self._estimates[variant, one.name] = estimate(values, bounds=one.bounds)
@@ -115,7 +115,7 @@ class Results:
         than a comparison of two means. Without a common seed the mean is nan and n is 0.
         InputError for an unknown variant or metric.
         """
-        one = metrics.metric(metric or self.study.metric)
+        one = metrics.metric(metric or self.study.metric, metrics.METRICS)
         key = (candidate, reference, one.name)
         if key not in self._comparisons:
             self._comparisons[key] = self._compared(candidate, reference, one)
