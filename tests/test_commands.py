@@ -311,7 +311,7 @@ def test_new_never_overwrites(folder: Path) -> None:
             ["plan", "studies/tiny.toml", "--set", "baseline.dataset.validation=65"],
             "validation = 65 is more than the 64",
         ),
-        (["plan", "studies/tiny.toml", "--set", "baseline.optimizer.lr=fast"], '"fast" is not float (> 0)'),
+        (["plan", "studies/tiny.toml", "--set", "baseline.optimizer.lr=fast"], '"fast" is not a number above 0'),
         (["report"], "no study has been run in this store"),
         (["report", "--format", "html,pdf"], "unknown report format 'pdf'\n  accepted: html, md, tex, csv"),
         (["report", "nothing"], "no study of this name or file has been run"),

@@ -24,7 +24,8 @@ from ablate.components.schema import (
     settings_of,
     settings_of_library,
 )
-from ablate.components.setting_text import type_text, value_text
+from ablate.components.setting_text import type_text, value_text, wanted_text
+from ablate.errors import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -62,22 +63,22 @@ def good(annotation: Any, value: Any) -> Any:
 @pytest.mark.parametrize(
     ("annotation", "value", "text"),
     [
-        (int, "3", '"3" is not int'),
-        (int, True, "true is not int"),
-        (int, 3.0, "3.0 is not int"),
-        (int, None, "none is not int"),
-        (float, "0.1", '"0.1" is not float'),
-        (float, True, "true is not float"),
-        (bool, 1, "1 is not bool"),
-        (bool, "true", '"true" is not bool'),
-        (str, 3, "3 is not str"),
-        (str, ["a"], '["a"] is not str'),
-        (list[int], 3, "3 is not list[int]"),
-        (dict[str, int], [], "[] is not dict[str, int]"),
+        (int, "3", '"3" is not an integer'),
+        (int, True, "true is not an integer"),
+        (int, 3.0, "3.0 is not an integer"),
+        (int, None, "none is not an integer"),
+        (float, "0.1", '"0.1" is not a number'),
+        (float, True, "true is not a number"),
+        (bool, 1, "1 is not true or false"),
+        (bool, "true", '"true" is not true or false'),
+        (str, 3, "3 is not a string"),
+        (str, ["a"], '["a"] is not a string'),
+        (list[int], 3, "3 is not a list of integers"),
+        (dict[str, int], [], "[] is not a table of integers"),
         (Literal["mean", "max"], "min", '"min" is not "mean" | "max"'),
         (Literal[1, 2], 3, "3 is not 1 | 2"),
-        (int | None, "a", '"a" is not int | none'),
-        (int | str, 0.5, "0.5 is not int | str"),
+        (int | None, "a", '"a" is not an integer or none'),
+        (int | str, 0.5, "0.5 is not an integer or a string"),
     ],
 )
 def test_values_are_checked_strictly(annotation: Any, value: Any, text: str) -> None:
@@ -87,13 +88,13 @@ def test_values_are_checked_strictly(annotation: Any, value: Any, text: str) -> 
 @pytest.mark.parametrize(
     ("annotation", "value", "text"),
     [
-        (Count, 0, "0 is not int (> 0)"),
-        (Natural, -1, "-1 is not int (>= 0)"),
-        (Positive, 0, "0 is not float (> 0)"),
-        (NonNegative, -0.5, "-0.5 is not float (>= 0)"),
-        (Share, 1.5, "1.5 is not float (>= 0, <= 1)"),
-        (Annotated[float, Interval(ge=0, lt=1)], 1, "1 is not float (>= 0, < 1)"),
-        (Annotated[int, Field(gt=1, le=8)], 9, "9 is not int (> 1, <= 8)"),
+        (Count, 0, "0 is not an integer above 0"),
+        (Natural, -1, "-1 is not an integer of at least 0"),
+        (Positive, 0, "0 is not a number above 0"),
+        (NonNegative, -0.5, "-0.5 is not a number of at least 0"),
+        (Share, 1.5, "1.5 is not a number from 0 to 1"),
+        (Annotated[float, Interval(ge=0, lt=1)], 1, "1 is not a number of at least 0 and below 1"),
+        (Annotated[int, Field(gt=1, le=8)], 9, "9 is not an integer above 1 and at most 8"),
     ],
 )
 def test_a_value_outside_its_range_is_reported_with_the_range(annotation: Any, value: Any, text: str) -> None:
@@ -128,12 +129,12 @@ def test_a_tuple_of_the_wrong_length_is_wrong() -> None:
 
 
 def test_a_wrong_item_of_a_list_is_named_by_its_place() -> None:
-    assert wrong(list[int], [1, "2"]) == '[1, "2"] is not list[int] (item 1: Input should be a valid integer)'
+    assert wrong(list[int], [1, "2"]) == '[1, "2"] is not a list of integers (item 1: Input should be a valid integer)'
 
 
 def test_a_date_is_no_string() -> None:
     date = tomllib.loads("x = 1979-05-27")["x"]
-    assert wrong(str, date) == "1979-05-27 is not str"
+    assert wrong(str, date) == "1979-05-27 is not a string"
 
 
 def test_a_date_is_no_value_of_a_setting_without_type() -> None:
@@ -280,7 +281,7 @@ def test_a_value_that_passes_is_stored_and_passes_again_the_same(annotation: Any
 def test_a_value_that_fails_is_reported_with_its_type(annotation: Any, value: Any) -> None:
     setting = of(annotation)
     problem = setting.check(value)[1]
-    assert not problem or problem.startswith(f"{value_text(value)} is not {setting.type}")
+    assert not problem or problem.startswith(f"{value_text(value)} is not {wanted_text(annotation)}")
 
 
 # Contracts of a factory
@@ -441,3 +442,22 @@ def test_a_value_is_written_as_toml_reads_it(value: Any) -> None:
 
 def test_what_toml_cannot_write_is_still_written() -> None:
     assert value_text({"x": [None, int]}) == "{x = [none, int]}"
+
+
+@pytest.mark.parametrize(
+    ("given", "accepted", "meant"),
+    [
+        ("learning_rate", ["lr", "wd"], "lr"),
+        ("optimizer.learning_rate", ["optimizer.lr", "model.width"], "optimizer.lr"),
+        ("wd", ["lr", "weight_decay"], "weight_decay"),
+        ("dropout_rate", ["dropout"], "dropout"),
+    ],
+)
+def test_a_common_name_of_a_setting_leads_to_the_one_that_is_accepted(
+    given: str, accepted: list[str], meant: str
+) -> None:
+    assert did_you_mean(given, accepted) == f"; did you mean '{meant}'?"
+
+
+def test_a_common_name_leads_nowhere_if_what_it_means_is_not_accepted() -> None:
+    assert did_you_mean("learning_rate", ["width", "depth"]) == ""

@@ -160,6 +160,14 @@ def test_a_broken_plugin_is_reported_with_what_to_do(here: Path) -> None:
         discover()
 
 
+def test_a_broken_file_that_a_study_names_is_in_no_plugins_folder(here: Path) -> None:
+    file, study = write(here / "nets.py", "1 / 0"), here / "study.toml"
+    with pytest.raises(ComponentError, match=r"\n  mend the file, or take it out of `plugins` of the study$"):
+        discover(study, [file])
+    with pytest.raises(ComponentError, match=r"\n  mend the file, or name it no longer$"):
+        discover(named=[file])
+
+
 def test_a_broken_helper_is_reported_with_the_line_that_imports_it(here: Path) -> None:
     write(here / "plugins/_broken_of_discover.py", "def f(:\n")
     write(here / "plugins/nets.py", "\n\nimport _broken_of_discover")

@@ -263,12 +263,12 @@ def test_a_variant_without_a_suggestion_is_reported_and_the_exit_code_says_so(st
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        (["--low", "0"], "--low: 0.0 is not float (> 0, <= 1000)"),
-        (["--low", "-1"], "--low: -1.0 is not float"),
-        (["--low", "nan"], "--low: nan is not float"),
-        (["--high", "inf"], "--high: inf is not float"),
+        (["--low", "0"], "--low: 0.0 is not a number above 0 and at most 1000"),
+        (["--low", "-1"], "--low: -1.0 is not a number"),
+        (["--low", "nan"], "--low: nan is not a number"),
+        (["--high", "inf"], "--high: inf is not a number"),
         (["--low", "1", "--high", "0.1"], "--low: low = 1 is not below high = 0.1"),
-        (["--steps", "3"], "--steps: 3 is not int (>= 20, <= 10000)"),
+        (["--steps", "3"], "--steps: 3 is not an integer from 20 to 10000"),
         (["--only", "fliped"], "did you mean 'flipped'?"),
         (["--device", "gpu"], "--device gpu: there is no such device"),
     ],

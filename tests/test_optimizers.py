@@ -97,7 +97,7 @@ def test_the_learning_rate_has_to_be_given(registry: Registry, name: str) -> Non
 
 
 def test_a_wrong_type_is_a_problem_for_a_library_too(registry: Registry) -> None:
-    assert problems(registry, "torch:AdamW", lr="high") == {"lr": '"high" is not float'}
+    assert problems(registry, "torch:AdamW", lr="high") == {"lr": '"high" is not a number'}
 
 
 @pytest.mark.parametrize(

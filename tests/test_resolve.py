@@ -170,7 +170,9 @@ def test_an_unknown_setting_is_reported_with_the_nearest_all_and_where_they_stan
 
 
 def test_a_wrong_value_is_reported_with_its_type() -> None:
-    assert "baseline: model.width 0 is not int (> 0) accepts width" in told(HEAD.replace('"net"', '"net", width = 0'))
+    assert "baseline: model.width 0 is not an integer above 0 accepts width" in told(
+        HEAD.replace('"net"', '"net", width = 0')
+    )
 
 
 def test_a_setting_that_is_missing_is_reported() -> None:
@@ -448,14 +450,14 @@ def test_the_other_settings_are_checked_beside_a_rate_to_be_found() -> None:
         ('{ rule = "valley" }', "lr.find", "'find' is missing"),
         ("{ find = true, stps = 50 }", "lr.stps", "unknown key 'stps'; did you mean 'steps'?"),
         ('{ find = true, rule = "best" }', "lr.rule", '"best" is not "valley" | "steepest"'),
-        ("{ find = true, steps = 19 }", "lr.steps", "19 is not int (>= 20, <= 10000)"),
-        ("{ find = true, steps = 50.0 }", "lr.steps", "50.0 is not int (>= 20, <= 10000)"),
-        ("{ find = true, steps = 1000000 }", "lr.steps", "1000000 is not int"),
-        ("{ find = true, low = 0 }", "lr.low", "0 is not float (> 0, <= 1000)"),
-        ("{ find = true, low = -1e-3 }", "lr.low", "-0.001 is not float"),
-        ("{ find = true, low = nan }", "lr.low", "nan is not float"),
-        ("{ find = true, high = inf }", "lr.high", "inf is not float"),
-        ('{ find = true, high = "1" }', "lr.high", '"1" is not float'),
+        ("{ find = true, steps = 19 }", "lr.steps", "19 is not an integer from 20 to 10000"),
+        ("{ find = true, steps = 50.0 }", "lr.steps", "50.0 is not an integer from 20 to 10000"),
+        ("{ find = true, steps = 1000000 }", "lr.steps", "1000000 is not an integer"),
+        ("{ find = true, low = 0 }", "lr.low", "0 is not a number above 0 and at most 1000"),
+        ("{ find = true, low = -1e-3 }", "lr.low", "-0.001 is not a number"),
+        ("{ find = true, low = nan }", "lr.low", "nan is not a number"),
+        ("{ find = true, high = inf }", "lr.high", "inf is not a number"),
+        ('{ find = true, high = "1" }', "lr.high", '"1" is not a number'),
         ("{ find = true, low = 0.1, high = 0.1 }", "lr.low", "low = 0.1 is not below high = 0.1"),
         ("{ find = true, low = 20 }", "lr.low", "low = 20 is not below high = 10"),
     ],

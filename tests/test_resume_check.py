@@ -156,8 +156,10 @@ class Ramp:
 
 def test_a_counter_without_effect_so_far_is_doubtful(tried: Callable[..., Rehearsal]) -> None:
     found = tried(RAMP.format(amount="0.1 * (seen > 1000)"), "augmentation")
-    assert found.warning == "state that no checkpoint holds changed in augmentation 'mine' (plugins/mine.py:8): seen"
-    assert "mine.py:8): calls" in tried(COUNTING.format(scale="1"), "model").warning
+    assert (
+        found.warning == "no checkpoint keeps seen of augmentation 'mine' (plugins/mine.py:8), and training changes it"
+    )
+    assert "no checkpoint keeps calls" in tried(COUNTING.format(scale="1"), "model").warning
 
 
 def test_a_cache_that_is_filled_is_not_doubtful(tried: Callable[..., Rehearsal]) -> None:

@@ -512,7 +512,7 @@ def test_planning_and_reporting_import_no_optuna(study: Path) -> None:
     ("table", "said"),
     [
         ('settings = { "optimizer.momentum" = { low = 0.1, high = 0.9 } }', "adam has no setting 'momentum'"),
-        ('settings = { "optimizer.lr" = { low = 0.0, high = 0.9 } }', "0.0 is not float (> 0)"),
+        ('settings = { "optimizer.lr" = { low = 0.0, high = 0.9 } }', "0.0 is not a number above 0"),
         ('settings = { "optimiser.lr" = { low = 0.1, high = 0.9 } }', "there is no 'optimiser.lr'"),
         ("settings = { epochs = { low = 1, high = 9 } }", "'epochs' is the budget"),
         ('settings = { "optimizer.lr" = { low = 0.9, high = 0.1 } }', "low = 0.9 is not below high = 0.1"),
@@ -532,10 +532,10 @@ def test_planning_and_reporting_import_no_optuna(study: Path) -> None:
         ('pruner = "medium"', "unknown pruner \"medium\"; did you mean 'median'"),
         ('sampler = { use = "random", n_startup_trials = 2 }', "sampler 'random' has no setting 'n_startup_trials'"),
         ('sampler = "grid"', "a grid needs to know which values"),
-        ("trials = 0", "0 is not int (> 0)"),
+        ("trials = 0", "0 is not an integer above 0"),
         ('metric = "test/accuracy"', "would steer by the split that final runs are judged on"),
         ('metric = "validation/accurracy"', 'is not "test/accuracy" | "test/loss" | "validation/accuracy"'),
-        ("budget = { epochs = 0 }", "0 is not float (> 0, <= 1)"),
+        ("budget = { epochs = 0 }", "0 is not a number above 0 and at most 1"),
         ("budget = { epoch = 0.5 }", "unknown key 'epoch'; did you mean 'epochs'"),
         ("seed = 1", "1 is a seed of the study"),
         ("trails = 3", "unknown key 'trails'; did you mean 'trials'"),
@@ -763,7 +763,9 @@ def test_the_baseline_goes_by_that_name_too(study: Path) -> None:
 
 
 def test_a_step_between_whole_numbers_is_refused(study: Path) -> None:
-    assert "16.5 is not int" in refused(study, "[tune.settings]\nbatch_size = { low = 16, high = 32, step = 0.5 }\n")
+    assert "16.5 is not an integer" in refused(
+        study, "[tune.settings]\nbatch_size = { low = 16, high = 32, step = 0.5 }\n"
+    )
 
 
 @pytest.mark.parametrize(

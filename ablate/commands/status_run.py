@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..console import text
-from ..errors import InputError, did_you_mean, listing, printable
+from ..errors import InputError, did_you_mean, listing, printable, quoted
 from ..paths import shown
 from ..store.run_frames import device_text
 
@@ -28,7 +28,7 @@ def chosen(rows: Sequence[Mapping[str, Any]], named: str) -> list[Mapping[str, A
     variants = list(dict.fromkeys(str(row["variant"]) for row in rows))
     raise InputError(
         f"{named}: no variant of this study, and no run's key starts with it{did_you_mean(named, variants)}\n"
-        f"  accepts {listing(map(repr, variants), 20)}, or the start of a key"
+        f"  accepts {listing(quoted(variants), 20)}, or the start of a key"
     )
 
 

@@ -37,6 +37,44 @@ def type_text(annotation: Any) -> str:
     return str(getattr(annotation, "__name__", annotation))
 
 
+def wanted_text(annotation: Any) -> str:
+    """Say what a value of a type is, as in "a number above 0", to follow "is not"."""
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(wanted_text, args))
+    one, _ = _nouns(annotation)
+    return one
+
+
+def _nouns(annotation: Any) -> tuple[str, str]:
+    """Return how one value of a type is called, and how several are."""
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        limits = _limits_text([meta for meta in args[1:] if _range_text(meta)])
+        one, many = _nouns(args[0])
+        return one + limits, many + limits
+    if origin is dict or annotation is dict:
+        of = f" of {_nouns(args[1])[1]}" if args and args[1] is not Any else ""
+        return f"a table{of}", f"tables{of}"
+    if origin is list and args:
+        of = _nouns(args[0])[1]
+        return f"a list of {of}", f"lists of {of}"
+    known = {int: ("an integer", "integers"), float: ("a number", "numbers"), str: ("a string", "strings")}
+    if annotation in known:
+        return known[annotation]
+    name = "true or false" if annotation is bool else type_text(annotation)
+    return name, name
+
+
+def _limits_text(metas: list[Any]) -> str:
+    """Write limits after a noun, as in " above 0 and at most 1"; "" for none."""
+    bounds = {part.split()[0]: part.split()[1] for meta in metas for part in _range_text(meta).split(", ")}
+    if {">=", "<="} == set(bounds):
+        return f" from {bounds['>=']} to {bounds['<=']}"
+    words = {">": "above", ">=": "of at least", "<": "below", "<=": "at most"}
+    return " " + " and ".join(f"{words[sign]} {bound}" for sign, bound in bounds.items()) if bounds else ""
+
+
 def value_text(value: Any) -> str:
     """Write a value as TOML would, `none` for None; of a long one, its beginning."""
     return one_line(_whole_text(value), LONGEST_VALUE)

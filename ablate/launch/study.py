@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..checks.finding import Findings
 from ..checks.study import findings
 from ..components.discover import discover
-from ..errors import InputError, StoreError, counted, did_you_mean, listing
+from ..errors import InputError, StoreError, counted, did_you_mean, listing, quoted
 from ..paths import known_file, shipped, shown
 from ..store.documents import read_document, write_document
 from ..store.recipes import written_digest
@@ -262,6 +262,6 @@ def _named(names: Sequence[str], study: Study, tuned: bool) -> tuple[str, ...]:
             raise InputError(f"--only: '{unknown[0]}' runs with --tuned; name the variant without '(tuned)'")
         raise InputError(
             f"--only: there is no variant '{unknown[0]}'{did_you_mean(unknown[0], listed)}\n"
-            f"  accepts {listing(listed, 20)}"
+            f"  accepts {listing(quoted(listed), 20)}"
         )
     return tuple(names)

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from .. import metrics
-from ..errors import InputError, did_you_mean, listing
+from ..errors import InputError, did_you_mean, listing, quoted
 from .estimates import Estimate, estimate
 from .tunings import own_best
 
@@ -89,7 +89,7 @@ class Results:
         if variant not in self._by_variant:
             names = [known.name for known in self.study.variants]
             raise InputError(
-                f"there is no variant '{variant}'{did_you_mean(variant, names)}\n  accepts {listing(names, 20)}"
+                f"there is no variant '{variant}'{did_you_mean(variant, names)}\n  accepts {listing(quoted(names), 20)}"
             )
         return self._by_variant[variant]
 

@@ -71,8 +71,11 @@ def check_resuming(
     lost = _lost(entries, before, _reached(other))
     after = _next(run, kept, step)
     if _same(after, _next(other, kept, step)):
-        changed = [f"{named(one.entry)}: {listing(one.changing, 3)}" for one in lost if one.changing]
-        return f"state that no checkpoint holds changed in {listing(changed)}" if changed else ""
+        return "; ".join(
+            f"no checkpoint keeps {listing(one.changing, 3)} of {named(one.entry)}, and training changes it"
+            for one in lost
+            if one.changing
+        )
     if changing := [replace(one, paths=one.changing) for one in lost if one.changing]:
         raise RunError("; ".join(map(_text_of, changing)))
     third = made()
