@@ -523,6 +523,16 @@ def test_a_study_that_changed_is_reported_as_it_was_run(study: Path, capsys: pyt
     assert "4 of 4 runs done" in done.stderr
 
 
+def test_a_study_whose_file_has_problems_now_is_reported_as_it_was_run(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_inline(study, capsys)
+    study.write_text("[study")
+    done = ablate("report", study)
+    assert "studies/tiny.toml has problems now: this is the study as it was run" in done.stderr
+    assert "4 of 4 runs done" in done.stderr
+
+
 def test_the_report_says_what_the_command_line_changed(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_inline(study, capsys, changes=Changes(("baseline.epochs=1",), (3,)))
     ablate("report", "--format", "md")
