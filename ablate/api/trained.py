@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..components.contracts import ImageShape
 from ..components.discover import discover
+from ..components.no_exit import no_exit
 from ..errors import InputError, StoreError
 from ..launch.last import is_at_work
 from ..paths import shown
@@ -51,7 +52,8 @@ class StoredRun:
         try:
             state = read_checkpoint(self.folder.checkpoint, spec.key)
             if state is not None:
-                return trained_model(spec, self.registry, state, str(self.result.get("weights")))
+                with no_exit():
+                    return trained_model(spec, self.registry, state, str(self.result.get("weights")))
         except NoCheckpointError as error:
             raise InputError(f"{run}: {shown(self.folder.checkpoint)}: {error}") from error
         raise InputError(
@@ -63,7 +65,8 @@ class StoredRun:
     def images(self, split: str, data_dir: Path) -> EvaluationImages:
         """Return a split of its data as it evaluates it."""
         environment = (self.folder.spec() or {}).get("environment") or {}
-        return evaluation_images(self.spec, self.registry, data_dir, split, environment.get("usual_layout", ""))
+        with no_exit():
+            return evaluation_images(self.spec, self.registry, data_dir, split, environment.get("usual_layout", ""))
 
 
 def stored_run(folder: RunFolder, study: Study, variant: str, record: StudyRecord, registry: Registry) -> StoredRun:

@@ -56,6 +56,11 @@ def _exits(function: Callable[..., int], stopped: str) -> Callable[..., None]:
             if "Symlink loop" not in str(error):  # what Python 3.11 and 3.12 raise of a path
                 raise
             _stop(f"error: {error}", 1)
+        except SystemExit as error:  # no command raises it: code of a component or a library does
+            from ..components.no_exit import exit_error
+
+            wrong = exit_error(error)
+            _stop(f"error: {wrong}", wrong.exit_code)
         except KeyboardInterrupt as error:
             number = signal.SIGTERM if isinstance(error, TerminatedError) else signal.SIGINT
             _stop(f"\n{stopped}", 128 + number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..components.no_exit import no_exit
 from ..errors import InputError, counted
 from .jobs import jobs_of
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 def fetch_data(sources: Sequence[Source]) -> None:
     """Download and decode datasets, so that no run has to wait for them."""
     for source in sources:
-        source.prepare()
+        with no_exit():
+            source.prepare()
 
 
 def rehearse(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..components.datasets import DataFacts, wrong_facts, wrong_source
+from ..components.no_exit import no_exit
 from ..errors import AblateError, ComponentError, InputError
 from .cut import Cut
 from .splits import Splits, count_splits
@@ -57,7 +58,8 @@ class Datasets:
             if choice.origin:
                 try:
                     entry = self._registry.get("dataset", choice.use)
-                    self._facts[written] = self._facts_of(entry, choice)
+                    with no_exit():
+                        self._facts[written] = self._facts_of(entry, choice)
                 except AblateError as error:
                     see = f"\nsee {entry.place}" if isinstance(error, ComponentError) else ""
                     self._reading.component_problem("dataset", choice, (), f"{error}{see}")

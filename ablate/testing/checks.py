@@ -6,6 +6,7 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ..components.no_exit import no_exit
 from ..errors import AblateError, error_text
 from ..paths import shown
 from ..training.contracts import named
@@ -63,7 +64,7 @@ def outcome_of(check: Check, subject: Subject) -> Checked:
 
 def make(check: Check, subject: Subject) -> None:
     """Make one check, and leave the random states of the process as they were."""
-    with preserved_random():
+    with no_exit(), preserved_random():
         check(subject)
 
 

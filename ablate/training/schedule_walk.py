@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from ..components.no_exit import no_exit
 from ..errors import InputError
 from ..study.walks import Walk
 
@@ -111,7 +112,8 @@ def walk(course: Course) -> Walk | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about schedules that step before their optimizer does
         try:
-            return _walk(course)
+            with no_exit():
+                return _walk(course)
         except InputError:
             raise
         except Exception:  # noqa: BLE001  # a component's, which is named when its run is rehearsed
