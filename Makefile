@@ -1,5 +1,5 @@
 # make demo        a study on real digits, from nothing to a report
-# make test        the quick tests: under 4 minutes on two cores
+# make test        the quick tests: about five minutes on two cores
 # make test-slow   the other tests
 # make check       what CI runs: all tests, ruff, mypy
 .DEFAULT_GOAL := help
