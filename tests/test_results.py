@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,11 @@ from scipy import stats
 from ablate.errors import InputError
 from ablate.metrics import metric
 from ablate.stats.estimates import Estimate, estimate
-from ablate.stats.results import Comparison, Results
+from ablate.stats.results import Results
 from ablate.study.spec import Choice, Recipe, Study, Variant
+
+if TYPE_CHECKING:
+    from ablate.stats.comparison import Comparison
 
 METRIC = "test/accuracy"
 

@@ -8,13 +8,15 @@ from .. import numbers
 from ..console.html import page_html, table_html
 from ..report import filters
 from ..report.table import table
-from ..stats import results as stats
+from ..stats import comparison
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..stats.results import Results
 
-class Comparison(stats.Comparison):
+
+class Comparison(comparison.Comparison):
     """A comparison that a notebook shows as a table of its seeds.
 
     mean, low and high are in the unit of data: 0.012 of an accuracy is 1.2 points.
@@ -36,7 +38,7 @@ class Comparison(stats.Comparison):
         return page_html(title, self._text(), shown, left_out if self.left_out else [])
 
 
-def results_html(results: stats.Results, state: str, notes: Sequence[str]) -> str:
+def results_html(results: Results, state: str, notes: Sequence[str]) -> str:
     """Return the comparison table of a study, with how its runs stand, what failed, and what else there is to know."""
     shown, study = table(results), results.study
     failed = results.runs[results.runs["state"] == "failed"].to_dict("records")

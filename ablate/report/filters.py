@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from ..components.contracts import Values
     from ..metrics import Metric
+    from ..stats.comparison import Comparison
     from ..stats.estimates import Estimate
-    from ..stats.results import Comparison
     from .facts import Fact
     from .sections import FoundRate, ReportedChange
     from .table import Column, TableRow

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from .. import metrics
 from ..errors import InputError, did_you_mean, listing, quoted
 from .estimates import Estimate, estimate
+from .family import DEFAULT, How, compare_all
 from .tunings import own_best
 
 if TYPE_CHECKING:
@@ -22,30 +22,7 @@ if TYPE_CHECKING:
     from ..study.comparisons import ComparisonKind, PlannedComparison
     from ..study.spec import Study
     from ..tune.records import VariantTuning
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison(Estimate):
-    """Candidate minus reference on one metric, paired by seed, in the unit of data (a fraction for accuracies).
-
-    mean, low, high, n, cut: of the differences per seed; n is the number of pairs.
-    seeds: those for which both have a finite value, ascending. per_seed: the difference of each.
-    left_out: seeds that only one of the two has, or whose value is not finite.
-    kind: as what the study plans it (see `PlannedComparison`); "" for another pair.
-    """
-
-    metric: Metric
-    candidate: str
-    reference: str
-    seeds: tuple[int, ...]
-    per_seed: tuple[float, ...]
-    left_out: tuple[int, ...]
-    kind: ComparisonKind | Literal[""] = ""
-
-    @property
-    def clear(self) -> bool:
-        """Tell whether there is an interval and it does not hold 0."""
-        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+    from .comparison import Comparison
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +42,7 @@ class Results:
     epochs: pd.DataFrame
     tunings: tuple[VariantTuning, ...] = ()
     _estimates: dict[tuple[str, str], Estimate] = field(default_factory=dict, init=False, repr=False)
-    _comparisons: dict[tuple[str, str, str], Comparison] = field(default_factory=dict, init=False, repr=False)
+    _families: dict[str, dict[tuple[str, str], Comparison]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def stored(self) -> pd.DataFrame:
@@ -109,17 +86,23 @@ class Results:
         return {variant.name: self.estimate(variant.name, metric) for variant in self.study.variants}
 
     def comparison(self, candidate: str, reference: str, metric: str | None = None) -> Comparison:
-        """Compare two variants on a metric, by default the study's, over the seeds that both have.
+        """Compare two variants on a metric, by default the study's.
 
-        Pairing takes out what a seed does to both alike (first weights, data order), so it needs fewer seeds
-        than a comparison of two means. Without a common seed the mean is nan and n is 0.
+        Its p is adjusted over the study's comparisons on the metric; that of a pair which the study does not plan is
+        not. Without a run on one of the sides the mean is nan and n is 0.
         InputError for an unknown variant or metric.
         """
         one = metrics.metric(metric or self.study.metric, metrics.METRICS)
-        key = (candidate, reference, one.name)
-        if key not in self._comparisons:
-            self._comparisons[key] = self._compared(candidate, reference, one)
-        return self._comparisons[key]
+        self.stored_of(candidate), self.stored_of(reference)  # InputError for names that are none
+        pair = (candidate, reference)
+        if one.name not in self._families:
+            planned = list(self._kinds)
+            made = compare_all(self._samples(one), planned, self._how(one), self._kinds)
+            self._families[one.name] = dict(zip(planned, made, strict=True))
+        family = self._families[one.name]
+        if pair not in family:
+            (family[pair],) = compare_all(self._samples(one), [pair], self._how(one))
+        return family[pair]
 
     @cached_property
     def planned(self) -> tuple[PlannedComparison, ...]:
@@ -154,21 +137,13 @@ class Results:
             found[variant][seed] = {str(name): value for name, value in row.items()}
         return found
 
-    def _compared(self, candidate: str, reference: str, one: Metric) -> Comparison:
-        ours, theirs = (
-            {seed: float(run[one.name]) for seed, run in self.stored_of(name).items()}
-            for name in (candidate, reference)
-        )
-        seeds = tuple(sorted(s for s in ours.keys() & theirs.keys() if math.isfinite(ours[s] - theirs[s])))
-        per_seed = tuple(ours[seed] - theirs[seed] for seed in seeds)
-        found = estimate(per_seed, bounds=one.difference_bounds)
-        return Comparison(
-            **vars(found),
-            metric=one,
-            candidate=candidate,
-            reference=reference,
-            seeds=seeds,
-            per_seed=per_seed,
-            left_out=tuple(sorted((ours.keys() | theirs.keys()) - set(seeds))),
-            kind=self._kinds.get((candidate, reference), ""),
-        )
+    def _samples(self, one: Metric) -> dict[str, dict[int, float]]:
+        return {
+            name: {seed: float(run[one.name]) for seed, run in runs.items()} for name, runs in self._by_variant.items()
+        }
+
+    def _how(self, one: Metric) -> How:
+        """Return how variants are compared on a metric; the margin that the study states is of its own metric."""
+        stated = self.study.comparing.margin if one.name == self.study.metric else None
+        margin = one.quantity.margin if stated is None else stated
+        return How(one, self.study.comparing.method or DEFAULT, margin)

@@ -11,8 +11,22 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+Method = Literal["paired", "welch", "pooled", "moderated"]
+"""How two variants are compared; `stats.family` has what each one does."""
 ComparisonKind = Literal["change", "tuning", "tuned change"]
 """A variant against the one it comes from, a tuned variant against itself with its own settings, or tuned both."""
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """How a study's comparisons are made; none of it is part of a run's key.
+
+    method: None for the default one. margin: a difference of the study's metric that is too small to matter, in the
+    unit of data (0.005 of an accuracy is half a point); None for the metric's own, where it has one.
+    """
+
+    method: Method | None = None
+    margin: float | None = None
 
 
 @dataclass(frozen=True)

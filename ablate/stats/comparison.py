@@ -1,0 +1,90 @@
+"""What comparing two variants comes to, as one record of numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from .estimates import Estimate
+
+if TYPE_CHECKING:
+    from ..metrics import Metric
+    from ..study.comparisons import ComparisonKind, Method
+
+Verdict = Literal["helped", "hurt", "no practical difference", "not decided"]
+"""The answer to a comparison. Its words are the same on the terminal, in reports, in JSON and from Python."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Estimate):
+    """Candidate minus reference on one metric, in the unit of data (a fraction for accuracies).
+
+    mean: the difference. low, high: its 95 % interval, of this comparison alone. cut: as of `Estimate`. n: seeds with
+    a finite value on both sides.
+    n_candidate, n_reference: runs that the method used of each side.
+    seeds: those that both sides have, ascending. per_seed: the difference of each.
+    left_out: seeds whose runs the method did not use, since only one side has them or a value is not finite.
+    one_sided: seeds that only one of the two has, used or not.
+    method: how it was computed. standard_error, df: of the difference; None without an interval.
+    p: of no difference, two-sided, adjusted over `family` comparisons; p_alone: not adjusted.
+    margin: differences within it do not matter in practice; None where nobody said. p_equivalence: of a difference
+    beyond the margin (two one-sided tests, the larger p).
+    superiority: share of all pairs of runs, one of each side, in which the candidate is better; ties count half.
+    further_seeds: how many more seeds of each side would decide it with 80 % power, where `verdict` is "not decided"
+    and that can be said.
+    kind: as what the study plans it (see `PlannedComparison`); "" for another pair.
+    """
+
+    metric: Metric
+    candidate: str
+    reference: str
+    n_candidate: int
+    n_reference: int
+    seeds: tuple[int, ...]
+    per_seed: tuple[float, ...]
+    left_out: tuple[int, ...]
+    one_sided: tuple[int, ...] = ()
+    method: Method = "paired"
+    standard_error: float | None = None
+    df: float | None = None
+    p: float | None = None
+    p_alone: float | None = None
+    family: int = 1
+    margin: float | None = None
+    p_equivalence: float | None = None
+    superiority: float | None = None
+    verdict: Verdict = "not decided"
+    further_seeds: int | None = None
+    kind: ComparisonKind | Literal[""] = ""
+
+    @property
+    def difference(self) -> float:
+        """Return candidate minus reference; nan where there is none."""
+        return self.mean
+
+    @property
+    def clear(self) -> bool:
+        """Tell whether there is an interval and it does not hold 0."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+
+def verdict(
+    difference: float, interval: tuple[float, float] | None, p: float | None, margin: float | None, higher: bool
+) -> Verdict:
+    """Return what a comparison comes to.
+
+    Within the margin comes first: a difference that is sure and too small to matter is no practical difference. The
+    shown interval decides on that, so that nobody sees one that sticks out beside such a verdict.
+    p: adjusted over the family. higher: more of the metric is better.
+    """
+    if interval is None or p is None:
+        return "not decided"
+    if margin is not None and -margin <= interval[0] and interval[1] <= margin:
+        return "no practical difference"
+    if p < ALPHA:
+        return "helped" if (difference > 0) == higher else "hurt"
+    return "not decided"
+
+
+ALPHA = 0.05
+"""The share of studies without any effect that may call one: over all comparisons of a study together."""
