@@ -13,12 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from ablate.api.records import read_records
 from ablate.commands.plan import show_plan
 from ablate.commands.status import show_status
 from ablate.commands.store import CleanOptions, clean
+from ablate.data.predictions import Predicted
 from ablate.errors import AblateError
 from ablate.files import write_checked
 from ablate.launch.record import record
@@ -50,6 +52,7 @@ EPOCH = {
     "evaluation_seconds": 0.1,
     "images_per_second": 51.2,
 }
+PREDICTED = {"test": Predicted(np.zeros((4, 2), np.float16), np.zeros(4, np.uint8))}
 RESULT = {
     **{name: value for name, value in EPOCH.items() if "/" in name},
     "epochs": 2,
@@ -109,8 +112,9 @@ def make(study: Path) -> Made:
             for epoch in (1, 2):
                 run.append_epoch({"epoch": epoch, **EPOCH, "note": spec.key})  # no two runs have the same history
             write_checked(run.checkpoint, b"never unpickled" * 9)
+    made.finished.commit_result({**RESULT, "predictions": made.finished.write_predictions(PREDICTED)})
+    made.finished_too.commit_result(RESULT)
     for run in (made.finished, made.finished_too):
-        run.commit_result(RESULT)
         run.drop_checkpoint()
     made.failed.record_failure("failed", "ValueError: broke", "Traceback ...")
     record = StudyRecord("tiny", study.resolve(), study.read_text(), Changes())
@@ -317,6 +321,26 @@ def test_a_run_that_is_not_what_its_key_was_made_of_is_a_fault(made: Made) -> No
     file = made.finished.path / "run.json"
     file.write_text(file.read_text().replace('"batch_size": 16', '"batch_size": 17'))
     assert made.faults() == [("run.json", "again")]
+
+
+def test_predictions_that_were_changed_are_a_fault_that_costs_no_run(made: Made) -> None:
+    file = damage(made, "predictions.npz")
+    assert made.faults() == [("predictions.npz", "again")]
+    assert ablate("store", "check", "--mend").exit_code == 0
+    assert not file.exists()
+    assert made.store.state(file.parent.name) == "stored"
+    assert made.faults() == []
+
+
+def test_predictions_that_no_result_names_are_a_fault(made: Made) -> None:
+    made.finished_too.write_predictions(PREDICTED)
+    assert made.faults() == [("predictions.npz", "again")]
+
+
+def test_predictions_that_were_removed_are_no_fault(made: Made) -> None:
+    assert ablate("store", "clean", "--yes", "--predictions").exit_code == 0
+    assert not (made.finished.path / "predictions.npz").exists()
+    assert made.faults() == []
 
 
 def test_a_folder_under_another_runs_name_is_a_fault(made: Made) -> None:
@@ -530,7 +554,8 @@ def test_cleaning_leaves_finished_and_unfinished_runs_and_has_nothing_to_do_then
     assert list(states.values()) == ["stored", "new", "unfinished"]
     assert made.unfinished.checkpoint.exists()
     assert not made.failed.path.exists()
-    assert sorted(p.name for p in made.finished.path.iterdir()) == ["history.jsonl", "result.json", "run.json"]
+    left = sorted(p.name for p in made.finished.path.iterdir())
+    assert left == ["history.jsonl", "predictions.npz", "result.json", "run.json"]
     again = ablate("store", "clean", "--yes")
     assert (again.exit_code, again.stdout) == (0, "ablate-store: nothing to remove\n")
 
@@ -557,6 +582,7 @@ def test_a_selector_removes_its_kind_alone(made: Made, kind: str) -> None:
     places = {
         "failed": made.failed.path,
         "unused": made.store.writer("unnamed").path,
+        "predictions": made.finished.path / "predictions.npz",
         "checkpoints": made.finished.checkpoint,
         "leftovers": left_over,
     }

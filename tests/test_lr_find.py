@@ -24,7 +24,7 @@ from ablate.store.store import Store
 from ablate.store.studies import find_study
 from ablate.study.differences import differences, text_of
 from ablate.study.plan import cost_key
-from ablate.study.spec import Choice, RangeTest, Recipe, Study, Variant
+from ablate.study.spec import Choice, Limits, RangeTest, Recipe, Study, Variant
 from ablate.training.learning_rates import RangeCurve, RangeTestResult, smooth, suggest, sweep
 from tests.support import ablate, options, run_here
 
@@ -208,7 +208,7 @@ def test_the_expected_time_and_room_hold_the_range_test(finding: Path) -> None:
     assert plain is not None
     assert tested == pytest.approx(plain + 60 * 16 * 0.001)
     sizes = {"baseline": 1000, "flipped": 1000}
-    room = [expected_bytes([spec], sizes, 1, keep=False) for spec in prepared.specs[:2]]
+    room = [expected_bytes([spec], sizes, 1, Limits()) for spec in prepared.specs[:2]]
     assert room[0] is not None
     assert room[1] is not None
     assert room[1] > room[0]

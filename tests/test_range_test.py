@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ablate.components.registry import Registry
+    from ablate.data.predictions import Predictions
     from ablate.training.checkpoint import State
     from ablate.training.ingredients import Ingredients
 
@@ -166,6 +167,9 @@ class Memory:
     def keep_range_test(self, result: RangeTestResult) -> None:
         self.range_test = result
         self.tests += 1
+
+    def keep_predictions(self, predictions: Predictions) -> None:
+        pass
 
     def started(self, environment: Any, records: Any) -> None:
         pass

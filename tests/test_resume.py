@@ -19,6 +19,7 @@ from tests.support import first_run
 
 if TYPE_CHECKING:
     from ablate.components.registry import Registry
+    from ablate.data.predictions import Predictions
     from ablate.study.spec import RunSpec
     from ablate.training.learning_rates import RangeTestResult
 
@@ -119,6 +120,7 @@ class Disk:
         self.file, self.left = file, dies_after
         self.records: list[dict[str, Any]] = []
         self.range_test: RangeTestResult | None = None
+        self.predictions: Predictions = {}
 
     def resume(self) -> State | None:
         try:
@@ -134,6 +136,9 @@ class Disk:
 
     def keep_range_test(self, result: RangeTestResult) -> None:
         self.range_test = result
+
+    def keep_predictions(self, predictions: Predictions) -> None:
+        self.predictions = predictions
 
     def started(self, environment: Any, records: Any) -> None:
         self.records = list(records)

@@ -62,7 +62,7 @@ class Kept:
     def ignore(self, *_: Any) -> None:
         pass
 
-    unusable = keep_range_test = started = under_way = epoch = ignore
+    unusable = keep_range_test = keep_predictions = started = under_way = epoch = ignore
 
 
 class Made:

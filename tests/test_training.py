@@ -27,6 +27,7 @@ from tests.support import planned
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ablate.data.predictions import Predictions
     from ablate.training.checkpoint import State
     from ablate.training.learning_rates import RangeTestResult
 
@@ -40,6 +41,7 @@ class Notes:
         self.environment: dict[str, Any] = {}
         self.records: list[dict[str, Any]] = []
         self.range_test: RangeTestResult | None = None
+        self.predictions: Predictions = {}
 
     def resume(self) -> State | None:
         return None
@@ -58,6 +60,9 @@ class Notes:
 
     def keep_range_test(self, result: RangeTestResult) -> None:
         self.range_test = result
+
+    def keep_predictions(self, predictions: Predictions) -> None:
+        self.predictions = predictions
 
     def started(self, environment: Any, records: Any) -> None:
         self.environment = dict(environment)

@@ -47,18 +47,28 @@ def clean_store(
     unused: Annotated[
         bool, typer.Option("--unused", help="Remove finished runs that no study names; only where asked for.")
     ] = False,
+    predictions: Annotated[
+        bool,
+        typer.Option(
+            "--predictions",
+            help="Remove what finished runs predicted, which metrics named later need; only where asked for.",
+        ),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Remove what the store can do without, after saying what and how much; all but --unused where none is chosen."""
+    """Remove what the store can do without, after saying what and how much.
+
+    Where nothing is chosen: all but --unused and --predictions.
+    """
     from ..commands.store import CleanOptions, clean
     from ..console.text import output
     from ..store.clean import WASTE_KINDS
 
     asked = {"failed": failed, "leftovers": leftovers, "checkpoints": checkpoints, "unused": unused}
-    asked["kept"] = checkpoints
+    asked |= {"kept": checkpoints, "predictions": predictions}
     kinds = [kind for kind in WASTE_KINDS if asked[kind]]
     someone = sys.stdin.isatty() and output().isatty()
     ask = functools.partial(typer.confirm, err=True) if someone else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, counted
@@ -62,7 +63,9 @@ def driver(
 
     def job(spec: RunSpec) -> Job:
         assert ready is not None  # there is a trial to make
-        return jobs_of(study, [spec], ready.at_a_time, ready.usual_layout)[0]
+        (made,) = jobs_of(study, [spec], ready.at_a_time, ready.usual_layout)
+        # Trials are judged by what training measures, and there may be thousands of them.
+        return replace(made, limits=replace(made.limits, keep_predictions=False))
 
     goal = Goal(total, study.home, study.name, [variant.name for variant in study.written.variants], judge)
     return Driver(searches, goal, job, news)

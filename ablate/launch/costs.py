@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ..study.spec import RunSpec
+    from ..study.spec import Limits, RunSpec
 
 # What a run takes besides its steps: starting its process, loading its data, building its model.
 START_SECONDS = 1.0
@@ -22,6 +22,8 @@ START_SECONDS = 1.0
 # in a store of the digits study and one of CIFAR-100.
 # A step of a range test is three numbers on a line each.
 RECORD_BYTES, EPOCH_BYTES, TEST_BYTES = 16_000, 500, 80
+# Of an image that a run keeps its prediction of: a logit in half precision, and a label at most.
+LOGIT_BYTES, LABEL_BYTES = 2, 4
 
 
 def measured_costs(folder: Path, study: str) -> dict[str, Cost]:
@@ -60,10 +62,10 @@ def total_seconds(expected: Mapping[str, float | None], jobs: int = 1) -> float 
     return sum(known) / jobs if len(known) == len(expected) else None
 
 
-def expected_bytes(specs: Sequence[RunSpec], states: Mapping[str, int], jobs: int, keep: bool) -> int | None:
+def expected_bytes(specs: Sequence[RunSpec], states: Mapping[str, int], jobs: int, limits: Limits) -> int | None:
     """Return how much room runs take in the store at most, or None if the size of one's state is unknown.
 
-    states: bytes of a run's state by variant. keep: whether checkpoints stay when their runs are finished.
+    states: bytes of a run's state by variant. limits: say what runs keep when they are finished.
     A state is written beside the one before, for each run under way.
     """
     sizes = [states.get(spec.variant) for spec in specs]
@@ -72,4 +74,13 @@ def expected_bytes(specs: Sequence[RunSpec], states: Mapping[str, int], jobs: in
         return None
     records = sum(RECORD_BYTES + EPOCH_BYTES * spec.recipe.epochs for spec in specs)
     records += sum(TEST_BYTES * test.steps for spec in specs if (test := RangeTest.of(spec.recipe)))
-    return records + (sum(known) if keep else 0) + 2 * sum(known[-jobs:])
+    if limits.keep_predictions:
+        records += sum(predictions_bytes(spec) for spec in specs)
+    return records + (sum(known) if limits.keep_checkpoints else 0) + 2 * sum(known[-jobs:])
+
+
+def predictions_bytes(spec: RunSpec) -> int:
+    """Return how much room what a run predicts takes in the store. A negative size is a split that it may not see."""
+    splits = spec.recipe.splits
+    images = max(0, splits.validation or 0) + max(0, splits.test or 0)
+    return int(images) * (LOGIT_BYTES * spec.classes + LABEL_BYTES)

@@ -35,8 +35,7 @@ def get_ready(
     """
     fetch_data(study.sources(specs))
     found = rehearse(study, executor or LocalProcesses(), specs, placement.jobs, note)
-    keep = study.written.limits.keep_checkpoints
-    check_space(study.home, found.state_bytes, [*specs] * trials, placement.jobs, keep)
+    check_space(study.home, found.state_bytes, [*specs] * trials, placement.jobs, study.written.limits)
     record(study)
     if executor is None:
         placement, executor, why = local(placement, found.gpu)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..store.store import Store
-    from ..study.spec import RunSpec
+    from ..study.spec import Limits, RunSpec
 
 
 def check_links(home: Store, specs: Sequence[RunSpec]) -> None:
@@ -29,12 +29,13 @@ def check_links(home: Store, specs: Sequence[RunSpec]) -> None:
         raise StoreError("\n".join([*found, *list(found.values())[-1:]]))
 
 
-def check_space(home: Store, states: Mapping[str, int], specs: Sequence[RunSpec], jobs: int, keep: bool) -> None:
+def check_space(home: Store, states: Mapping[str, int], specs: Sequence[RunSpec], jobs: int, limits: Limits) -> None:
     """Raise StoreError where the store has less room than runs will take.
 
-    states: bytes of a run's state by variant. jobs: how many are under way at a time. keep: checkpoints are kept.
+    states: bytes of a run's state by variant. jobs: how many are under way at a time.
+    limits: say what runs keep.
     """
-    need = expected_bytes(specs, states, jobs, keep)
+    need = expected_bytes(specs, states, jobs, limits)
     free = home.free_bytes()
     own = sum(home.run(spec.key).checkpoint_bytes() for spec in specs)
     if need is not None and free + own < need:

@@ -4,6 +4,7 @@ STORE/runs/KEY/                one folder for each run:
     run.json                   spec and environment, written when the run starts
     lr_find.json               for a run that finds its own learning rate: its range test, committed before it trains
     history.jsonl              a line for each epoch
+    predictions.npz            the logits and labels of its last evaluation, unless the study keeps none
     result.json                committed last: a run is done when it stands
     failure.json               why the last try ended without a result
     checkpoint.pt              the state to go on from; removed once there is a result, unless the study keeps it
@@ -22,10 +23,11 @@ STORE/pilot/                   a store of its own for pilot runs
 
 from __future__ import annotations
 
-RUN_FILES = RUN, RANGE_TEST, HISTORY, RESULT, FAILURE, CHECKPOINT, LOCK, OWNER = (
+RUN_FILES = RUN, RANGE_TEST, HISTORY, PREDICTIONS, RESULT, FAILURE, CHECKPOINT, LOCK, OWNER = (
     "run.json",
     "lr_find.json",
     "history.jsonl",
+    "predictions.npz",
     "result.json",
     "failure.json",
     "checkpoint.pt",

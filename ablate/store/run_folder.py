@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING, Any
 from ..files import checksum, read_plain
 from ..study.plan import key_of
 from .documents import Document, read_committed, read_document
-from .filenames import CHECKPOINT, FAILURE, HISTORY, OWNER, RANGE_TEST, RESULT, RUN
+from .filenames import CHECKPOINT, FAILURE, HISTORY, OWNER, PREDICTIONS, RANGE_TEST, RESULT, RUN
 from .owner import Owner, live_owner
+from .predictions import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ..data.predictions import Predictions
     from ..metrics import RunState
+
+
+class NoPredictionsError(Exception):
+    """What a run predicted cannot be read; the text says why, as in "were removed"."""
 
 
 class RunFolder:
@@ -84,6 +90,23 @@ class RunFolder:
     def history_fits(self, result: Mapping[str, Any]) -> bool:
         """Tell whether a result was committed with this history."""
         return result.get("history") == self.history_checksum()
+
+    def predictions(self, result: Mapping[str, Any]) -> Predictions:
+        """Return what the run predicted when it was evaluated last. Raises NoPredictionsError.
+
+        result: of the run, which names the checksum of its predictions where they were kept.
+        """
+        if not result.get("predictions"):
+            raise NoPredictionsError("were not kept")
+        try:
+            content = read_plain(self.path / PREDICTIONS)
+            if checksum(content) != result["predictions"]:
+                raise NoPredictionsError("are damaged")
+            return unpacked(content)
+        except FileNotFoundError as error:
+            raise NoPredictionsError("were removed") from error
+        except (OSError, ValueError) as error:
+            raise NoPredictionsError("cannot be read") from error
 
     def checkpoint_bytes(self) -> int:
         """Return the size of the checkpoint, 0 if there is none."""

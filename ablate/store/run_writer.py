@@ -6,7 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..files import append_plain, is_temporary, refuse_link
+from ..files import append_plain, checksum, is_temporary, refuse_link, replace_file
 from ..paths import shown
 from .documents import (
     check_readable,
@@ -19,14 +19,17 @@ from .documents import (
     write_document,
     write_text,
 )
-from .filenames import DAMAGED_RESULT, FAILURE, HISTORY, LOCK, OWNER, RANGE_TEST, RESULT, RUN
+from .filenames import DAMAGED_RESULT, FAILURE, HISTORY, LOCK, OWNER, PREDICTIONS, RANGE_TEST, RESULT, RUN
 from .owner import live_owner, owning
+from .predictions import packed
 from .run_folder import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from filelock import FileLock
+
+    from ..data.predictions import Predictions
 
 Ending = Literal["failed", "diverged", "lost", "timed out", "out of memory"]
 """How a run ended without a result; `lost` is a process that was killed or crashed, every time it was tried."""
@@ -83,6 +86,7 @@ class RunWriter(RunFolder):
             if os.path.lexists(self.path / RESULT):
                 (self.path / RESULT).replace(self.path / DAMAGED_RESULT)
             (self.path / FAILURE).unlink(missing_ok=True)
+            (self.path / PREDICTIONS).unlink(missing_ok=True)
             for file in self.path.iterdir():
                 if is_temporary(file.name):  # half written when an earlier process was killed
                     file.unlink(missing_ok=True)
@@ -99,6 +103,13 @@ class RunWriter(RunFolder):
         """Append an epoch to the history."""
         with store_errors(self.path / HISTORY):
             append_plain(self.path / HISTORY, dumps(record) + "\n")
+
+    def write_predictions(self, predictions: Predictions) -> str:
+        """Write what the run predicted, over what an earlier try wrote; return its checksum, for the result."""
+        content = packed(predictions)
+        with store_errors(self.path / PREDICTIONS):
+            replace_file(self.path / PREDICTIONS, content)
+        return checksum(content)
 
     def commit_result(self, result: Mapping[str, Any]) -> bool:
         """Commit the result; return False if there already was one."""

@@ -129,10 +129,16 @@ def evaluation_batch(batch_size: int, accumulate: int, pixels: int) -> int:
     return min(MOST_EVALUATED, max(at_once(batch_size, accumulate), FEW_PIXELS // pixels, 1))
 
 
-def evaluate(run: Ingredients, images: Images, on_batch: Callable[[], None] = lambda: None) -> tuple[float, float]:
+def evaluate(
+    run: Ingredients,
+    images: Images,
+    on_batch: Callable[[], None] = lambda: None,
+    on_logits: Callable[[Tensor], None] = lambda _: None,
+) -> tuple[float, float]:
     """Return the mean cross-entropy and the accuracy (a fraction) over a split, without augmentation.
 
-    on_batch: called before each batch; what it raises ends the evaluation.
+    on_batch: called before each batch; what it raises ends the evaluation. on_logits: called with those of each batch
+    (B, classes), on the device, in the order of the split.
     """
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
@@ -144,7 +150,7 @@ def evaluate(run: Ingredients, images: Images, on_batch: Callable[[], None] = la
 
     try:
         model = run.model if run.average is None else run.average
-        return loss_and_accuracy(model, batches(), run.precision, run.data.mean.device)
+        return loss_and_accuracy(model, batches(), run.precision, run.data.mean.device, on_logits)
     except RuntimeError as error:
         error.add_note(IN_EVALUATION)
         raise
@@ -152,12 +158,16 @@ def evaluate(run: Ingredients, images: Images, on_batch: Callable[[], None] = la
 
 @torch.inference_mode()
 def loss_and_accuracy(
-    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], precision: str, device: torch.device
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    precision: str,
+    device: torch.device,
+    on_logits: Callable[[Tensor], None] = lambda _: None,
 ) -> tuple[float, float]:
     """Return the mean cross-entropy and the accuracy (a fraction) of a model, which is left in evaluation mode.
 
     The accuracy is nan if the loss is not finite: the largest of scores that are nan is the first.
-    batches: inputs (B, C, H, W), normalised, and labels (B,), on the device.
+    batches: inputs (B, C, H, W), normalised, and labels (B,), on the device. on_logits: called with those of each.
     """
     model.eval()
     loss, right, count = torch.zeros((), device=device), torch.zeros((), device=device, dtype=torch.int64), 0
@@ -167,6 +177,7 @@ def loss_and_accuracy(
         loss += cross_entropy(logits, labels, reduction="sum")
         right += (logits.argmax(1) == labels).sum()
         count += len(labels)
+        on_logits(logits)
     mean = loss.item() / count
     return mean, right.item() / count if math.isfinite(mean) else math.nan
 

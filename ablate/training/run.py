@@ -22,14 +22,18 @@ from .kernel_crop import dead_weights
 from .layout import layout_for
 from .loop import begin_epoch, evaluate, step_schedule, train_epoch
 from .machine import Machine, environment, pick_device
+from .predictions import halved, predicted
 from .range_test import find_lr
 from .replay import with_replay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from torch import Tensor
+
     from ..components.registry import Registry
     from ..data.images import Data
+    from ..data.predictions import Predicted, Predictions
     from ..study.spec import Limits, RunSpec
     from .ingredients import Epoch, Ingredients
     from .learning_rates import RangeTestResult
@@ -80,6 +84,10 @@ class Recorder(Protocol):
         """Keep the state, in place of the previous one."""
         ...
 
+    def keep_predictions(self, predictions: Predictions) -> None:
+        """Keep what the run predicted when it was evaluated last; called once, after the last epoch."""
+        ...
+
     def stopping(self) -> bool:
         """Tell whether the run is asked to keep its state and stop."""
         ...
@@ -128,6 +136,8 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
     recorder.started({**environment(device, threads), **graphs, **laid_out}, trainer.records)
     prepared = before + time.perf_counter() - began
     records = trainer.train(spec.recipe.epochs)
+    if limits.keep_predictions and (predictions := trainer.predictions()):
+        recorder.keep_predictions(predictions)
     evaluated = len(run.data.test or ()) + len(run.data.validation or ())
     return {
         **{name: value for name, value in records[-1].items() if "/" in name},
@@ -190,6 +200,7 @@ class _Trainer:
         self._reported = self._kept = time.perf_counter()
         self._least = min(KEEP_SECONDS, limits.checkpoint_seconds)
         self._finite = finite_tensors(run.model)
+        self._predictions: dict[str, Predicted] = {}
         self.diverged = ""
 
     def restore(self, state: State) -> None:
@@ -201,7 +212,7 @@ class _Trainer:
     def train(self, epochs: int) -> list[Record]:
         """Train the rest of the run, and return the records of all its epochs."""
         while self._number <= epochs:
-            record = self._one()
+            record = self._one(last=self._number == epochs)
             self.records.append(record)
             self._recorder.epoch(record)
             if self.diverged and not self._limits.go_on:
@@ -214,7 +225,13 @@ class _Trainer:
                 self._keep()
         return self.records
 
-    def _one(self) -> Record:
+    def predictions(self) -> Predictions:
+        """Return what the trained model predicts; a run that was resumed after its last epoch is evaluated again."""
+        if not self._predictions:
+            self._evaluate(keep=True)
+        return self._predictions
+
+    def _one(self, last: bool) -> Record:
         """Train the current epoch to its end and evaluate."""
         run, epoch = self._run, self._epoch or begin_epoch(self._run)
         self._epoch, began = epoch, time.perf_counter() - epoch.seconds
@@ -233,9 +250,7 @@ class _Trainer:
         loss = train_epoch(run, epoch, on_step)
         trained = time.perf_counter()
         record: Record = {"epoch": self._number, "lr": epoch.lr, "train/loss": loss}
-        for name, split in (("validation", run.data.validation), ("test", run.data.test)):
-            if split is not None:
-                record[f"{name}/loss"], record[f"{name}/accuracy"] = evaluate(run, split, self._stop_if_asked)
+        record |= self._evaluate(keep=last and self._limits.keep_predictions)
         spoilt = first_not_finite(run, self._finite)
         if spoilt:
             record |= {name: math.nan for name in record if name.endswith("/accuracy")}
@@ -247,6 +262,24 @@ class _Trainer:
         record["evaluation_seconds"] = time.perf_counter() - trained
         record["images_per_second"] = len(run.data.train) / record["seconds"]
         return record
+
+    def _evaluate(self, keep: bool) -> Record:
+        """Return loss and accuracy on the splits that are there. keep: what is predicted, too."""
+        run, found = self._run, Record()
+        for name, split in (("validation", run.data.validation), ("test", run.data.test)):
+            if split is None:
+                continue
+            kept: list[Tensor] = []
+
+            def on_logits(logits: Tensor, kept: list[Tensor] = kept) -> None:
+                if keep:
+                    kept.append(halved(logits))  # waits for the device, in one evaluation of the run
+
+            loss, accuracy = evaluate(run, split, self._stop_if_asked, on_logits)
+            found |= {f"{name}/loss": loss, f"{name}/accuracy": accuracy}
+            if keep:
+                self._predictions[name] = predicted(kept, split.labels, run.classes)
+        return found
 
     def _stop_if_asked(self) -> None:
         """If asked to stop, between steps or while evaluating, keep the state and raise StoppedError."""
