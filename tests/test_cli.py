@@ -50,7 +50,25 @@ def test_variants_are_completed_of_the_study_that_is_named(recorded: Path, line:
     assert completed(line, "fish") == ["as flipped"]
 
 
-@pytest.mark.parametrize("text", ["", "variant = 3", "[[variant]]\nname = 3", "baseline = 1", "\udcff", "name = ["])
+def test_variants_of_a_design_are_completed(recorded: Path) -> None:
+    factors = "[factor.a]\nset = { epochs = 3 }\n[factor.b]\nset = { ema = 0.5 }\n"
+    recorded.write_text(f'{recorded.read_text()}{factors}[design]\nkind = "ladder"\n')
+    assert completed("ablate run studies/tiny.toml --only a", "fish") == ["a", "a + b", "as flipped"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "variant = 3",
+        "[[variant]]\nname = 3",
+        "baseline = 1",
+        "\udcff",
+        "name = [",
+        "design = 1",
+        "[design]\nkind=1",
+    ],
+)
 def test_what_does_not_read_completes_to_nothing(recorded: Path, text: str) -> None:
     recorded.write_bytes(text.encode(errors="surrogateescape"))
     assert completed("ablate run studies/tiny.toml --only a") == []

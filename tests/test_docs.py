@@ -15,7 +15,7 @@ from ablate.checks.study import findings
 from ablate.components.discover import discover
 from ablate.errors import StudyError
 from ablate.study.resolve import resolve_study
-from ablate.study.tables import BaselineTable, FindTable, StudyTable, TuneTable, VariantTable
+from ablate.study.tables import BaselineTable, DesignTable, FactorTable, FindTable, StudyTable, TuneTable, VariantTable
 from ablate.study.toml import parse_study, read_study
 
 ROOT = Path(__file__).parent.parent
@@ -35,7 +35,7 @@ def test_the_reference_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_key_of_a_study_is_documented() -> None:
     text = (ROOT / "docs" / "study-file.md").read_text()
-    for form in (StudyTable, BaselineTable, VariantTable, FindTable):
+    for form in (StudyTable, BaselineTable, VariantTable, FindTable, FactorTable, DesignTable):
         for name, info in form.model_fields.items():
             assert f"`{info.alias or name}`" in text, name
     text = (ROOT / "docs" / "tuning.md").read_text()

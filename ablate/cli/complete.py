@@ -59,6 +59,10 @@ def _names(text: str) -> Iterator[str]:
         study: dict[str, Any] = tomllib.loads(text)
         if "baseline" in study:
             yield str(study["baseline"].get("name", "baseline"))
+        if "design" in study:
+            from ..study.design import read_factors
+
+            yield from read_factors(lambda *_: None, study).names
         yield from (str(variant["name"]) for variant in study.get("variant", []) if "name" in variant)
 
 

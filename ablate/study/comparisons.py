@@ -1,6 +1,7 @@
 """What a study compares: pairs of variants, candidate minus reference.
 
-This is apart from what a variant inherits from (`Variant.parent`), although the rule below follows it.
+This is apart from what a variant inherits from (`Variant.parent`), although the rule below follows it: what a design
+compares is said by the design.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from .cells import Design
+
 Method = Literal["paired", "welch", "pooled", "moderated"]
 """How two variants are compared; `stats.family` has what each one does."""
+
 ComparisonKind = Literal["change", "tuning", "tuned change"]
 """A variant against the one it comes from, a tuned variant against itself with its own settings, or tuned both."""
 
@@ -38,28 +42,50 @@ class PlannedComparison:
     tuning either side alone would favour it.
     if_own_best: the reference has its own settings, so the comparison is fair only where tuning found nothing better
     for it.
+    factor: of a design, the one that the candidate has and the reference has not; "" for other pairs.
     """
 
     candidate: str
     reference: str
     kind: ComparisonKind
     if_own_best: bool = False
+    factor: str = ""
 
 
-def planned_comparisons(parents: Mapping[str, str | None], tuned: Collection[str]) -> tuple[PlannedComparison, ...]:
+def planned_comparisons(
+    parents: Mapping[str, str | None], tuned: Collection[str], design: Design | None = None
+) -> tuple[PlannedComparison, ...]:
     """Return what a study compares, in the order of its variants; of one variant, what weighs most first.
 
     That is tuned against tuned: tuning either side alone would favour it.
     parents: of all variants, by name; that of a tuned variant is the one it was tuned from. tuned: names of those.
     """
+    changes = _changes(parents, tuned, design)
     tuned_side = {parents[name]: name for name in tuned}
     found = []
     for name, parent in parents.items():
-        if parent is None:
-            continue
-        changed = parents[parent] if name in tuned else None
-        if changed is not None:
-            reference = tuned_side.get(changed, changed)
-            found.append(PlannedComparison(name, reference, "tuned change", if_own_best=changed not in tuned_side))
-        found.append(PlannedComparison(name, parent, "tuning" if name in tuned else "change"))
+        if name in tuned and parent is not None:
+            for changed, factor in changes[parent].items():
+                reference, own = tuned_side.get(changed, changed), changed not in tuned_side
+                found.append(PlannedComparison(name, reference, "tuned change", if_own_best=own, factor=factor))
+            found.append(PlannedComparison(name, parent, "tuning"))
+        else:
+            found += [
+                PlannedComparison(name, other, "change", factor=factor) for other, factor in changes[name].items()
+            ]
     return tuple(found)
+
+
+def _changes(
+    parents: Mapping[str, str | None], tuned: Collection[str], design: Design | None
+) -> dict[str, dict[str, str]]:
+    """Return what each variant that is not tuned is compared with, and the factor of a design between the two or ""."""
+    found: dict[str, dict[str, str]] = {name: {} for name in parents if name not in tuned}
+    made = set() if design is None else set(design.generated)
+    for name, parent in parents.items():
+        if parent is not None and name in found and name not in made:
+            found[name][parent] = ""
+    for pair in design.comparisons() if design else ():
+        if pair.candidate in found and pair.reference in found:
+            found[pair.candidate][pair.reference] = pair.factor
+    return found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..components.setting_text import value_text
 from .choices import COMPONENTS, SPLITS, read_choice, read_choices, read_splits
-from .tables import BaselineTable, SetTable, VariantTable, read_table
+from .tables import BaselineTable, FactorTable, SetTable, VariantTable, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,7 @@ class Written:
     """A variant as the file has it: its table, and what that gives of a recipe; a baseline's is whole.
 
     good: False where something in the table is wrong, so that no recipe can be made of it.
+    factors: of a variant of a design, the named changes that it is made of; its table then gives nothing of a recipe.
     """
 
     table: BaselineTable | VariantTable
@@ -30,6 +31,7 @@ class Written:
     values: Mapping[str, Any]
     added: tuple[Choice, ...]
     good: bool
+    factors: tuple[Written, ...] = ()
 
     @property
     def name(self) -> str:
@@ -80,12 +82,33 @@ def _read(report: Report, form: type[BaselineTable | VariantTable], raw: Any, pl
         name, parent = (value if isinstance(value, str) else None for value in (given, parent))
         return Written(VariantTable.model_construct(name=name or nameless, parent=parent), place, {}, (), good=False)
     if isinstance(table, VariantTable):
-        recipe = {key: getattr(table.set, key) for key in table.set.model_fields_set}
-        added = read_choices(report, where, table.add.augmentation, (*place, "add", "augmentation"))
-        values = _values(report, where, recipe, (*place, "set"))
-    else:
-        added = ()
-        values = _values(report, where, {key: getattr(table, key) for key in SetTable.model_fields}, place)
+        return _changes(report, table, place, where)
+    values = _values(report, where, {key: getattr(table, key) for key in SetTable.model_fields}, place)
+    good = {key: value for key, value in values.items() if value is not None}
+    return Written(table, place, good, (), good=len(good) == len(values))
+
+
+def read_factor(report: Report, name: str, raw: Any) -> Written:
+    """Read [factor.NAME] as what a variant of this name would be."""
+    place = ("factor", name)
+    where = _where(place, name)
+    wrong: list[str] = []
+
+    def told(at: Place, called: str, text: str) -> None:
+        wrong.append(text)
+        report(at, called, text)
+
+    table = read_table(told, FactorTable, raw, place, where) or FactorTable()
+    given = {key: getattr(table, key) for key in FactorTable.model_fields}
+    one = _changes(told, VariantTable.model_construct(name=name, parent=None, **given), place, where)
+    return replace(one, good=not wrong)
+
+
+def _changes(report: Report, table: VariantTable, place: Place, where: str) -> Written:
+    """Read what a table changes."""
+    recipe = {key: getattr(table.set, key) for key in table.set.model_fields_set}
+    added = read_choices(report, where, table.add.augmentation, (*place, "add", "augmentation"))
+    values = _values(report, where, recipe, (*place, "set"))
     good = {key: value for key, value in values.items() if value is not None}
     return Written(table, place, good, added or (), good=len(good) == len(values) and added is not None)
 
@@ -109,7 +132,7 @@ def _values(report: Report, where: str, recipe: Mapping[str, Any], place: Place)
 
 
 def _where(place: Place, name: str) -> str:
-    return "baseline" if place == ("baseline",) else f"variant {value_text(name)}"
+    return "baseline" if place == ("baseline",) else f"{place[0]} {value_text(name)}"
 
 
 def good_name(name: str) -> bool:
