@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from scipy import stats
+from torch.nn.functional import cross_entropy
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as reference
@@ -16,6 +17,7 @@ from torchvision.transforms.v2 import functional as reference
 from ablate import Mixed
 from ablate.components.discover import discover
 from ablate.errors import InputError
+from ablate.training.augment import targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +39,7 @@ EVERY: dict[str, dict[str, Any]] = {
     "auto-augment": {},
     "mixup": {},
     "cutmix": {},
+    "placebo": {},
 }
 
 
@@ -360,6 +363,40 @@ def test_cutmix_draws_the_areas_that_torchvisions_draws(registry: Registry, gene
         torch.manual_seed(0)
         shares = [theirs.make_params([image])["lam_adjusted"] for _ in range(3000)]
     assert stats.ks_2samp(ours.numpy(), shares).pvalue > 1e-3
+
+
+# Placebo
+
+
+def test_the_placebo_gives_each_image_another_place_and_takes_its_label_along(
+    registry: Registry, generator: Generator
+) -> None:
+    images = numbered(50, 1, 4, 4)
+    labels = torch.arange(50)
+    made = build(registry, "placebo")(images, generator)
+    shares = targets(labels, [made], 50)
+    order = shares.argmax(1)
+    assert torch.equal(made.images, images[order])
+    assert sorted(order.tolist()) == list(range(50))
+    assert not torch.equal(order, labels)
+    assert torch.equal(shares.max(1).values, torch.ones(50))
+
+
+def test_the_placebo_that_only_draws_returns_the_images_as_they_were(registry: Registry, generator: Generator) -> None:
+    before, images = generator.get_state(), torch.rand(8, 3, 4, 4)
+    assert torch.equal(build(registry, "placebo", reorder=False)(images, generator), images)
+    assert not torch.equal(generator.get_state(), before)
+
+
+def test_the_gradient_of_a_batch_with_a_placebo_is_the_one_without(registry: Registry, generator: Generator) -> None:
+    images, labels = torch.rand(32, 3, 6, 6), torch.randint(4, (32,), generator=seeded(1))
+    weights = torch.randn(3 * 6 * 6, 4, generator=seeded(2), dtype=torch.float64, requires_grad=True)
+    made = build(registry, "placebo")(images, generator)
+    gradients = [
+        torch.autograd.grad(cross_entropy(some.flatten(1).double() @ weights, wanted, label_smoothing=0.1), weights)[0]
+        for some, wanted in ((images, labels), (made.images, targets(labels, [made], 4).double()))
+    ]
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize(
