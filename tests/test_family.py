@@ -78,3 +78,15 @@ def test_p_is_adjusted_over_all_comparisons() -> None:
     assert [one.family for one in found] == [2, 2]
     alone = [one.p_alone for one in found]
     assert [one.p for one in found] == holm(alone)
+
+
+def test_a_look_that_may_spend_less_asks_for_a_smaller_p_and_shows_a_wider_interval() -> None:
+    samples = {"a": seeds(0.52, 0.55, 0.53, 0.56), "base": seeds(0.50, 0.51, 0.52, 0.53)}
+    how = How(ACCURACY, "paired", margin=None, level=0.01, confidence=0.99, look=4)
+    (usual,) = compare_all(samples, [("a", "base")], How(ACCURACY, "paired"))
+    (found,) = compare_all(samples, [("a", "base")], how)
+    theirs = stats.ttest_rel(list(samples["a"].values()), list(samples["base"].values()))
+    assert (found.low, found.high) == pytest.approx(tuple(theirs.confidence_interval(0.99)), abs=1e-12)
+    assert found.p == usual.p
+    assert (usual.verdict, usual.level, usual.look) == ("helped", 0.05, None)
+    assert (found.verdict, found.level, found.look) == ("not decided", 0.01, 4)

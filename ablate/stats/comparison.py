@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Verdict = Literal["helped", "hurt", "no practical difference", "not decided"]
 """The answer to a comparison. Its words are the same on the terminal, in reports, in JSON and from Python."""
+ALPHA = 0.05
+"""The share of studies without any effect that may call one: over all comparisons of a study together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,11 @@ class Comparison(Estimate):
     left_out: seeds whose runs the method did not use, since only one side has them or a value is not finite.
     one_sided: seeds that only one of the two has, used or not.
     method: how it was computed. standard_error, df: of the difference; None without an interval.
-    p: of no difference, two-sided, adjusted over `family` comparisons; p_alone: not adjusted.
+    p: of no difference, two-sided, adjusted over `family` comparisons; p_alone: not adjusted. level: what p has to be
+    below.
+    look: how many seeds there were at the look that it is of, where seeds were added as they were needed; None where
+    all were planned. Then `level` is the part of ALPHA that this look may spend, and the interval is as much wider, so
+    that all looks together keep to 95 %.
     margin: differences within it do not matter in practice; None where nobody said. p_equivalence: of a difference
     beyond the margin (two one-sided tests, the larger p).
     superiority: share of all pairs of runs, one of each side, in which the candidate is better; ties count half.
@@ -49,6 +55,8 @@ class Comparison(Estimate):
     df: float | None = None
     p: float | None = None
     p_alone: float | None = None
+    level: float = ALPHA
+    look: int | None = None
     family: int = 1
     margin: float | None = None
     p_equivalence: float | None = None
@@ -69,22 +77,23 @@ class Comparison(Estimate):
 
 
 def verdict(
-    difference: float, interval: tuple[float, float] | None, p: float | None, margin: float | None, higher: bool
+    difference: float,
+    interval: tuple[float, float] | None,
+    p: float | None,
+    margin: float | None,
+    higher: bool,
+    level: float = ALPHA,
 ) -> Verdict:
     """Return what a comparison comes to.
 
     Within the margin comes first: a difference that is sure and too small to matter is no practical difference. The
     shown interval decides on that, so that nobody sees one that sticks out beside such a verdict.
-    p: adjusted over the family. higher: more of the metric is better.
+    p: adjusted over the family. higher: more of the metric is better. level: what p has to be below.
     """
     if interval is None or p is None:
         return "not decided"
     if margin is not None and -margin <= interval[0] and interval[1] <= margin:
         return "no practical difference"
-    if p < ALPHA:
+    if p < level:
         return "helped" if (difference > 0) == higher else "hurt"
     return "not decided"
-
-
-ALPHA = 0.05
-"""The share of studies without any effect that may call one: over all comparisons of a study together."""

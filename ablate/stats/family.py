@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtr, stdtrit  # scipy.stats has the same, and takes 0.7 s to import
 
-from .comparison import Comparison, verdict
+from .comparison import ALPHA, Comparison, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,10 +35,9 @@ class Tested:
     standard_error: float
     df: float
 
-    @property
-    def half(self) -> float:
-        """Return half the width of the 95 % interval."""
-        return float(stdtrit(self.df, (1 + CONFIDENCE) / 2)) * self.standard_error
+    def half(self, confidence: float = CONFIDENCE) -> float:
+        """Return half the width of the interval."""
+        return float(stdtrit(self.df, (1 + confidence) / 2)) * self.standard_error
 
     def p(self, distance: float = 0.0) -> float:
         """Return the two-sided p of a true difference of `distance`."""
@@ -59,11 +58,18 @@ class Tested:
 
 @dataclass(frozen=True)
 class How:
-    """How comparisons are made: by which method, which margin, on which metric."""
+    """How comparisons are made: by which method, which margin, on which metric.
+
+    level: what p, adjusted over the family, has to be below. confidence: of the interval of one comparison alone.
+    look: as of `Comparison`.
+    """
 
     metric: Metric
     method: Method = DEFAULT
     margin: float | None = None
+    level: float = ALPHA
+    confidence: float = CONFIDENCE
+    look: int | None = None
 
 
 def compare_all(
@@ -84,7 +90,7 @@ def compare_all(
     found = []
     for pair, one, p in zip(pairs, tested, adjusted, strict=True):
         record = replace(_alone(samples, finite, pair, how), kind=(kinds or {}).get(pair, ""), family=family)
-        found.append(record if one is None or p is None else _with_interval(record, one, p))
+        found.append(record if one is None or p is None else _with_interval(record, one, p, how.confidence))
     return found
 
 
@@ -136,13 +142,15 @@ def _alone(samples: Samples, finite: Samples, pair: Pair, how: How) -> Compariso
         one_sided=tuple(sorted(ours.keys() ^ theirs.keys())),
         method=how.method,
         margin=how.margin,
+        level=how.level,
+        look=how.look,
         superiority=superiority(list(ours.values()), list(theirs.values()), how.metric.higher_is_better),
     )
 
 
-def _with_interval(record: Comparison, one: Tested, p: float) -> Comparison:
+def _with_interval(record: Comparison, one: Tested, p: float, confidence: float) -> Comparison:
     """Add what a method says: interval, p and verdict."""
-    low, high, cut = _within(one.difference, one.half, record.metric.difference_bounds)
+    low, high, cut = _within(one.difference, one.half(confidence), record.metric.difference_bounds)
     return replace(
         record,
         mean=one.difference,
@@ -154,7 +162,7 @@ def _with_interval(record: Comparison, one: Tested, p: float) -> Comparison:
         p=p,
         p_alone=one.p(),
         p_equivalence=None if record.margin is None else one.p_equivalence(record.margin),
-        verdict=verdict(one.difference, (low, high), p, record.margin, record.metric.higher_is_better),
+        verdict=verdict(one.difference, (low, high), p, record.margin, record.metric.higher_is_better, record.level),
     )
 
 
