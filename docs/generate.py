@@ -20,6 +20,7 @@ from ablate.components.contracts import KINDS
 from ablate.components.discover import discover
 from ablate.components.schema import REQUIRED
 from ablate.components.setting_text import value_text
+from ablate.study.codes import CODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ Written by `python docs/generate.py` from the code; a test fails when it is out 
 
 def reference() -> str:
     """Return the text of docs/reference.md."""
-    return "\n".join([HEAD, *_commands(), *_public_names(), *_components()]) + "\n"
+    return "\n".join([HEAD, *_commands(), *_public_names(), *_findings(), *_components()]) + "\n"
 
 
 def _commands() -> Iterator[str]:
@@ -86,6 +87,15 @@ def docstring_of(name: str, text: str) -> str:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == name:
             return str(getattr(below.value, "value", "")) if isinstance(below, ast.Expr) else ""
     return ""
+
+
+def _findings() -> Iterator[str]:
+    yield "## Findings\n"
+    yield "What `ablate check` may find, by its code; [Checks](checks.md) says when, and how to waive one.\n"
+    yield "| code | about | level | |\n|---|---|---|---|"
+    for name, code in CODES.items():
+        yield f"| `{name}` | {code.subject} | {code.level} | {_cell(code.meaning)} |"
+    yield ""
 
 
 def _components() -> Iterator[str]:

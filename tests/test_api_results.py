@@ -240,7 +240,9 @@ def test_a_study_and_its_findings_are_short_to_read(done: Path) -> None:
     found = results("tiny")
     assert repr(found.study) == "<study 'tiny': 'baseline', 'flipped'; seeds (0, 1)>"
     first = found.findings[0]
-    assert repr(found.findings).startswith(f"{first.where}: {first.reason}\n  {first.remedy} ({first.code})")
+    assert repr(found.findings).startswith(
+        f"{first.level}: {first.where}: {first.reason}\n  {first.remedy} ({first.code})"
+    )
 
 
 def test_a_pilots_model_is_its_own(done: Path) -> None:

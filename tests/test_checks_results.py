@@ -157,7 +157,7 @@ def test_an_augmentation_that_never_happens_is_told_at_the_end_of_the_run_and_in
     made = report(trained(variants, Changes()))
     told = {finding.code: finding.where for finding in made.findings}
     assert told["same-weights"] == "baseline, never flipped"
-    assert "warning: baseline, never flipped: their runs with every seed end with the same weights" in (
+    assert "serious: baseline, never flipped: their runs with every seed end with the same weights" in (
         " ".join(capsys.readouterr().err.split())
     )
 

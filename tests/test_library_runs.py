@@ -119,7 +119,7 @@ def test_warnings_of_a_dict_are_explained_in_python(short: Path, capfd: pytest.C
     loaded = ablate.load_study(tomllib.loads(short.read_text()))
     ablate.run(loaded, executor="inline", progress=True)
     said = capfd.readouterr().err
-    assert "  warning: one-seed (study.seeds)\n" in said
+    assert "  serious: study.seeds: with one seed no difference has an error bar [one-seed]\n" in said
     assert "what to do: study.findings\n" in said
     assert "one-seed" in {finding.code for finding in loaded.findings}
 

@@ -114,7 +114,7 @@ def test_commands_to_type_are_quoted(study: Path, capsys: pytest.CaptureFixture[
     assert next_command(err) == ["report", "--store", "my store"]
     (warning,) = (line for line in err.splitlines() if "what to do:" in line)
     named = ["studies/my study's.toml", "--set", "study.seeds=1", "--store", "my store"]
-    assert next_command(warning) == ["plan", *named]
+    assert next_command(warning) == ["check", *named]
 
 
 def test_commands_to_type_are_for_the_study_as_it_was_changed(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -289,7 +289,7 @@ def test_plan_run_and_report_tell_the_same(schedules: Path, capsys: pytest.Captu
     assert codes["no-effect"] == "baseline, flipped"
     assert codes["rate-constant"] == "flat"
     run_here(schedules)
-    assert "warning: no-effect" in capsys.readouterr().err
+    assert "optimizer.betas[0] has no effect" in capsys.readouterr().err
     reported = read_records(*find_study(Store(Path("ablate-store").resolve()), "tiny", None)).findings
     assert [vars(finding) for finding in reported] == planned
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..checks.finding import in_order
+from ..checks.results import result_findings
 from ..checks.study import findings
+from ..checks.tuning import tuning_findings
 from ..errors import AblateError
 from ..launch.last import typed_changes, whole
 from ..launch.study import silent
@@ -22,6 +25,7 @@ from ..tune.records import load_tunings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..checks.finding import Findings
     from ..launch.study import Note
     from ..store.store import Store
     from ..store.studies import StudyRecord
@@ -48,13 +52,20 @@ def read_records(home: Store, record: StudyRecord, note: Note = silent, written:
     results = Results(study, *read_frames(home, wanted), _tunings(home, record, study, keys, note))
     return Records(
         results=results,
-        findings=findings(study, {} if written.pilot else record.walked(written)),
+        findings=findings(study, None if written.pilot else record.walked(written)),
         environments=environment_lines(home, list(keys.values())),
         made=local_time(),
         command=_command(home, record),
         changes=typed_changes(record.changes),
         tested=_tested(home, results),
     )
+
+
+def all_findings(records: Records) -> Findings:
+    """Return everything doubtful in one list: of the study, of its results and of its tuning."""
+    results = records.results
+    tuned = tuning_findings(results.study, results.tunings)
+    return in_order([*records.findings, *result_findings(results), *tuned])
 
 
 def _read(record: StudyRecord, note: Note) -> Study:

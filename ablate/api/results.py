@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..checks.finding import Findings
 from ..errors import InputError, counted, listing
 from ..launch.study import LoadedStudy
 from ..paths import data_dir, expanded, store_dir
@@ -21,7 +20,7 @@ from .figures import Figures
 from .load import alone, load_study
 from .load import folder as given_folder
 from .notebook import Comparison, results_html
-from .records import read_records
+from .records import all_findings, read_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
-    from ..checks.finding import Finding
+    from ..checks.finding import Findings
     from ..store.studies import StudyRecord
     from ..study.spec import Study
     from ..training.trained import EvaluationImages
@@ -87,9 +86,12 @@ class StudyResults:
         return self._results.study
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
-        """Return the warnings about the study and its results: each has a `code`, `where`, `reason` and `remedy`."""
-        return Findings(report(self._records).findings)
+    def findings(self) -> Findings:
+        """Return what is doubtful in the study, its results and its tuning, serious things first.
+
+        Each has a `code`, a `level`, a place (`where`), a `reason`, a `remedy` and why it is `waived`, if it is.
+        """
+        return all_findings(self._records)
 
     @property
     def runs(self) -> pd.DataFrame:

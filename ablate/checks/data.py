@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..study.spec import Study
-    from .finding import StudyCode
 
 FEW = 50
 """Of fewer images than this, each is more than two points of accuracy."""
@@ -25,7 +24,7 @@ _MEANS = {
 
 def data_findings(study: Study) -> Iterator[Finding]:
     """Find what is doubtful in how the data is cut, with one finding for all variants that share it."""
-    variants: dict[tuple[StudyCode, str, str], list[str]] = {}
+    variants: dict[tuple[str, str, str], list[str]] = {}
     for variant in study.variants:
         for doubt in (*_without_images(study, variant.name), *_few(study, variant.name)):
             variants.setdefault(doubt, []).append(variant.name)
@@ -34,7 +33,7 @@ def data_findings(study: Study) -> Iterator[Finding]:
         yield Finding(code, "every variant" if everywhere else listing(names), reason, remedy)
 
 
-def _without_images(study: Study, name: str) -> Iterator[tuple[StudyCode, str, str]]:
+def _without_images(study: Study, name: str) -> Iterator[tuple[str, str, str]]:
     cut = study.variant(name).data
     for split, present in cut.present.items() if cut else ():
         if cut and present < cut.classes:
@@ -48,7 +47,7 @@ def _without_images(study: Study, name: str) -> Iterator[tuple[StudyCode, str, s
             )
 
 
-def _few(study: Study, name: str) -> Iterator[tuple[StudyCode, str, str]]:
+def _few(study: Study, name: str) -> Iterator[tuple[str, str, str]]:
     splits = study.variant(name).recipe.splits
     for split in dict.fromkeys(("test", metric(study.metric).split)):
         size = getattr(splits, split)

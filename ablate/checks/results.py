@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import listing
 from ..metrics import METRICS, metric
-from .finding import Finding
+from .finding import Finding, Findings, with_waivers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 EVALUATED = tuple(name for name, one in METRICS.items() if one.split != "train")
 
 
-def result_findings(results: Results) -> tuple[Finding, ...]:
+def result_findings(results: Results) -> Findings:
     """Return what is identical in a study's results though it should differ."""
-    return (*_same_weights(results), *_same_values(results), *_no_spread(results))
+    if results.stored.empty:
+        return Findings()
+    found = (*_same_weights(results), *_same_values(results), *_no_spread(results))
+    return with_waivers(results.study, found, ["results"])
 
 
 def same_weights(results: Results, one: str, other: str) -> tuple[int, ...]:

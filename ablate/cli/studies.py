@@ -1,4 +1,4 @@
-"""Commands that make runs or say which would be made: run, tune, plan, lr-find."""
+"""Commands that make runs, or say what is to be expected of them: run, tune, plan, check, lr-find."""
 
 from __future__ import annotations
 
@@ -111,6 +111,27 @@ def plan(
 
     options = options_of(study or Path(), changes_of(set_, seeds, pilot), only, device, store, data_dir)
     return show_plan(options if study else last_study(options, "plan"), jobs, json)
+
+
+@app.command()
+@exits
+def check(
+    study: LastStudyFile = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 where something serious is found that is not waived.")
+    ] = False,
+    set_: SetOption = [],
+    seeds: SeedsOption = "",
+    device: DeviceOption = "auto",
+    store: StoreOption = None,
+    data_dir: DataOption = None,
+    json: JsonOption = False,
+) -> int:
+    """List every doubt about a study, before it trains and from its results; train nothing."""
+    from ..commands.check import check_study
+
+    options = options_of(study or Path(), changes_of(set_, seeds), (), device, store, data_dir)
+    return check_study(options if study else last_study(options, "check"), json, strict)
 
 
 @app.command("lr-find")

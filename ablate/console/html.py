@@ -45,7 +45,7 @@ def study_html(study: Study, findings: Sequence[Finding]) -> str:
         study.title,
         f"{study.name}: {runs}, seeds {listing(map(str, study.seeds))}, compared by {study.metric}",
         table_html((study.label, "from", "what it changes"), [_row(study, variant) for variant in study.variants]),
-        [f"warning: {finding.where}: {finding.reason}" for finding in findings],
+        [f"{finding.level}: {finding.where}: {finding.reason}" for finding in findings if not finding.waived],
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import counted, listing
+from ..console.findings import in_brief
+from ..errors import counted
 from .last import typed_again
 
 if TYPE_CHECKING:
@@ -25,12 +27,10 @@ def announce_data(study: Study, note: Note) -> None:
 
 
 def announce_findings(study: LoadedStudy, note: Note) -> None:
-    """List the warnings about a study, and say where they are explained."""
-    places: dict[str, list[str]] = {}
-    for finding in study.findings:
-        places.setdefault(finding.code, []).append(finding.where)
-    for code, where in places.items():
-        note(f"  warning: {code} ({listing(where)})")
-    if places:
-        explained = typed_again("plan", study.options) if study.reading.file else "study.findings"
-        note(f"  for the reasons and what to do: {explained}")
+    """List what is doubtful in a study, and say where to read what to do about it."""
+    found = study.findings
+    for line in in_brief(found):
+        note(f"  {line}")
+    if any(not finding.waived for finding in found):
+        options = replace(study.options, only=())  # a check is of the whole study
+        note(f"  what to do: {typed_again('check', options) if study.reading.file else 'study.findings'}")

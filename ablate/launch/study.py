@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ..checks.finding import Findings
 from ..checks.study import findings
 from ..components.discover import discover
 from ..errors import InputError, StoreError, counted, did_you_mean, listing, quoted
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ..checks.finding import Finding
+    from ..checks.finding import Findings
     from ..components.datasets import Source
     from ..components.registry import CodeSnapshot, Registry
     from ..study.comparisons import PlannedComparison
@@ -137,9 +136,12 @@ class LoadedStudy:
         return self.options.home
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
-        """Return the warnings about the study: each with a code, a place, a reason and a remedy."""
-        return Findings(findings(self.study, self.walks))
+    def findings(self) -> Findings:
+        """Return what is doubtful in the study, serious things first.
+
+        Each has a `code`, a `level`, a place (`where`), a `reason`, a `remedy` and why it is `waived`, if it is.
+        """
+        return findings(self.study, None if self.study.pilot else self.walks)
 
     def __repr__(self) -> str:
         names = listing((repr(name) for name in self.variants), 6)

@@ -1,0 +1,115 @@
+"""The codes of everything that a check may find: how much each weighs, and what it is in one line.
+
+They stand in this folder since a study names them where it waives a finding. docs/reference.md is written from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Level = Literal["serious", "warning", "note"]
+"""serious: a conclusion would be wrong or cannot be drawn; warning: it may be off; note: worth knowing."""
+LEVELS: tuple[Level, ...] = ("serious", "warning", "note")
+"""The levels in the order in which findings are listed."""
+Subject = Literal["study", "schedules", "models", "results", "tuning"]
+"""What has to be known before a finding can be made."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a finding of this code is about, how much it weighs, and what it says in one line."""
+
+    subject: Subject
+    level: Level
+    meaning: str
+
+
+CODES: Mapping[str, Code] = {
+    "one-seed": Code("study", "serious", "no difference has an error bar"),
+    "two-seeds": Code("study", "warning", "an error bar from two seeds is too wide to decide much"),
+    "no-validation": Code("study", "warning", "every decision is made on the test set"),
+    "several-factors": Code("study", "serious", "a variant changes several things at once: none can be credited"),
+    "unequal-epochs": Code("study", "warning", "a difference may be the budget's"),
+    "whole-kernels-in-bf16": Code(
+        "study", "warning", "`crop_kernels = false` with bf16: arbitrary gradients on some CPUs"
+    ),
+    "class-without-images": Code(
+        "study", "warning", "a cut leaves no image of a class to train on, to validate or to test"
+    ),
+    "few-images": Code(
+        "study", "warning", "a split is so small (under 50) that each image is more than two points of accuracy"
+    ),
+    "unused-waiver": Code("study", "note", "a waiver of the study fits no finding"),
+    "no-effect": Code(
+        "schedules",
+        "warning",
+        "the schedule replaces a setting of the optimizer at every step: `lr` under `torch:OneCycleLR` and "
+        "`torch:CyclicLR`, `momentum` or Adam's first beta under `one-cycle`",
+    ),
+    "rate-constant": Code(
+        "schedules", "warning", "the schedule leaves the rate where it was for the whole run, as with later milestones"
+    ),
+    "rate-zero": Code("schedules", "warning", "the rate is 0 for the end of the run"),
+    "rate-rises-again": Code(
+        "schedules",
+        "warning",
+        "a cosine schedule shorter than the run climbs back to its maximum, or a restart comes just before the end",
+    ),
+    "schedule-unfinished": Code("schedules", "warning", "the run ends before the schedule, at a high rate"),
+    "same-weights": Code(
+        "results",
+        "serious",
+        "runs of these variants end with the same weights, bit for bit, and the same values: what differs between them "
+        "had no effect",
+    ),
+    "same-values": Code(
+        "results",
+        "warning",
+        "their weights differ and their values are the same with every seed: the metric does not tell them apart",
+    ),
+    "no-spread": Code(
+        "results",
+        "warning",
+        "a variant has one value for all seeds, so its interval has no width and does not say how sure it is",
+    ),
+    "steers-by-test": Code("tuning", "serious", "the study was tuned on the test split; a banner says so too"),
+    "seed-in-use": Code("tuning", "warning", "trials had a seed that runs which are compared have"),
+    "not-tuned": Code("tuning", "serious", "some variants were tuned and these were not"),
+    "unequal-objectives": Code("tuning", "warning", "variants were tuned for different objectives"),
+    "unequal-trials": Code("tuning", "warning", "variants were tuned with different numbers of trials"),
+    "unequal-trial-epochs": Code("tuning", "warning", "trials of different variants have different epochs"),
+    "unequal-spaces": Code("tuning", "warning", "variants were tuned in different search spaces"),
+    "no-result": Code("tuning", "warning", "no trial of a variant has a result"),
+    "no-default": Code("tuning", "warning", "the trial with a variant's own settings has no result"),
+    "default-is-best": Code("tuning", "note", "no trial beats the default settings"),
+    "edge-of-space": Code(
+        "tuning",
+        "warning",
+        "the best setting is in the outer 2 % of its range (of its logarithm where the range is `log`), or is the "
+        "first or last step of a stepped one",
+    ),
+    "few-trials": Code("tuning", "note", "fewer than 10 trials cannot show whether more would help"),
+    "not-settled": Code(
+        "tuning",
+        "warning",
+        "the second half of the trials is expected to bring more than 0.5 points of accuracy, or 1 % of another value",
+    ),
+    "tuned-again": Code("tuning", "warning", "the tuned runs have settings of an earlier tuning"),
+}
+"""Every code, with the findings of a study before those of its results."""
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A finding that the study's author has looked at and accepts: why, and where.
+
+    where: the finding's place, as it is shown; None for every finding of the code.
+    """
+
+    code: str
+    reason: str
+    where: str | None = None
