@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from .. import metrics
 from ..errors import InputError, did_you_mean, listing, quoted
+from .contrasts import CellValues
+from .effects import FactorialEffects, effects
 from .estimates import Estimate, estimate
 from .family import DEFAULT, How, compare_all
+from .shapley import MOST_FACTORS, ShapleyShares, shapley
 from .tunings import own_best
 
 if TYPE_CHECKING:
@@ -118,6 +121,29 @@ class Results:
     def comparisons(self) -> tuple[Comparison, ...]:
         """Return all comparisons of the study on its metric."""
         return tuple(self.comparison(planned.candidate, planned.reference) for planned in self.planned)
+
+    @cached_property
+    def effects(self) -> FactorialEffects | None:
+        """Return the effects of the study's factors on its metric; None where it has no factorial."""
+        values, design = self._factorial, self.study.design
+        return effects(values, design.factors) if values and design else None
+
+    @cached_property
+    def shapley(self) -> ShapleyShares | None:
+        """Return the factors' shares of the total gain; None without a full factorial, or one of too many factors."""
+        values, design = self._factorial, self.study.design
+        if not values or not design or design.generators or len(design.factors) > MOST_FACTORS:
+            return None
+        return shapley(values, design.factors)
+
+    @cached_property
+    def _factorial(self) -> CellValues | None:
+        design = self.study.design
+        if design is None or "factorial" not in design.kinds:
+            return None
+        one = metrics.metric(self.study.metric, metrics.METRICS)
+        variants = {cell: (design.variants or {})[cell] for cell in design.cells("factorial")}
+        return CellValues(self._how(one), variants, self._samples(one))
 
     @cached_property
     def _places(self) -> dict[str, int]:

@@ -1,0 +1,108 @@
+"""Effects of the factors of a factorial, or of a fraction of one: main effects, and interactions of two factors.
+
+The effect of a factor is the mean of all cells with it minus the mean of all cells without. The interaction of two is
+half the difference between the effect of one with the other and its effect without it: beside the other, a factor adds
+that much more than its main effect, and without the other that much less. This is the usual convention, in which all
+effects of a design have the same standard error.
+Source: Box, Hunter and Hunter, Statistics for Experimenters (2nd edition, 2005), chapters 5 and 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from .comparison import verdict
+from .contrasts import CellValues, Contrast, Missing
+from .family import holm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..metrics import Metric
+    from .comparison import Verdict
+
+
+@dataclass(frozen=True)
+class Alias:
+    """An effect that a fraction cannot tell from another: what is seen is their sum (sign 1), or difference (-1)."""
+
+    factors: tuple[str, ...]
+    sign: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect(Contrast):
+    """The main effect of one factor, or the interaction of two; see the module.
+
+    factors: one or two. p: adjusted (Holm) over `family` effects. aliases: what it cannot be told from, up to
+    interactions of two factors. margin: an effect within it does not matter in practice; None where nobody said.
+    """
+
+    factors: tuple[str, ...]
+    p: float | None = None
+    family: int = 1
+    margin: float | None = None
+    aliases: tuple[Alias, ...] = ()
+    verdict: Verdict = "not decided"
+
+
+@dataclass(frozen=True)
+class FactorialEffects:
+    """All main effects and interactions of two factors of a factorial, on one metric.
+
+    cells: how many there are; those of a full factorial are 2 ** len(factors). missing: seeds that were left out.
+    """
+
+    metric: Metric
+    factors: tuple[str, ...]
+    cells: int
+    effects: tuple[Effect, ...]
+    seeds: tuple[int, ...]
+    missing: tuple[Missing, ...]
+
+    @property
+    def full(self) -> bool:
+        """Tell whether it has every combination of its factors."""
+        return self.cells == 1 << len(self.factors)
+
+    def effect(self, *factors: str) -> Effect:
+        """Return the effect of a factor or of two; KeyError where there is none of its own."""
+        found = {frozenset(effect.factors): effect for effect in self.effects}
+        return found[frozenset(factors)]
+
+
+def effects(values: CellValues, factors: Sequence[str]) -> FactorialEffects:
+    """Return the effects of factors, main effects first.
+
+    values: of all cells of a factorial or of a fraction whose cells have every factor as often on as off.
+    """
+    words = [word for size in (1, 2) for word in combinations(factors, size)]
+    groups: dict[tuple[int, ...], list[tuple[tuple[str, ...], int]]] = {}
+    for word in words:
+        signs = values.signs(word)
+        groups.setdefault(tuple(sign * signs[0] for sign in signs), []).append((word, signs[0]))
+    made = []
+    for (word, sign), *others in groups.values():
+        weight = 2 / len(values.cells)
+        levels = zip(values.cells, values.signs(word), strict=True)
+        found = values.contrast({cell: weight * level for cell, level in levels})
+        aliases = tuple(Alias(other, sign * its) for other, its in others)
+        made.append(Effect(**vars(found), factors=word, margin=values.how.margin, aliases=aliases))
+    adjusted = holm([effect.p_alone for effect in made])
+    family = sum(p is not None for p in adjusted)
+    return FactorialEffects(
+        values.how.metric,
+        tuple(factors),
+        len(values.cells),
+        tuple(_judged(effect, p, family, values.how.level) for effect, p in zip(made, adjusted, strict=True)),
+        values.seeds,
+        values.missing,
+    )
+
+
+def _judged(effect: Effect, p: float | None, family: int, level: float) -> Effect:
+    interval = None if effect.low is None or effect.high is None else (effect.low, effect.high)
+    found = verdict(effect.mean, interval, p, effect.margin, effect.metric.higher_is_better, level)
+    return Effect(**{**vars(effect), "p": p, "family": family, "verdict": found})
