@@ -17,6 +17,7 @@ from ablate.study.codes import CODES
 from ablate.study.resolve import resolve_study
 from ablate.study.tables import (
     BaselineTable,
+    ClaimTable,
     DesignTable,
     FactorTable,
     FindTable,
@@ -44,7 +45,7 @@ def test_the_reference_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_key_of_a_study_is_documented() -> None:
     text = (ROOT / "docs" / "study-file.md").read_text()
-    for form in (StudyTable, BaselineTable, VariantTable, FindTable, FactorTable, DesignTable, WaiveTable):
+    for form in (StudyTable, BaselineTable, VariantTable, FindTable, FactorTable, DesignTable, ClaimTable, WaiveTable):
         for name, info in form.model_fields.items():
             assert f"`{info.alias or name}`" in text, name
     text = (ROOT / "docs" / "tuning.md").read_text()

@@ -170,7 +170,8 @@ def test_a_reported_difference_is_in_points_and_never_in_percent(tmp_path: Path)
     assert filters.reported_ends(accuracy) == "36.2 → 54.68\xa0%"
     assert filters.reported_difference(loss) == "−0.68"
     (page,) = render(records(), ["md"], tmp_path)
-    assert not re.search(r"[+−][\d.]+\s%", page.read_text())
+    assert not re.search(r"[+−][\d.]+\s%(?! of the (accuracy|loss))", page.read_text())
+    assert "−27.3\xa0% of the loss" in page.read_text()
 
 
 def test_the_baseline_gives_its_settings_and_no_comparison() -> None:

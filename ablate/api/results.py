@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ..checks.finding import Findings
+    from ..stats.claims import JudgedClaim
     from ..store.studies import StudyRecord
     from ..study.spec import Study
     from ..training.trained import EvaluationImages
@@ -145,6 +146,11 @@ class StudyResults:
                 f"'{candidate}' cannot be compared with itself: name a reference\n  accepts {listing(others, 20)}"
             )
         return Comparison(**vars(self._results.comparison(candidate, reference, metric)))
+
+    @property
+    def claims(self) -> tuple[JudgedClaim, ...]:
+        """Return what the results say of each claim of the study: `claim`, `verdict`, `evidence` (a comparison)."""
+        return self._results.claims
 
     @cached_property
     def figures(self) -> Figures:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..components.contracts import Values
     from ..metrics import Metric
+    from ..stats.claims import ReportedDifference
     from ..stats.comparison import Comparison
     from ..stats.estimates import Estimate
     from .facts import Fact
@@ -102,16 +103,24 @@ def per_seed(found: Comparison) -> list[str]:
     ]
 
 
-def reported_difference(change: ReportedChange) -> str:
+def reported_difference(change: ReportedChange | ReportedDifference) -> str:
     """Write the difference of two numbers that someone else reported, with the digits of the finer one."""
     return numbers.with_sign(change.after - change.before, change.metric.quantity, _given_digits(change))
 
 
-def reported_ends(change: ReportedChange) -> str:
+def reported_ends(change: ReportedChange | ReportedDifference) -> str:
     """Write two numbers that someone else reported, as in "36.2 → 54.68 %"."""
     quantity = change.metric.quantity
     unit = numbers.NBSP + quantity.unit if quantity.unit else ""
     return f"{numbers.as_given(change.before, quantity)} → {numbers.as_given(change.after, quantity)}{unit}"
+
+
+def reported_share(change: ReportedChange | ReportedDifference) -> str:
+    """Write a change of what someone else reported as a share of what it was: "−25.6 % of the accuracy"."""
+    if not change.before:
+        return ""
+    share = numbers.fixed(100 * (change.after - change.before) / abs(change.before), 1, signed=True)
+    return f"{share}{numbers.NBSP}% of the {change.metric.quantity.label}"
 
 
 def found_by(rate: FoundRate) -> str:
@@ -207,8 +216,8 @@ FILTERS: dict[str, Callable[..., str | list[str]]] = {
     function.__name__: function
     for function in (
         value, detail, cell, enhancements, runs, difference, interval, basis, per_seed, reported_difference,
-        reported_ends, found_by, side, side_interval, flipped, trials, objective, gain, quartiles, best_settings,
-        settings, where, share, names, or_dash,
+        reported_ends, reported_share, found_by, side, side_interval, flipped, trials, objective, gain, quartiles,
+        best_settings, settings, where, share, names, or_dash,
     )
 } | {"rate": numbers.rate}  # fmt: skip
 """By the names that templates call them by."""
@@ -218,7 +227,7 @@ def _digits(found: Comparison) -> int:
     return numbers.digits(found.metric.quantity, [found.half_width])
 
 
-def _given_digits(change: ReportedChange) -> int:
+def _given_digits(change: ReportedChange | ReportedDifference) -> int:
     return max(numbers.decimals_given(number, change.metric.quantity) for number in (change.before, change.after))
 
 

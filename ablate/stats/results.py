@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import metrics
 from ..errors import InputError, did_you_mean, listing, quoted
+from .claims import JudgedClaim, judge
 from .contrasts import CellValues
 from .effects import FactorialEffects, effects
 from .estimates import Estimate, estimate
@@ -115,7 +116,8 @@ class Results:
 
     def reference(self, candidate: str) -> str | None:
         """Return what a variant is compared with first, by name: on the page, in tables and in notebooks."""
-        return next((planned.reference for planned in self.planned if planned.candidate == candidate), None)
+        found = (p.reference for p in self.planned if p.candidate == candidate and p.kind != "claim")
+        return next(found, None)
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -144,6 +146,17 @@ class Results:
         one = metrics.metric(self.study.metric, metrics.METRICS)
         variants = {cell: (design.variants or {})[cell] for cell in design.cells("factorial")}
         return CellValues(self._how(one), variants, self._samples(one))
+
+    @cached_property
+    def claims(self) -> tuple[JudgedClaim, ...]:
+        """Return what the results say of each claim of the study, in its order."""
+        found = []
+        for claim in self.study.claims:
+            there = (claim.variant, claim.against)
+            back = (claim.against, claim.variant)
+            pair = back if back in self._kinds and there not in self._kinds else there
+            found.append(judge(claim, self.comparison(*pair), self.study))
+        return tuple(found)
 
     @cached_property
     def _places(self) -> dict[str, int]:

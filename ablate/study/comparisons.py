@@ -6,19 +6,21 @@ compares is said by the design.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from .cells import Design
 
 Method = Literal["paired", "welch", "pooled", "moderated"]
 """How two variants are compared; `stats.family` has what each one does."""
 
-ComparisonKind = Literal["change", "tuning", "tuned change"]
-"""A variant against the one it comes from, a tuned variant against itself with its own settings, or tuned both."""
+ComparisonKind = Literal["change", "tuning", "tuned change", "claim"]
+"""A variant against the one it comes from, a tuned variant against itself with its own settings, or tuned both; or
+a pair that only a claim is about."""
+Says = Literal["better", "worse", "no difference"]
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,28 @@ class Comparing:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What somebody concludes: that a variant is better or worse than another one, or that it makes no difference.
+
+    text: the conclusion in its author's words, or in yours. because: the one factor that is credited with it, such as
+    `augmentation.cutout`; "" where the claim is about the difference alone.
+    """
+
+    text: str
+    variant: str
+    against: str
+    says: Says
+    because: str = ""
+    place: tuple[str | int, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True)
 class PlannedComparison:
     """Two variants that a study compares, by name: candidate minus reference.
 
     kind: "change" for a variant against the one it comes from; "tuning" for a variant with the best settings that
     tuning found against the same one with its own; "tuned change" for a change where both sides are tuned, since
-    tuning either side alone would favour it.
+    tuning either side alone would favour it; "claim" for a pair that is planned for nothing but a claim.
     if_own_best: the reference has its own settings, so the comparison is fair only where tuning found nothing better
     for it.
     factor: of a design, the one that the candidate has and the reference has not; "" for other pairs.
@@ -53,11 +71,14 @@ class PlannedComparison:
 
 
 def planned_comparisons(
-    parents: Mapping[str, str | None], tuned: Collection[str], design: Design | None = None
+    parents: Mapping[str, str | None],
+    tuned: Collection[str],
+    design: Design | None = None,
+    claims: Iterable[Claim] = (),
 ) -> tuple[PlannedComparison, ...]:
     """Return what a study compares, in the order of its variants; of one variant, what weighs most first.
 
-    That is tuned against tuned: tuning either side alone would favour it.
+    That is tuned against tuned: tuning either side alone would favour it. Pairs that only claims are about come last.
     parents: of all variants, by name; that of a tuned variant is the one it was tuned from. tuned: names of those.
     """
     changes = _changes(parents, tuned, design)
@@ -73,6 +94,11 @@ def planned_comparisons(
             found += [
                 PlannedComparison(name, other, "change", factor=factor) for other, factor in changes[name].items()
             ]
+    planned = {frozenset([pair.candidate, pair.reference]) for pair in found}
+    for claim in claims:
+        if (pair := frozenset([claim.variant, claim.against])) not in planned:  # either way round
+            planned.add(pair)
+            found.append(PlannedComparison(claim.variant, claim.against, "claim"))
     return tuple(found)
 
 

@@ -1,0 +1,59 @@
+"""What a claim comes to in words: what it says, its verdict and its evidence, for reports and the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import listing
+from .filters import basis, difference, interval, reported_difference, reported_ends, reported_share
+
+if TYPE_CHECKING:
+    from ..stats.claims import JudgedClaim
+
+SIDE = {True: "as the claim does", False: "against the claim"}
+
+
+def claimed(judged: JudgedClaim) -> str:
+    """Write a claim as what can be judged: "Phase 4 is better than Phase 3, because of augmentation.cutout"."""
+    claim = judged.claim
+    said = {
+        "better": f"{claim.variant} is better than {claim.against}",
+        "worse": f"{claim.variant} is worse than {claim.against}",
+        "no difference": f"{claim.variant} is no different from {claim.against}",
+    }[claim.says]
+    return said + (f", because of {claim.because}" if claim.because else "")
+
+
+def claim_verdict(judged: JudgedClaim) -> str:
+    """Write what a claim comes to, with how many factors changed where that is what keeps it from being told."""
+    if judged.verdict != "cannot be told":
+        return judged.verdict
+    because = judged.claim.because
+    if because not in judged.factors:
+        return f"cannot be told: {because} did not change"
+    return f"cannot be told: {len(judged.factors)} factors changed"
+
+
+def claim_evidence(judged: JudgedClaim) -> list[str]:
+    """Write what a claim's verdict rests on, a sentence each: the comparison, what else changed, reported numbers."""
+    found = judged.evidence
+    sides = f"{found.candidate} against {found.reference}"
+    if found.n_candidate and found.n_reference:
+        ends = f"{interval(found)}, " if interval(found) else ""
+        said = [f"{sides}: {difference(found)} in {found.metric.label} ({ends}{basis(found)}), {found.verdict}."]
+    else:
+        said = [f"{sides}: {basis(found)}."]
+    if len(judged.factors) > 1:
+        said.append(f"What changed: {listing(judged.factors)}.")
+    if change := judged.reported:
+        share = f", {reported_share(change)}" if reported_share(change) else ""
+        difference_of = f"{reported_difference(change)} ({reported_ends(change)}{share})"
+        said.append(
+            f"The reported numbers themselves say {difference_of}, {SIDE[change.agrees]}; "
+            "they are one number each, without an interval."
+        )
+    return said
+
+
+FILTERS = {function.__name__: function for function in (claimed, claim_verdict, claim_evidence)}
+"""By the names that templates call them by."""

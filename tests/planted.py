@@ -1,0 +1,118 @@
+"""Results that are planted: what runs would have stored had they been trained, as frames or in a store."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ablate.launch.record import make_writable, record
+from ablate.metrics import METRICS
+from ablate.stats.results import Results
+from ablate.store.run_frames import EPOCH_COLUMNS, RUN_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ablate.launch.study import LoadedStudy
+    from ablate.study.spec import Study
+
+    Draw = Callable[[str, int, int], Sequence[Mapping[str, float]]]
+    """Takes a variant, a seed and a number of epochs, and gives what each epoch was measured to be."""
+
+
+def finals(values: Mapping[str, Sequence[float]]) -> Draw:
+    """Plant these test accuracies after the last epoch, by variant and seed; the loss falls with them."""
+
+    def draw(variant: str, seed: int, epochs: int) -> list[dict[str, float]]:
+        accuracy = values[variant][seed]
+        made = [accuracy * epoch / epochs for epoch in range(1, epochs + 1)]
+        return [{"test/accuracy": one, "test/loss": 2 - one, "train/loss": 2 - one, "lr": 0.1} for one in made]
+
+    return draw
+
+
+def planted(study: Study, draw: Draw) -> Results:
+    """Return the results of a study whose every run is stored."""
+    runs, epochs = [], []
+    for variant in study.variants:
+        for seed in study.seeds:
+            history = draw(variant.name, seed, variant.recipe.epochs)
+            about = {"variant": variant.name, "seed": seed}
+            runs.append({**about, "key": f"{variant.name} {seed}", "state": "stored", "reason": "", **_last(history)})
+            epochs += [{**about, **one} for one in _records(history)]
+    return Results(study, pd.DataFrame(runs, columns=list(RUN_COLUMNS)), pd.DataFrame(epochs, columns=EPOCH_COLUMNS))
+
+
+def plant(loaded: LoadedStudy, draw: Draw) -> None:
+    """Store a result for every run of a study, as if it had just been run."""
+    make_writable(loaded)
+    for spec in loaded.specs:
+        history = draw(spec.variant, spec.seed, spec.recipe.epochs)
+        folder = loaded.home.writer(spec.key)
+        with folder.lock():
+            about = {"key": spec.key, "variant": spec.variant, "seed": spec.seed, "identity": spec.identity}
+            folder.begin(about | {"environment": {}})
+            for one in _records(history):
+                folder.append_epoch({name: None if math.isnan(value) else value for name, value in one.items()})
+            folder.commit_result({name: value for name, value in _last(history).items() if not _is_nan(value)})
+    record(loaded)
+
+
+def _records(history: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    absent = dict.fromkeys(METRICS, math.nan)
+    return [
+        absent | {"epoch": epoch, "seconds": 1.0, "images_per_second": 1e3} | dict(one)
+        for epoch, one in enumerate(history, 1)
+    ]
+
+
+def _last(history: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    last = {name: history[-1].get(name, math.nan) for name in METRICS}
+    return last | {"weights": "", "parameters": math.nan, "dead_weights": math.nan, "seconds": float(len(history))}
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+# --- the report that studies/cifar100_phases.toml re-creates ---------------------------------------------------
+
+_CURVES: dict[str, dict[str, tuple[list[int], list[float]]]] = {
+    "Phase 1": {
+        "train/loss": ([1, 5], [3.76, 2.43]), "test/loss": ([1, 5], [3.35, 2.49]),
+        "test/accuracy": ([1, 5], [0.20, 0.3620]),
+    },
+    "Phase 2": {
+        "train/loss": ([1, 5], [2.30, 2.30]), "test/loss": ([1, 5], [2.49, 2.48]),
+        "test/accuracy": ([1, 5], [0.36, 0.36]),
+    },
+    "Phase 3": {
+        "train/loss": ([1, 12], [2.54, 0.96]), "test/loss": ([1, 12], [2.48, 1.81]),
+        "test/accuracy": ([1, 12], [0.36, 0.5468]),
+    },
+    "Phase 4": {
+        "train/loss": ([1, 12], [4.0, 2.38]), "test/loss": ([1, 12], [3.9, 2.26]),
+        "test/accuracy": ([1, 12], [0.12, 0.4067]),
+    },
+    "Phase 5": {
+        "train/loss": ([1, 12, 20, 30], [4.0, 2.3, 2.7, 1.86]), "test/loss": ([1, 12, 20, 30], [3.9, 2.2, 2.9, 1.74]),
+        "test/accuracy": ([1, 12, 20, 30], [0.1597, 0.4219, 0.2843, 0.5262]),
+    },
+}  # fmt: skip
+_T_MAX = {"Phase 3": 12, "Phase 4": 10, "Phase 5": 10}
+
+
+def five_phases(variant: str, seed: int, epochs: int) -> list[dict[str, float]]:
+    """Plant the curves of the report that the study of five phases quotes, with half a point between seeds."""
+    shift = np.random.default_rng([seed, len(variant), int(variant[-1])]).normal(0, 0.005)
+    made = []
+    for epoch in range(1, epochs + 1):
+        one = {name: float(np.interp(epoch, *curve)) for name, curve in _CURVES[variant].items()}
+        one["test/accuracy"] += shift
+        t_max = _T_MAX.get(variant)
+        one["lr"] = 0.05 * (1 + math.cos(math.pi * (epoch - 1) / t_max)) / 2 if t_max else 0.001
+        made.append(one)
+    return made
