@@ -18,6 +18,7 @@ from ablate.study.resolve import resolve_study
 from ablate.study.tables import (
     BaselineTable,
     ClaimTable,
+    ComparisonTable,
     DesignTable,
     FactorTable,
     FindTable,
@@ -45,7 +46,17 @@ def test_the_reference_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_key_of_a_study_is_documented() -> None:
     text = (ROOT / "docs" / "study-file.md").read_text()
-    for form in (StudyTable, BaselineTable, VariantTable, FindTable, FactorTable, DesignTable, ClaimTable, WaiveTable):
+    for form in (
+        StudyTable,
+        BaselineTable,
+        VariantTable,
+        FindTable,
+        FactorTable,
+        DesignTable,
+        ComparisonTable,
+        ClaimTable,
+        WaiveTable,
+    ):
         for name, info in form.model_fields.items():
             assert f"`{info.alias or name}`" in text, name
     text = (ROOT / "docs" / "tuning.md").read_text()

@@ -1,6 +1,6 @@
 """The command line: each command parses and calls one function.
 
-studies   run, tune, plan, lr-find
+studies   run, tune, plan, explain, lr-find
 results   report, status, dashboard
 help      components, doctor, new
 store     store check, store clean

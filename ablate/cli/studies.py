@@ -1,4 +1,4 @@
-"""Commands that make runs, or say what is to be expected of them: run, tune, plan, check, lr-find."""
+"""Commands that make runs, or say what is to be expected of them: run, tune, plan, check, explain, lr-find."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .complete import study_files, variants
 from .exits import exits, exits_resumable
 from .options import (
     DataOption,
@@ -132,6 +133,41 @@ def check(
 
     options = options_of(study or Path(), changes_of(set_, seeds), (), device, store, data_dir)
     return check_study(options if study else last_study(options, "check"), json, strict)
+
+
+@app.command()
+@exits
+def explain(
+    variant: Annotated[
+        str, typer.Argument(help="A variant of several changes.", show_default=False, autocompletion=variants)
+    ],
+    study: Annotated[
+        Path | None,
+        typer.Option(
+            "--study", metavar="FILE", help="The study file. [the study run last]", autocompletion=study_files
+        ),
+    ] = None,
+    all_orders: Annotated[
+        bool, typer.Option("--all-orders", help="Every variant between the two, not only one way.")
+    ] = False,
+    add: Annotated[
+        Path | None,
+        typer.Option("--add", metavar="FILE", help="Write the study with them to its own file, or to a new one."),
+    ] = None,
+    set_: SetOption = [],
+    seeds: SeedsOption = "",
+    device: DeviceOption = "auto",
+    store: StoreOption = None,
+    data_dir: DataOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Find the fewest further variants that tell the changes of one apart, with their cost; train nothing."""
+    from ..commands.explain import ExplainOptions
+    from ..commands.explain import explain as run
+
+    options = options_of(study or Path(), changes_of(set_, seeds), (), device, store, data_dir)
+    options = options if study else last_study(options, "explain")
+    return run(options, ExplainOptions(variant, all_orders, add, json))
 
 
 @app.command("lr-find")

@@ -12,6 +12,7 @@ room       whether the store can take them: links, space
 record     what is about to run, recorded in the store
 make       all of these in turn, for `ablate run` and `ablate.run`
 announce   what a command says of a study before it begins
+apart      which further variants tell a variant's changes apart
 tuned      the best settings that tuning found, as variants
 last       the study run last, and commands for a study as a user would type them
 """

@@ -46,7 +46,8 @@ def silent(line: str) -> None:
 class Options:
     """What was asked for.
 
-    study: its file; where it has none, the folder that its paths are relative to, and `text` is the study's.
+    study: its file; where it has none, the folder that its paths are relative to. text: of a study that has no file,
+    or of one before it is written to it.
     only: names of the variants to run; empty for all. store: the folder of the real store, also for a pilot.
     device: by name, as `auto`; it decides what precision "auto" stands for.
     """
@@ -62,7 +63,7 @@ class Options:
     def read(self) -> Reading:
         """Read the study."""
         if self.text is not None:
-            return parse_study(self.text, self.study, self.changes, has_file=False)
+            return parse_study(self.text, self.study, self.changes, has_file=not self.study.is_dir())
         return read_study(self.study, self.changes)
 
     @property
@@ -180,10 +181,10 @@ class LoadedStudy:
         return [entry.build(self.options.data_dir, settings=settings) for entry, settings in found]
 
 
-def open_study(options: Options, note: Note = silent) -> LoadedStudy:
+def open_study(options: Options, note: Note = silent, any_file: bool = False) -> LoadedStudy:
     """Read, check and resolve a study. Raises InputError for whatever is wrong, before anything runs.
 
-    note: takes a line before anything that takes seconds.
+    note: takes a line before anything that takes seconds. any_file: another file may have been run under its name.
     """
     reading = options.read()
     record = load_study(options.home, reading.study.name)
@@ -192,12 +193,13 @@ def open_study(options: Options, note: Note = silent) -> LoadedStudy:
         options = replace(options, changes=replace(options.changes, tuned=_still_tuned(options, record)))
         reading = options.read()
     registry = discover(reading.file, reading.study.plugins)
-    study = _resolved(reading, registry, options, note)
+    study = resolved(reading, registry, options, note)
     schedules = Schedules(registry, note)
     walks = {} if study.pilot else walked(reading, study, schedules)
     _check_precision(reading.source, study, options.device)
     specs = tuple(run_specs(study, study.seeds))
-    _check_name(reading, record)
+    if not any_file:
+        _check_name(reading, record)
     options = replace(options, only=_named(options.only, study, asked_for_tuned))
     # What was tuned before stays in the study, and runs where --tuned asks for it.
     others = {v.name for v in study.variants if v.tuned and not asked_for_tuned}
@@ -206,7 +208,7 @@ def open_study(options: Options, note: Note = silent) -> LoadedStudy:
     return LoadedStudy(options, registry, reading, study, schedules, walks, specs, asked, record)
 
 
-def _resolved(reading: Reading, registry: Registry, options: Options, note: Note) -> Study:
+def resolved(reading: Reading, registry: Registry, options: Options, note: Note) -> Study:
     """Resolve a study; what passes of libraries is remembered on this machine."""
 
     def slow(prefix: str) -> None:

@@ -85,6 +85,11 @@ class Design:
         return frozenset(self.factors) if "leave-one-out" in self.kinds and off == 1 < len(cell) else frozenset()
 
     @property
+    def listed(self) -> dict[str, str]:
+        """Return the variants that the study lists itself, each by what the design calls its combination."""
+        return {self.name(cell): name for cell, name in (self.variants or {}).items() if cell and name in self.written}
+
+    @property
     def generated(self) -> tuple[str, ...]:
         """Return the names of the variants that the design makes, without those that the study lists itself."""
         return tuple(name for name in (self.variants or {}).values() if name not in self.written)

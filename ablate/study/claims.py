@@ -61,7 +61,7 @@ def _read(report: Report, raw: Any, place: Place, study: Study, named: Collectio
     base = study.variants[0].name if study.variants else ""
     # As in `from`, the baseline may be called so whatever its name is.
     sides = {
-        key: base if name == "baseline" and name not in named else name
+        key: base if name == "baseline" and name not in named else study.called(name)
         for key, name in (("variant", table.variant), ("against", table.against))
         if name is not None
     }

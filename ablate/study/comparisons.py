@@ -74,14 +74,16 @@ def planned_comparisons(
     parents: Mapping[str, str | None],
     tuned: Collection[str],
     design: Design | None = None,
+    pairs: Iterable[tuple[str, str]] = (),
     claims: Iterable[Claim] = (),
 ) -> tuple[PlannedComparison, ...]:
     """Return what a study compares, in the order of its variants; of one variant, what weighs most first.
 
     That is tuned against tuned: tuning either side alone would favour it. Pairs that only claims are about come last.
     parents: of all variants, by name; that of a tuned variant is the one it was tuned from. tuned: names of those.
+    pairs: that the study lists itself, candidate and reference.
     """
-    changes = _changes(parents, tuned, design)
+    changes = _changes(parents, tuned, design, pairs)
     tuned_side = {parents[name]: name for name in tuned}
     found = []
     for name, parent in parents.items():
@@ -103,7 +105,10 @@ def planned_comparisons(
 
 
 def _changes(
-    parents: Mapping[str, str | None], tuned: Collection[str], design: Design | None
+    parents: Mapping[str, str | None],
+    tuned: Collection[str],
+    design: Design | None,
+    pairs: Iterable[tuple[str, str]],
 ) -> dict[str, dict[str, str]]:
     """Return what each variant that is not tuned is compared with, and the factor of a design between the two or ""."""
     found: dict[str, dict[str, str]] = {name: {} for name in parents if name not in tuned}
@@ -114,4 +119,7 @@ def _changes(
     for pair in design.comparisons() if design else ():
         if pair.candidate in found and pair.reference in found:
             found[pair.candidate][pair.reference] = pair.factor
+    for candidate, reference in pairs:
+        if candidate in found and reference in found:
+            found[candidate].setdefault(reference, "")
     return found

@@ -19,7 +19,7 @@ def differences(old: Recipe, new: Recipe) -> list[tuple[str, str, str]]:
     found: list[tuple[str, str, str]] = []
     for factor in ("dataset", "model", "optimizer", "scheduler"):
         found += _choice_differences(factor, getattr(old, factor), getattr(new, factor))
-    before, after = _numbered(old.augmentation), _numbered(new.augmentation)
+    before, after = numbered(old.augmentation), numbered(new.augmentation)
     for use in [*before, *(u for u in after if u not in before)]:
         if use not in after:
             found.append((f"augmentation.{use}", text_of(before[use]), "none"))
@@ -46,7 +46,7 @@ def text_of(choice: Choice) -> str:
     return f"{choice.use} ({inside})" if inside else choice.use
 
 
-def _numbered(choices: tuple[Choice, ...]) -> dict[str, Choice]:
+def numbered(choices: tuple[Choice, ...]) -> dict[str, Choice]:
     """Name each augmentation; the second of a kind is `cutout#2`."""
     named: dict[str, Choice] = {}
     for choice in choices:

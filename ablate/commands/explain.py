@@ -1,0 +1,152 @@
+"""`ablate explain`: the further variants that tell a variant's changes apart, with their cost, as text of the study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..console import text
+from ..errors import AblateError, InputError, counted, listing, one_line
+from ..files import replace_file
+from ..launch.apart import tell_apart
+from ..launch.study import open_study
+from ..numbers import duration
+from ..paths import expanded, shown, typed
+from ..training.machine import check_device
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..launch.apart import Apart, Step
+    from ..launch.study import LoadedStudy, Options
+
+NOT_APART = 1
+LONGEST = 40
+"""Of a change in the table: a component with all its settings can be long, and stands in the text whole."""
+
+
+@dataclass(frozen=True)
+class ExplainOptions:
+    """Which variant, whether in all orders, and the file to write the study to with what is added; None for none."""
+
+    variant: str
+    all_orders: bool = False
+    add: Path | None = None
+    json: bool = False
+
+
+def explain(options: Options, how: ExplainOptions) -> int:
+    """Print how a variant's changes are told apart, and return the exit code: 1 where they cannot be."""
+    check_device(options.device)
+    study = open_study(options, text.note, any_file=True)
+    found = tell_apart(study, how.variant, how.all_orders)
+    written = _add(study, found, how) if how.add and found.text else None
+    if how.json:
+        text.say_json(_document(study, found, written))
+    else:
+        _say(found, written)
+    return NOT_APART if len(found.changes) > 1 and not found.steps else 0
+
+
+def _say(found: Apart, written: Path | None) -> None:
+    if len(found.changes) < 2:
+        what = found.changes[0].factor if found.changes else "nothing"
+        text.say(f"{found.variant} changes {what} against {found.reference}: there is nothing to tell apart")
+        return
+    named = listing(change.factor for change in found.changes)
+    text.say(f"{found.variant} changes {len(found.changes)} things against {found.reference}: {named}")
+    for factors, why in found.barred:
+        text.say(f"cannot be run with {factors} and none of the others: {why}")
+    if not found.steps:
+        text.say("each order of its changes has a step that cannot be run: they cannot be told apart one by one")
+        return
+    text.say()
+    text.say(_table((*found.steps, *found.others)))
+    text.say()
+    if not found.text:
+        text.say("nothing is missing: every step is a variant of the study, and compared with the one before it")
+        return
+    text.say(_cost(found))
+    if written:
+        text.say(f"written to {shown(written)}; next: ablate run {typed(written)}")
+        return
+    text.say(f"to add to the study, which --add FILE writes:\n\n{found.text}".rstrip())
+
+
+def _table(steps: tuple[Step, ...]) -> str:
+    rows = []
+    for step in steps:
+        state = "in the study" if step.exists else f"{step.to_make} of {counted(step.runs, 'run')} to make"
+        time = duration(step.seconds) if step.to_make and step.seconds is not None else ""
+        before, after = (one_line(end, LONGEST) for end in (step.change.before, step.change.after))
+        change = f"{step.change.factor}: {before} → {after}"
+        rows.append([step.variant, step.parent, change, state, time])
+    return text.table(["variant", "against", "change", "runs", "time"], rows, right=(4,))
+
+
+def _cost(found: Apart) -> str:
+    """Say what the new variants cost."""
+    if not found.new:
+        return "no further variant is needed, only comparisons"
+    time = f", {text.about(found.seconds)}" if found.runs else ", all of them stored"
+    return f"{counted(len(found.new), 'further variant')}, {counted(found.runs, 'run')} to make{time}"
+
+
+def _document(study: LoadedStudy, found: Apart, written: Path | None) -> dict[str, Any]:
+    def plain(step: Step) -> dict[str, Any]:
+        known = {name: value for name, value in vars(step).items() if name not in ("recipe", "below", "parent")}
+        return {**known, "against": step.parent, "change": vars(step.change)}
+
+    return {
+        "study": study.name,
+        "variant": found.variant,
+        "reference": found.reference,
+        "changes": [vars(change) for change in found.changes],
+        "steps": [plain(step) for step in found.steps],
+        "others": [plain(step) for step in found.others],
+        "barred": [{"factors": factors, "reason": why} for factors, why in found.barred],
+        "comparisons": [list(pair) for pair in found.comparisons],
+        "runs_to_make": found.runs,
+        "seconds": found.seconds,
+        "missing": [step.variant for step in found.new],
+        "text": found.text,
+        "written": str(written) if written else None,
+    }
+
+
+def _add(study: LoadedStudy, found: Apart, how: ExplainOptions) -> Path:
+    """Write the study with what is added to it, once that was found to read and to need nothing more; return the file.
+
+    Raises InputError for a file that is there and is not the study's, and where it cannot be written.
+    """
+    assert how.add is not None
+    source = study.options.study.resolve()
+    target = expanded(how.add).resolve()
+    if target.is_dir() or (target.exists() and not target.samefile(source)):
+        raise InputError(
+            f"{shown(target)}: is there already, and is not the study's file\n"
+            f"  name {shown(source)} to add to it, or a file that does not exist"
+        )
+    try:
+        before = source.read_bytes()
+        end = b"\r\n" if b"\r\n" in before else b"\n"
+        added = f"\n# {found.variant} against {found.reference}, one change at a time.\n\n{found.text}"
+        after = before + end * (not before.endswith(b"\n")) + added.encode().replace(b"\n", end)
+        _check(study, found, how, target, after)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(target, after)
+    except OSError as error:
+        raise InputError(f"cannot write {shown(target)}: {error.strerror or error}") from error
+    return target
+
+
+def _check(study: LoadedStudy, found: Apart, how: ExplainOptions, target: Path, after: bytes) -> None:
+    """Raise InputError unless a text is a study that tells the variant's changes apart."""
+    content = after.decode("utf-8-sig").replace("\r\n", "\n")
+    try:
+        again = open_study(replace(study.options, study=target, text=content), any_file=True)
+        missing = tell_apart(again, found.variant, how.all_orders).text
+    except AblateError as error:
+        raise InputError(f"these variants cannot be added to the study as it is written\n  {error}") from error
+    if missing:
+        raise InputError("these variants would not tell the changes apart in the study as it is written")
