@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ablate.checks.study import findings
 from ablate.errors import StudyError
 from ablate.report import claim_text
 from ablate.report.content import Records, document, report
@@ -248,13 +249,23 @@ def test_reported_numbers_that_speak_against_a_claim_are_said_to_in_points_and_a
     told = claim_text.claim_evidence(only(judged(claim(), head=REPORTED)))[-1].replace("\xa0", " ")
     assert told == (
         "The reported numbers themselves say −2.06 points (54.68 → 52.62 %, −3.8 % of the accuracy), "
-        "against the claim; they are one number each, without an interval."
+        "against the claim; one number each, so without an interval."
     )
 
 
 def test_a_validation_metric_has_no_reported_numbers() -> None:
     head = REPORTED.replace("seeds = 4", 'seeds = 4\nmetric = "validation/accuracy"')
     assert only(judged(claim(), head=head)).reported is None
+
+
+@pytest.mark.parametrize(("says", "count"), [("better", 1), ("worse", 0)])
+def test_reported_numbers_against_a_claim_are_a_finding_before_anything_runs(says: str, count: int) -> None:
+    made = study(claim(says=says), claim(says=says, because="augmentation.cutout"), head=REPORTED)
+    found = [finding for finding in findings(made) if finding.code == "claim-against-reported"]
+    assert len(found) == count
+    assert [(finding.where, finding.reason.replace("\xa0", " ")) for finding in found] == [
+        ("one", "2 claims say that it is better than base, and the numbers that the study quotes say −2.06 points")
+    ] * count
 
 
 # --- in reports ------------------------------------------------------------------------------------------------

@@ -154,6 +154,13 @@ def test_5_the_reports_own_numbers_speak_against_it_before_anything_runs(tmp_pat
     against = [text for text, one in judged.items() if one.reported and not one.reported.agrees]
     assert len(against) == 4
     assert {one.verdict for one in judged.values()} == {"not decided", "cannot be told"}
+    said = {(one.where, one.reason.replace("\xa0", " ")) for one in loaded.findings if "claim" in one.code}
+    quoted = "and the numbers that the study quotes say"
+    assert said == {
+        ("Phase 2", f"1 claim says that it is better than Phase 1, {quoted} −0.2 points"),
+        ("Phase 4", f"2 claims say that it is better than Phase 3, {quoted} −14.01 points"),
+        ("Phase 5", f"1 claim says that it is better than Phase 3, {quoted} −2.06 points"),
+    }
 
 
 # 6. One seed each, so no difference has an error bar.
@@ -165,7 +172,7 @@ def test_6_reported_numbers_are_said_to_have_no_interval(pages: dict[str, str], 
         "Reported numbers are those that the study quotes, with the digits it quotes; they have no interval."
         in (pages[page])
     )
-    assert "they are one number each, without an interval" in pages[page]
+    assert "one number each, so without an interval" in pages[page]
 
 
 def test_6_a_study_of_one_seed_is_told_that_nothing_has_an_error_bar(tmp_path: Path) -> None:
@@ -206,7 +213,7 @@ def test_8_unequal_budgets_are_named_with_their_numbers(pages: dict[str, str], p
 
 def test_the_terminal_names_the_doubts_of_the_study(store: Path) -> None:
     said = plain(typed("check", STUDY, "--store", store).output)
-    for code in ("several-factors", "rate-rises-again", "no-validation", "unequal-epochs"):
+    for code in ("several-factors", "rate-rises-again", "no-validation", "unequal-epochs", "claim-against-reported"):
         assert f"[{code}]" in said
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..checks.claims import SAID
 from ..errors import listing
 from .filters import basis, difference, interval, reported_difference, reported_ends, reported_share
 
@@ -16,11 +17,7 @@ SIDE = {True: "as the claim does", False: "against the claim"}
 def claimed(judged: JudgedClaim) -> str:
     """Write a claim as what can be judged: "Phase 4 is better than Phase 3, because of augmentation.cutout"."""
     claim = judged.claim
-    said = {
-        "better": f"{claim.variant} is better than {claim.against}",
-        "worse": f"{claim.variant} is worse than {claim.against}",
-        "no difference": f"{claim.variant} is no different from {claim.against}",
-    }[claim.says]
+    said = f"{claim.variant} {SAID[claim.says]} {claim.against}"
     return said + (f", because of {claim.because}" if claim.because else "")
 
 
@@ -50,7 +47,7 @@ def claim_evidence(judged: JudgedClaim) -> list[str]:
         difference_of = f"{reported_difference(change)} ({reported_ends(change)}{share})"
         said.append(
             f"The reported numbers themselves say {difference_of}, {SIDE[change.agrees]}; "
-            "they are one number each, without an interval."
+            "one number each, so without an interval."
         )
     return said
 

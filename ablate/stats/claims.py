@@ -59,7 +59,8 @@ def judge(claim: Claim, evidence: Comparison, study: Study) -> JudgedClaim:
     factors = credited(study, claim) if claim.because else ()
     if claim.because and verdict != "contradicted" and (len(factors) > 1 or claim.because not in factors):
         verdict = "cannot be told"
-    return JudgedClaim(claim, verdict, evidence, factors, _reported(claim, evidence, study))
+    reported = reported_difference(claim, study, evidence.metric, evidence.margin)
+    return JudgedClaim(claim, verdict, evidence, factors, reported)
 
 
 def _of_difference(claim: Claim, evidence: Comparison) -> ClaimVerdict:
@@ -76,8 +77,11 @@ _FOUND: dict[Verdict, Says] = {"helped": "better", "hurt": "worse", "no practica
 _MIRRORED: dict[Says, Says] = {"better": "worse", "worse": "better", "no difference": "no difference"}
 
 
-def _reported(claim: Claim, evidence: Comparison, study: Study) -> ReportedDifference | None:
-    one = evidence.metric
+def reported_difference(claim: Claim, study: Study, one: Metric, margin: float | None) -> ReportedDifference | None:
+    """Return what the numbers that a study quotes say of a claim; None where it quotes none for both variants.
+
+    one: the metric. margin: how far apart two numbers may be that make no difference; None for not at all.
+    """
     if one.split != "test":  # what others report is of the test split
         return None
     before, after = (study.variant(name).reported.get(one.quantity.name) for name in (claim.against, claim.variant))
@@ -87,6 +91,6 @@ def _reported(claim: Claim, evidence: Comparison, study: Study) -> ReportedDiffe
     says: dict[Says, bool] = {
         "better": gain > 0,
         "worse": gain < 0,
-        "no difference": abs(gain) <= (evidence.margin or 0),
+        "no difference": abs(gain) <= (margin or 0),
     }
     return ReportedDifference(one, before, after, says[claim.says])

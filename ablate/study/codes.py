@@ -43,6 +43,7 @@ CODES: Mapping[str, Code] = {
     "few-images": Code(
         "study", "warning", "a split is so small (under 50) that each image is more than two points of accuracy"
     ),
+    "claim-against-reported": Code("study", "warning", "the numbers that the study quotes speak against its own claim"),
     "unused-waiver": Code("study", "note", "a waiver of the study fits no finding"),
     "no-effect": Code(
         "schedules",
