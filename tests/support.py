@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from ablate.cli import app
 from ablate.commands.run import run_study
 from ablate.components.discover import discover
 from ablate.execute.inline import Inline
-from ablate.execute.jobs import Event, Executor, Job
+from ablate.execute.jobs import Event, Executor, Failed, Finished, Job, RehearsalReport, Started, never
 from ablate.launch.make import RunOptions
 from ablate.launch.study import Options
 from ablate.store.store import Store
@@ -22,7 +24,10 @@ from ablate.study.toml import Changes, read_study
 from ablate.training.machine import Machine
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping, Sequence
+
     from ablate.components.registry import Registry
+    from ablate.execute.jobs import OnEvent, Stopping
     from ablate.study.spec import RunSpec
 
 
@@ -74,3 +79,50 @@ def run(executor: Executor, todo: list[Job]) -> list[Event]:
 def contents(folder: Path) -> dict[str, bytes]:
     """Return what stands in each file below a folder."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+class Draws:
+    """An executor that trains nothing: a run's test accuracy is drawn, by variant and seed, and stored as a result.
+
+    effects: what is added to 0.5, by variant; 0 for others. fails: runs that fail. stops_after: how many runs before
+    it is killed.
+    """
+
+    def __init__(
+        self,
+        effects: Mapping[str, float],
+        spread: float = 0.01,
+        fails: Container[tuple[str, int]] = (),
+        stops_after: float = math.inf,
+    ) -> None:
+        self.effects, self.spread, self.fails, self.stops_after = effects, spread, fails, stops_after
+        self.made: list[tuple[str, int]] = []
+        self.rehearsed: list[str] = []
+
+    def rehearse(self, jobs: Sequence[Job]) -> RehearsalReport:
+        """Find nothing wrong."""
+        self.rehearsed += [job.spec.variant for job in jobs]
+        return RehearsalReport({}, {job.spec.variant: 1000 for job in jobs})
+
+    def run(self, jobs: Iterable[Job], on_event: OnEvent, stopping: Stopping = never) -> None:
+        """Store a result, or a failure, for each run."""
+        for job in jobs:
+            if len(self.made) >= self.stops_after:
+                raise KilledError
+            run = (job.spec.variant, job.spec.seed)
+            self.made.append(run)
+            writer = Store(job.store).writer(job.spec.key)
+            writer.begin({"identity": job.spec.identity})
+            on_event(Started(job.spec))
+            if run in self.fails:
+                writer.record_failure("failed", "its draw was a blank")
+                on_event(Failed(job.spec, "its draw was a blank"))
+                continue
+            noise = random.Random(f"{run}").gauss(0, self.spread)
+            result = {"test/accuracy": 0.5 + self.effects.get(job.spec.variant, 0.0) + noise, "seconds": 1.0}
+            writer.commit_result({**result, "weights": f"{run}"})
+            on_event(Finished(job.spec, result))
+
+
+class KilledError(Exception):
+    """A command was killed."""

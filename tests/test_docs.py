@@ -22,6 +22,7 @@ from ablate.study.tables import (
     DesignTable,
     FactorTable,
     FindTable,
+    SeedsTable,
     StudyTable,
     TuneTable,
     VariantTable,
@@ -59,6 +60,9 @@ def test_every_key_of_a_study_is_documented() -> None:
     ):
         for name, info in form.model_fields.items():
             assert f"`{info.alias or name}`" in text, name
+    text = (ROOT / "docs" / "seeds.md").read_text()
+    for name in SeedsTable.model_fields:
+        assert f"| `{name}` |" in text, name
     text = (ROOT / "docs" / "tuning.md").read_text()
     for name in TuneTable.model_fields:
         assert f"| `{name}` |" in text, name

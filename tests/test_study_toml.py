@@ -835,3 +835,28 @@ def test_any_other_error_is_none() -> None:
         for number in range(len(lines)):
             with contextlib.suppress(InputError):
                 read("\n".join(make(number)), "Phase 2.epochs=3", "study.seeds=4", "last.augmentation.flip.p=1")
+
+
+def test_seeds_may_be_added_up_to_a_most() -> None:
+    study = read(HEAD.replace("[study]", "[study]\nseeds = { min = 3, max = 12 }", 1))
+    assert (study.seeds, study.looks) == (tuple(range(12)), (3, 4, 6, 8, 12))
+    study = read(HEAD.replace("[study]", "[study]\nseeds = { max = 5 }", 1))
+    assert (study.seeds, study.looks) == ((0, 1, 2, 3, 4), (3, 5))
+    assert read(HEAD, seeds=(7, 2)).looks == ()
+
+
+@pytest.mark.parametrize(
+    ("seeds", "text"),
+    [
+        ("{ min = 5, max = 3 }", "line 2 study: seeds.min min = 5 is above max = 3 as in { min = 3, max = 12 }"),
+        ("{ min = 1, max = 3 }", "line 2 study: seeds.min 1 is not an integer of at least 2"),
+        ("{ min = 2.5, max = 3 }", "line 2 study: seeds.min 2.5 is not an integer of at least 2"),
+        ("{ min = 3, max = 4000 }", "line 2 study: seeds 4000 seeds are too many (at most 1,000)"),
+        ("{ min = 3, maximum = 4 }", "line 2 study: seeds.maximum unknown key 'maximum'; did you mean 'max'?"),
+        ("{ min = 3 }", "line 2 study: seeds.max 'max' is missing"),
+        ("{}", "line 2 study: seeds.max 'max' is missing"),
+    ],
+)
+def test_seeds_that_cannot_be_added_are_refused(seeds: str, text: str) -> None:
+    refusal = refused(HEAD.replace("[study]", f"[study]\nseeds = {seeds}", 1))
+    assert text in re.sub(r"[ \n]+", " ", refusal)

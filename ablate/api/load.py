@@ -19,8 +19,9 @@ from ..launch.study import LoadedStudy, Options, open_study
 from ..store.store import Store
 from ..store.studies import list_studies
 from ..study.positions import MAX_DEPTH
+from ..study.seeds import MAX_SEEDS
 from ..study.tables import dotted
-from ..study.toml import MAX_SEEDS, Changes
+from ..study.toml import Changes
 from ..training.machine import check_device
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from ..checks.results import result_findings
 from ..checks.study import findings
 from ..checks.tuning import tuning_findings
 from ..errors import AblateError
+from ..launch.asked import asked_for
 from ..launch.last import typed_changes, whole
 from ..launch.study import silent
 from ..paths import same_store, shown, typed
@@ -46,9 +47,7 @@ def read_records(home: Store, record: StudyRecord, note: Note = silent, written:
         written = record.as_run().done()
         keys = record.keys(written)
     study = record.as_planned(written)
-    wanted = {
-        (variant.name, seed): keys.get((variant.name, seed)) for seed in study.seeds for variant in study.variants
-    }
+    wanted, _ = asked_for(home, study, keys)
     results = Results(study, *read_frames(home, wanted), _tunings(home, record, study, keys, note))
     return Records(
         results=results,

@@ -103,7 +103,7 @@ def last_study(options: Options, command: str) -> Options:
 
 def _seeds(text: str) -> tuple[int, ...] | None:
     """Read `5` as seeds 0 to 4, and `0,3` as these two."""
-    from ..study.toml import MAX_SEEDS
+    from ..study.seeds import MAX_SEEDS
 
     if not text:
         return None

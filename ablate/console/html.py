@@ -40,7 +40,7 @@ def page_html(title: str, about: str, table: str, notes: Sequence[str]) -> str:
 
 def study_html(study: Study, findings: Sequence[Finding]) -> str:
     """Return a table of a study's variants with what each changes, and the warnings about the study below it."""
-    runs = counted(len(study.variants) * len(study.seeds), "run")
+    runs = f"{'at most ' * bool(study.looks)}{counted(len(study.variants) * len(study.seeds), 'run')}"
     return page_html(
         study.title,
         f"{study.name}: {runs}, seeds {listing(map(str, study.seeds))}, compared by {study.metric}",

@@ -2,6 +2,7 @@
 
 study      the study read, checked and resolved; its runs, without a look at the store
 schedules  what its schedules do over a run
+asked      which runs a study asks for: all, or those that the looks at its results want
 plan       each of its runs looked up in the store
 costs      how long runs are expected to take, and how much room
 placement  how many at a time, and on what
@@ -14,5 +15,6 @@ make       all of these in turn, for `ablate run` and `ablate.run`
 announce   what a command says of a study before it begins
 apart      which further variants tell a variant's changes apart
 tuned      the best settings that tuning found, as variants
+look_lines  what the looks at a growing study came to, a line each
 last       the study run last, and commands for a study as a user would type them
 """

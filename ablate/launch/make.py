@@ -14,7 +14,9 @@ from .announce import announce_data, announce_findings
 from .costs import expected_seconds, measured_costs, total_seconds
 from .jobs import jobs_of
 from .last import typed_again
+from .look_lines import look_lines, waiting_line
 from .placement import Placement, placed
+from .plan import plan as plan_now
 from .ready import get_ready
 from .record import make_writable, record
 from .room import check_links
@@ -43,7 +45,10 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Begun:
-    """Runs about to be made: which, how many at a time, and the seconds that each is expected to take, by key."""
+    """Runs about to be made: which, how many at a time, and the seconds that each is expected to take, by key.
+
+    expected: also of runs that looks may add.
+    """
 
     specs: Sequence[RunSpec]
     placement: Placement
@@ -59,7 +64,7 @@ def begin(study: LoadedStudy, plan: Plan, how: RunOptions, reporter: Reporter, e
     make_writable(study)
     specs = plan.todo(how.retry_failed)
     placement = placed(how.jobs, study.options.device, len(plan.runs))
-    expected = expected_seconds(specs, measured_costs(study.options.store, study.name))
+    expected = expected_seconds([*specs, *plan.later], measured_costs(study.options.store, study.name))
     begun = Begun(specs, placement, expected)
     _announce(study, plan, begun, reporter.note)
     check_links(study.home, specs)
@@ -70,31 +75,55 @@ def begin(study: LoadedStudy, plan: Plan, how: RunOptions, reporter: Reporter, e
 
 @dataclass(frozen=True)
 class Made:
-    """Runs that were made. stopped: the signal that stopped them, or None. notes: as in `Ready`."""
+    """Runs that were made. stopped: the signal that stopped them, or None. notes: as in `Ready`.
 
+    plan: as it is now; looks at the results may have added to it.
+    """
+
+    plan: Plan
     stopped: int | None = None
     notes: Sequence[str] = ()
 
 
 def make(study: LoadedStudy, plan: Plan, begun: Begun, reporter: Reporter, executor: Executor | None) -> Made:
-    """Make the runs, trying each variant out first.
+    """Make the runs, trying each variant out first, and those that looks at their results ask for then.
 
     Raises InputError where a variant cannot be trained, StoreError where the store cannot take the runs.
     """
     specs = begun.specs
     if not specs:
         record(study)
-        return Made()
-    ready = get_ready(study, specs, begun.placement, executor, reporter.note)
+        _say_waiting(plan, reporter.note)
+        return Made(plan)
+    ready = get_ready(study, [*specs, *plan.later], begun.placement, executor, reporter.note)
+    retried, tried = {spec.key for spec in plan.failed}, set[str]()
     stop_text = "stopping: runs under way save their state; press again to stop at once"
-    with (
-        Interrupts(lambda: reporter.note(stop_text)) as interrupts,
-        reporter.runs(specs, lambda spec: begun.expected.get(spec.key)) as on_event,
-    ):
-        jobs = jobs_of(study, specs, ready.at_a_time, ready.usual_layout, {spec.key for spec in plan.failed})
-        ready.executor.run(jobs, on_event, interrupts.stopping)
-    note_changed_code(study, specs, reporter.note)
-    return Made(interrupts.signal, ready.notes)
+    with Interrupts(lambda: reporter.note(stop_text)) as interrupts:
+        while specs:
+            with reporter.runs(specs, lambda spec: begun.expected.get(spec.key)) as on_event:
+                jobs = jobs_of(study, specs, ready.at_a_time, ready.usual_layout, retried)
+                ready.executor.run(jobs, on_event, interrupts.stopping)
+            if interrupts.signal is not None or not plan.looks:
+                break
+            tried |= {spec.key for spec in specs}
+            plan = _looked(study, plan, reporter.note)
+            specs = [spec for spec in plan.todo() if spec.key not in tried]
+    note_changed_code(study, begun.specs, reporter.note)
+    _say_waiting(plan, reporter.note)
+    return Made(plan, interrupts.signal, ready.notes)
+
+
+def _looked(study: LoadedStudy, before: Plan, note: Note) -> Plan:
+    """Look at the results that there are now, and return the plan that follows."""
+    now = plan_now(study)
+    for line in look_lines(now, known=sum(look.made for look in before.looks)):
+        note(line)
+    return now
+
+
+def _say_waiting(plan: Plan, note: Note) -> None:
+    if line := waiting_line(plan):
+        note(line)
 
 
 def note_changed_code(study: LoadedStudy, specs: Sequence[RunSpec], note: Note) -> None:
@@ -116,9 +145,13 @@ def _announce(study: LoadedStudy, plan: Plan, begun: Begun, note: Note) -> None:
     made = {spec.key for spec in begun.specs}
     left_out = sum(spec.key not in made for spec in plan.failed)
     failed = f", {left_out} failed before" if left_out else ""
-    when = "" if pilot else f" ({about(total_seconds(begun.expected, begun.placement.surely))})"
+    expected = {key: begun.expected[key] for key in made}
+    when = "" if pilot else f" ({about(total_seconds(expected, begun.placement.surely))})"
     rest = f"{count} to make{at_once}{when}" if count else "nothing to make"
-    note(f"{head}, {stored} stored{failed}, {rest}")
+    most = f" (at most {len(plan.runs) + len(plan.later)})" if plan.later else ""
+    note(f"{head}{most}, {stored} stored{failed}, {rest}")
+    for line in look_lines(plan):
+        note(f"  {line}")
     if count:
         announce_data(study.study, note)
     if count and not pilot:

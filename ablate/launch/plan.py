@@ -1,4 +1,4 @@
-"""The plan of a study: each of its runs looked up in the store."""
+"""The plan of a study: each run that it asks for looked up in the store."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..study.plan import PlannedRun, plan_runs
+from .asked import asked_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..stats.looks import Look
     from ..study.spec import RunSpec
     from .study import LoadedStudy
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs that were asked for, in order, each new, stored, failed or unfinished."""
+    """The runs that were asked for, in order, each new, stored, failed or unfinished.
+
+    looks: at a study whose seeds are added as they are needed. later: the runs that they may ask for yet.
+    """
 
     runs: tuple[PlannedRun, ...]
+    looks: tuple[Look, ...] = ()
+    later: tuple[RunSpec, ...] = ()
 
     @property
     def failed(self) -> list[RunSpec]:
@@ -34,11 +41,15 @@ class Plan:
 
 
 def plan(study: LoadedStudy) -> Plan:
-    """Look up each run that was asked for, and say why where it is new."""
+    """Look up each run that is asked for, and say why where it is new."""
     home, record = study.home, study.record
 
     def before(spec: RunSpec) -> Mapping[str, object] | None:
         key = record.last_key(spec.variant, spec.seed) if record else None
         return (home.run(key).spec() or {}).get("identity") if key else None
 
-    return Plan(tuple(plan_runs(study.asked, home.state, before)))
+    wanted, looks = asked_for(home, study.study, {(spec.variant, spec.seed): spec.key for spec in study.specs})
+    now = [spec for spec in study.asked if (spec.variant, spec.seed) in wanted]
+    still = {name for pair in looks[-1].undecided for name in pair} if looks else set()
+    later = [spec for spec in study.asked if spec.variant in still and (spec.variant, spec.seed) not in wanted]
+    return Plan(tuple(plan_runs(now, home.state, before)), looks, tuple(later))

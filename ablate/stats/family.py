@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..metrics import Metric
     from ..study.comparisons import ComparisonKind, Method
+    from ..study.spec import Study
 
 Samples = Mapping[str, Mapping[int, float]]
 """The value of each run, by variant and seed."""
@@ -70,6 +71,12 @@ class How:
     level: float = ALPHA
     confidence: float = CONFIDENCE
     look: int | None = None
+
+
+def how_of(study: Study, metric: Metric) -> How:
+    """Return how a study compares its variants on a metric; the margin that it states is of its own metric."""
+    stated = study.comparing.margin if metric.name == study.metric else None
+    return How(metric, study.comparing.method or DEFAULT, metric.quantity.margin if stated is None else stated)
 
 
 def compare_all(

@@ -13,9 +13,10 @@ from .claims import JudgedClaim, judge
 from .contrasts import CellValues
 from .effects import FactorialEffects, effects
 from .estimates import Estimate, estimate
-from .family import DEFAULT, How, compare_all
+from .family import how_of
+from .looks import aside, compared_at, looks_at
 from .shapley import MOST_FACTORS, ShapleyShares, shapley
-from .tunings import own_best
+from .tunings import fair_comparisons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ..study.spec import Study
     from ..tune.records import VariantTuning
     from .comparison import Comparison
+    from .looks import Look
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,20 +101,26 @@ class Results:
         one = metrics.metric(metric or self.study.metric, metrics.METRICS)
         self.stored_of(candidate), self.stored_of(reference)  # InputError for names that are none
         pair = (candidate, reference)
+        samples, how = self._samples(one), how_of(self.study, one)
         if one.name not in self._families:
-            planned = list(self._kinds)
-            made = compare_all(self._samples(one), planned, self._how(one), self._kinds)
-            self._families[one.name] = dict(zip(planned, made, strict=True))
+            self._families[one.name] = compared_at(self.looks, samples, list(self._kinds), how, self._kinds)
         family = self._families[one.name]
         if pair not in family:
-            (family[pair],) = compare_all(self._samples(one), [pair], self._how(one))
+            family |= compared_at(aside(self.looks, pair), samples, [pair], how)
         return family[pair]
+
+    @cached_property
+    def looks(self) -> tuple[Look, ...]:
+        """Return the looks at a study whose seeds are added as they are needed, the one to come among them."""
+        one, over = metrics.metric(self.study.metric), self.runs[self.runs["state"].isin(("stored", "failed"))]
+        ended = {variant.name: set(over["seed"][over["variant"] == variant.name]) for variant in self.study.variants}
+        how, pairs = how_of(self.study, one), list(self._kinds)
+        return tuple(looks_at(self.study.looks, pairs, self._samples(one), ended, how)) if self.study.looks else ()
 
     @cached_property
     def planned(self) -> tuple[PlannedComparison, ...]:
         """Return which variants the study compares, what weighs most first, without what tuning made unfair."""
-        own = own_best(self.study, self.tunings)
-        return tuple(p for p in self.study.comparisons if not p.if_own_best or p.reference in own)
+        return fair_comparisons(self.study, self.tunings)
 
     def reference(self, candidate: str) -> str | None:
         """Return what a variant is compared with first, by name: on the page, in tables and in notebooks."""
@@ -145,7 +153,7 @@ class Results:
             return None
         one = metrics.metric(self.study.metric, metrics.METRICS)
         variants = {cell: (design.variants or {})[cell] for cell in design.cells("factorial")}
-        return CellValues(self._how(one), variants, self._samples(one))
+        return CellValues(how_of(self.study, one), variants, self._samples(one))
 
     @cached_property
     def claims(self) -> tuple[JudgedClaim, ...]:
@@ -180,9 +188,3 @@ class Results:
         return {
             name: {seed: float(run[one.name]) for seed, run in runs.items()} for name, runs in self._by_variant.items()
         }
-
-    def _how(self, one: Metric) -> How:
-        """Return how variants are compared on a metric; the margin that the study states is of its own metric."""
-        stated = self.study.comparing.margin if one.name == self.study.metric else None
-        margin = one.quantity.margin if stated is None else stated
-        return How(one, self.study.comparing.method or DEFAULT, margin)
