@@ -141,6 +141,8 @@ def five_phases(variant: str, seed: int, epochs: int) -> list[dict[str, float]]:
     for epoch in range(1, epochs + 1):
         one = {name: float(np.interp(epoch, *curve)) for name, curve in _CURVES[variant].items()}
         one["test/accuracy"] += shift
+        one["test/loss"] -= 4 * shift
+        one["train/loss"] -= 2 * shift
         t_max = _T_MAX.get(variant)
         one["lr"] = 0.05 * (1 + math.cos(math.pi * (epoch - 1) / t_max)) / 2 if t_max else 0.001
         made.append(one)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import ablate
 from ablate.checks.study import findings
 from ablate.errors import StudyError
 from ablate.report import claim_text
@@ -17,7 +18,7 @@ from ablate.report.render import render
 from ablate.study.comparisons import Claim, PlannedComparison
 from ablate.study.toml import Changes, parse_study
 
-from .planted import finals, planted
+from .planted import finals, plant, planted
 
 if TYPE_CHECKING:
     from ablate.stats.claims import JudgedClaim
@@ -289,3 +290,14 @@ def test_every_form_of_the_report_has_the_claims_with_verdict_and_evidence(tmp_p
 def test_a_report_without_claims_has_no_part_for_them(tmp_path: Path) -> None:
     for path in render(Records(judged()), ["html", "md", "tex"], tmp_path):
         assert "Claims" not in path.read_text()
+
+
+def test_a_claim_can_be_added_to_a_study_that_has_run(tmp_path: Path) -> None:
+    file = tmp_path / "s.toml"
+    head = HEAD.replace('"d" }', '"digits" }').replace('"m", width', '"simple-cnn", width').replace(", depth = 3", "")
+    file.write_text(head)
+    plant(ablate.load_study(file, store=tmp_path / "store"), finals({"base": BASE, "one": HIGH, "two": SAME}))
+    file.write_text(head + claim())
+    results = ablate.results(file, store=tmp_path / "store")
+    assert [one.verdict for one in results.claims] == ["supported"]
+    assert set(results.runs["state"]) == {"stored"}

@@ -9,6 +9,7 @@ import pytest
 
 import ablate
 from ablate.metrics import metric
+from ablate.paths import shipped
 from ablate.stats.family import How, compare_all
 
 from .planted import Planting, finals, planted
@@ -126,3 +127,14 @@ def test_a_whole_study_of_planted_runs_says_what_its_values_do(number: int, tmp_
     assert [(one.mean, one.p) for one in planted(loaded.study, draw).comparisons] == [
         (one.mean, one.p) for one in found
     ]
+
+
+@pytest.mark.slow
+def test_on_real_digits_batch_norm_helps_and_the_placebos_do_not(tmp_path: Path) -> None:
+    study = shipped("studies") / "digits_placebo.toml"
+    results = ablate.run(ablate.load_study(study, store=tmp_path / "store", device="cpu"))
+    assert results.comparison("batch norm").verdict == "helped"
+    assert results.comparison("placebo").verdict in ("not decided", "no practical difference")
+    assert any(results.comparison("placebo").per_seed)  # a placebo that could have been found to do something
+    assert results.comparison("draws only").per_seed == (0.0,) * 8
+    assert ("same-weights", "baseline and draws only") in {(one.code, one.where) for one in results.findings}
