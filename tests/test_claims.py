@@ -180,6 +180,15 @@ def test_one_of_several_changed_factors_cannot_be_credited() -> None:
     assert only(judged(credit, two=NOISY)).verdict == "cannot be told"  # more seeds would not help
 
 
+def test_where_several_factors_changed_it_is_said_what_would_tell() -> None:
+    planned, other = judged(
+        claim(variant="two", because="epochs"), claim(variant="two", against="base", because="epochs"), two=[0.7] * 4
+    ).claims
+    told = "Variants that change one of these at a time would tell"
+    assert f"{told}; ablate explain two writes them." in claim_text.claim_evidence(planned)
+    assert f"{told}." in claim_text.claim_evidence(other)
+
+
 def test_a_difference_that_contradicts_does_so_whatever_changed() -> None:
     credit = claim(variant="two", against="base", because="augmentation.cutout", says="worse")
     assert only(judged(credit, two=HIGH)).verdict == "contradicted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from ..checks.claims import SAID
@@ -42,6 +43,9 @@ def claim_evidence(judged: JudgedClaim) -> list[str]:
         said = [f"{sides}: {basis(found)}."]
     if len(judged.factors) > 1:
         said.append(f"What changed: {listing(judged.factors)}.")
+    if judged.verdict == "cannot be told" and len(judged.factors) > 1:
+        ask = f"; ablate explain {shlex.quote(judged.claim.variant)} writes them" if found.kind == "change" else ""
+        said.append(f"Variants that change one of these at a time would tell{ask}.")
     if change := judged.reported:
         share = f", {reported_share(change)}" if reported_share(change) else ""
         difference_of = f"{reported_difference(change)} ({reported_ends(change)}{share})"
