@@ -107,6 +107,19 @@ COSTS = {of.name: Metric(of.name, of) for of in (SECONDS, PARAMETERS, FLOPS)}
 """What a run or its model costs, by name: objectives of tuning beside the metrics."""
 
 
+@dataclass(frozen=True)
+class Unmeasured:
+    """Metrics that a study names and that have no value: of these runs ("cutout, seed 0"), of all where none is named.
+
+    why: as in "their predictions were removed". remedy: "" where `why` says it.
+    """
+
+    metrics: tuple[str, ...]
+    runs: tuple[str, ...]
+    why: str
+    remedy: str
+
+
 def metric(name: str, known: Mapping[str, Metric] = METRICS | COSTS) -> Metric:
     """Return the metric or cost of this name. Raises InputError, with the accepted names, where there is none.
 

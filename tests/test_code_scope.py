@@ -8,6 +8,7 @@ import pytest
 
 from ablate import paths
 from ablate.components.code_scope import CodeScope, FileFacts
+from ablate.components.contracts import KINDS
 from ablate.components.discover import discover
 from ablate.components.sources import _Module, source_digest
 
@@ -316,7 +317,7 @@ def test_an_edit_of_a_shipped_component_leaves_its_neighbours_as_they_are(tmp_pa
     for file in paths.shipped("plugins").glob("*.py"):
         text = file.read_text()
         (tmp_path / file.name).write_text(text + "\n\ndef added():\n    return 1\n")
-    for kind in ("dataset", "model", "augmentation", "optimizer", "scheduler"):
+    for kind in KINDS:
         for entry in discover().entries(kind):
             made: dict[str, Any] = {}
             name = entry.factory.__name__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from ablate.commands.new import new_component
@@ -85,6 +86,8 @@ def use(entry: Entry, folder: Path) -> Any:
         return entry.build(settings={})(torch.zeros(2, 1, 8, 8), torch.Generator())
     if entry.kind == "optimizer":
         return entry.build(weights, settings={"lr": 0.1})
+    if entry.kind == "metric":
+        return entry.build(np.zeros((2, 3), np.float32), np.array([0, 2]), settings={})
     return entry.build(torch.optim.SGD(weights, lr=0.1), Horizon(2, 3), settings={})
 
 

@@ -21,11 +21,11 @@ PACKAGE = Path(ablate.__file__).parent
 ROOT = PACKAGE.parent
 docstring_of = runpy.run_path(str(ROOT / "docs" / "generate.py"))["docstring_of"]
 PINNED = {
-    "components": "augmentation dataset library model optimizer scheduler",
+    "components": "augmentation dataset library metric model optimizer scheduler",
     "what components receive and return": "BatchTransform DataFacts Horizon ImageShape Mixed MixingTransform Source"
     " Split takes_uint8",
     "settings": "Count Length Natural NonNegative Positive Range Share",
-    "libraries of components": "Borrowed Library Setting settings_of_library",
+    "libraries of components": "Borrowed Library Quantity Setting settings_of_library",
     "datasets": "Remote downloaded_source image_folder_source",
     "studies and runs": "LoadedStudy StudyResults load_study plan results run",
     "errors": "AblateError DataError InputError",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HEAD = """\
 from __future__ import annotations
-from ablate import Borrowed, augmentation, dataset, library, model, optimizer, scheduler, settings_of_library
+from ablate import Borrowed, augmentation, dataset, library, metric, model, optimizer, scheduler, settings_of_library
 """
 
 
@@ -206,7 +206,21 @@ def test_settings_are_checked_by_the_component(load: Callable[..., Registry]) ->
             for kind, more in [
                 *((k, "") for k in ("dataset", "model", "augmentation", "optimizer")),
                 ("scheduler", ", .*"),
+                ("metric", ", higher_is_better=True"),
             ]
+        ),
+        ("@metric('m')\ndef m(logits, labels): ...", "metric 'm': has to say which way is better; write higher_is_"),
+        (
+            "@metric('m', higher_is_better=True, bounds=(1, 0))\ndef m(logits, labels): ...",
+            r"metric 'm': bounds = \(1, 0\) are not the lowest and the highest value",
+        ),
+        (
+            "@metric('m', higher_is_better=True, label='top-{k}')\ndef m(logits, labels): ...",
+            "metric 'm': label = 'top-{k}' names something in braces that is none of its settings",
+        ),
+        (
+            "@metric('m', higher_is_better=True)\ndef m(logits): ...",
+            r"metric 'm': takes 1 positional parameters, and ablate passes 2: def m\(logits, labels, \*, ...settings\)",
         ),
         ("@model\nclass Net: ...", r"model: write @model\(\"NAME\"\), with a name in parentheses"),
         (
@@ -370,7 +384,7 @@ def test_a_kind_is_named_in_singular_or_plural(text: str) -> None:
 def test_an_unknown_kind_is_reported_with_the_nearest() -> None:
     with pytest.raises(
         InputError,
-        match=r"^unknown kind 'modle'; did you mean 'model'\?\naccepts dataset, model, augmentation, .*scheduler$",
+        match=r"^unknown kind 'modle'; did you mean 'model'\?\naccepts dataset, model, .*scheduler, metric$",
     ):
         kind_named("modle")
 

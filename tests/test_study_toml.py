@@ -364,7 +364,7 @@ def test_dots_in_texts_nest_nothing() -> None:
         (
             'name = "phases"',
             'name = "p"\nmetric = "accuracy"',
-            'line 3 study: metric "accuracy" is not "test/accuracy" | "test/loss" | "validation/accuracy" | ',
+            "line 3 study: metric \"accuracy\" is no metric; did you mean 'test/accuracy'? accepts ",
         ),
         (
             'name = "phases"',

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from torch import nn
 from ablate import DataFacts, ImageShape, Mixed, Source, Split, augmentation, dataset, model, optimizer, scheduler
-from ablate import takes_uint8
+from ablate import metric, takes_uint8
 
 """
 NEEDED: dict[str, dict[str, Any]] = {
@@ -51,6 +51,8 @@ BORROWED = [
     ("scheduler", "torch:OneCycleLR", {"max_lr": 0.1}),
     ("scheduler", "torch:PolynomialLR", {}),
     ("scheduler", "torch:ReduceLROnPlateau", {"patience": 1}),
+    ("metric", "torchmetrics:MulticlassCohenKappa", {}),
+    ("metric", "torchmetrics:MulticlassFBetaScore", {"beta": 0.5}),
 ]
 SHAPES = [ImageShape(3, 32, 32), ImageShape(3, 12, 20), ImageShape(1, 8, 8)]
 
@@ -70,7 +72,7 @@ def checked(kind: Kind, name: str, given: dict[str, Any], shape: ImageShape = SH
 @pytest.mark.parametrize("name", [entry.name for entry in discover().entries("augmentation")])
 def test_a_shipped_augmentation_keeps_its_contract(name: str, shape: ImageShape) -> None:
     skipped = facts(checked("augmentation", name, NEEDED.get(name, {}), shape), "skipped")
-    mixes, floats = name in ("mixup", "cutmix"), name in ("color-jitter", "mixup")
+    mixes, floats = name in ("mixup", "cutmix", "placebo"), name in ("color-jitter", "mixup")
     allowed = {"partners and shares fit the batch": not mixes, "uint8 gives the same pixels as float32": floats}
     assert skipped.keys() == {fact for fact, skips in allowed.items() if skips}
 
@@ -82,9 +84,10 @@ def test_a_shipped_model_keeps_its_contract(name: str, shape: ImageShape) -> Non
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [(k, entry.name) for k in ("optimizer", "scheduler") for entry in discover().entries(k)]
+    ("kind", "name"),
+    [(k, entry.name) for k in ("optimizer", "scheduler", "metric") for entry in discover().entries(k)],
 )
-def test_a_shipped_optimizer_or_scheduler_keeps_its_contract(kind: Kind, name: str) -> None:
+def test_a_shipped_optimizer_scheduler_or_metric_keeps_its_contract(kind: Kind, name: str) -> None:
     assert facts(checked(kind, name, {}), "skipped") == {}
 
 
@@ -184,6 +187,11 @@ def mine(optimizer, horizon):
         {factor}
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 """
+
+
+def measures(body: str) -> str:
+    """Return a metric with this body."""
+    return f'@metric("mine", higher_is_better=True, percent=True)\ndef mine(logits, labels):\n    {body}\n'
 
 
 def loads(source: str, before: str = "pass") -> str:
@@ -411,6 +419,38 @@ BROKEN: list[tuple[Kind, str, str, str]] = [
         "scheduler", "an interrupted run ends with the same bits",
         schedules("calls.append(1); return 1 / len(calls)"),
         "keeps state that no checkpoint holds (",
+    ),
+    ("metric", "it returns a finite number", measures("return logits"), "returns ndarray, not a number"),
+    (
+        "metric", "it returns a finite number",
+        measures("return np.log(0.0)"),
+        "returns -inf\nreturn a finite number; leave out what it is not defined for",
+    ),
+    (
+        "metric", "it stays within its bounds",
+        measures("return 100 * (logits.argmax(1) == labels).mean()"),
+        "is 50, and says that it lies between 0 and 1",
+    ),
+    (
+        "metric", "better predictions are better",
+        measures("return (logits.argmax(1) != labels).mean()"),
+        "is 0 where all is predicted right and 1 where all is wrong, and says that higher is better",
+    ),
+    (
+        "metric", "the same predictions have the same value",
+        measures("return np.random.default_rng().random()"),
+        "has another value the second time",
+    ),
+    (
+        "metric", "the order of the images does not matter",
+        measures("return (logits.argmax(1) == labels)[:50].mean()"),
+        "with the images in another order",
+    ),
+    ("metric", "it leaves its input", measures("logits *= 2; return 0.5"), "changes the logits or labels"),
+    (
+        "metric", "it takes a class without images",
+        measures("return np.mean([(logits.argmax(1) == c)[labels == c].mean() for c in range(10)])"),
+        "returns nan where a class has no image",
     ),
     ("dataset", "it returns a source", loads("data()"), "returns dict, not a Source"),
     (

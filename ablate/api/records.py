@@ -11,9 +11,11 @@ from ..checks.finding import in_order
 from ..checks.results import result_findings
 from ..checks.study import findings
 from ..checks.tuning import tuning_findings
+from ..components.discover import discover
 from ..errors import AblateError
 from ..launch.asked import asked_for
-from ..launch.last import typed_changes, whole
+from ..launch.last import is_at_work, typed_changes, whole
+from ..launch.measure import measured
 from ..launch.study import silent
 from ..paths import same_store, shown, typed
 from ..report.content import Records
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..checks.finding import Findings
+    from ..components.registry import Registry
     from ..launch.study import Note
     from ..store.store import Store
     from ..store.studies import StudyRecord
@@ -34,11 +37,13 @@ if TYPE_CHECKING:
     from ..tune.records import Shortened, VariantTuning
 
 
-def read_records(home: Store, record: StudyRecord, note: Note = silent, written: Study | None = None) -> Records:
+def read_records(
+    home: Store, record: StudyRecord, note: Note = silent, written: Study | None = None, by_name: bool = True
+) -> Records:
     """Gather what is stored of a study.
 
     note: takes a line about what is not as the reader may expect. written: the study as it was loaded; without it, its
-    file is read.
+    file is read. by_name: whoever asks named the study and not its file, so that its code may be anybody's.
     """
     written = written or _read(record, note)
     keys = record.keys(written)
@@ -48,7 +53,10 @@ def read_records(home: Store, record: StudyRecord, note: Note = silent, written:
         keys = record.keys(written)
     study = record.as_planned(written)
     wanted, _ = asked_for(home, study, keys)
-    results = Results(study, *read_frames(home, wanted), _tunings(home, record, study, keys, note))
+    runs, epochs = read_frames(home, wanted)
+    made = measured(home, study, runs, lambda: components_of(home, record, study, by_name))
+    tunings = _tunings(home, record, study, keys, note)
+    results = Results(made.study, made.runs, epochs, tunings, made.unmeasured)
     return Records(
         results=results,
         findings=findings(study, None if written.pilot else record.walked(written)),
@@ -65,6 +73,18 @@ def all_findings(records: Records) -> Findings:
     results = records.results
     tuned = tuning_findings(results.study, results.tunings)
     return in_order([*records.findings, *result_findings(results), *tuned])
+
+
+def components_of(home: Store, record: StudyRecord, study: Study, by_name: bool) -> Registry:
+    """Load the components that a study's metrics are among: its own too where the user works there, or named its file.
+
+    A store may be somebody else's, and code runs only from where the user works or from what the user named.
+    """
+    file = record.path if record.has_file else None
+    own = [*([file] if file else []), *study.plugins]
+    if by_name and not all(is_at_work(home, place) for place in own):
+        return discover()
+    return discover(file, study.plugins)
 
 
 def _read(record: StudyRecord, note: Note) -> Study:

@@ -77,7 +77,8 @@ class StudyResults:
         """
         notes: list[str] = []
         self._home, self._record, self._by_name = home, record, by_name
-        self._records = read_records(home, record, notes.append, written)
+        with alone():  # a metric may be a component of the user's
+            self._records = read_records(home, record, notes.append, written, by_name)
         self._results = self._records.results
         self.notes = tuple(notes)
 

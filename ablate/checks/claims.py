@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from .. import numbers
 from ..errors import counted
-from ..metrics import metric
 from ..stats.claims import reported_difference
 from .finding import Finding
 
@@ -25,7 +24,7 @@ SAID: dict[Says, str] = {
 
 def claim_findings(study: Study) -> Iterator[Finding]:
     """Find claims that reported numbers speak against, with one finding for all that say the same."""
-    one = metric(study.metric)
+    one = study.compared
     margin = one.quantity.margin if study.comparing.margin is None else study.comparing.margin
     claims = dict.fromkeys((claim.variant, claim.against, claim.says) for claim in study.claims)
     for variant, against, says in claims:

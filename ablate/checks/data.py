@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import counted, listing, printable
-from ..metrics import metric
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def _without_images(study: Study, name: str) -> Iterator[tuple[str, str, str]]:
 
 def _few(study: Study, name: str) -> Iterator[tuple[str, str, str]]:
     splits = study.variant(name).recipe.splits
-    for split in dict.fromkeys(("test", metric(study.metric).split)):
+    for split in dict.fromkeys(("test", study.compared.split)):
         size = getattr(splits, split)
         if isinstance(size, int) and 0 < abs(size) < FEW:
             count = abs(size)

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ..errors import listing
-from ..metrics import METRICS, metric
+from ..metrics import METRICS
 from .finding import Finding, Findings, with_waivers
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ EVALUATED = tuple(name for name, one in METRICS.items() if one.split != "train")
 
 
 def result_findings(results: Results) -> Findings:
-    """Return what is identical in a study's results though it should differ."""
+    """Return what is identical in a study's results though it should differ, and what is absent."""
     if results.stored.empty:
         return Findings()
-    found = (*_same_weights(results), *_same_values(results), *_no_spread(results))
+    found = (*_same_weights(results), *_same_values(results), *_no_spread(results), *_unmeasured(results))
     return with_waivers(results.study, found, ["results"])
 
 
@@ -86,7 +86,7 @@ def _same_values(results: Results) -> Iterator[Finding]:
             yield Finding(
                 "same-values",
                 listing(names),
-                f"their {metric(results.study.metric).label} is the same with every seed, although their runs are not: "
+                f"their {results.study.compared.label} is the same with every seed, although their runs are not: "
                 "it does not tell them apart",
                 "look at whether what differs is used, and whether there are enough images to tell",
             )
@@ -98,10 +98,19 @@ def _no_spread(results: Results) -> Iterator[Finding]:
         yield Finding(
             "no-spread",
             listing(names),
-            f"the {metric(results.study.metric).label} is the same with every seed, so that its interval has no width "
+            f"the {results.study.compared.label} is the same with every seed, so that its interval has no width "
             "and does not say how sure it is",
             "look for a network that always gives the same class, too few images, or a seed that changes nothing",
         )
+
+
+def _unmeasured(results: Results) -> Iterator[Finding]:
+    """Find metrics that the study names and that were not computed, with one finding for each reason."""
+    for absent in results.unmeasured:
+        named = listing(absent.metrics)
+        where, (why, _, more) = listing(absent.runs, 3) or named, absent.why.partition("\n")
+        what = f"no {named}" if absent.runs else "not computed"
+        yield Finding("metric-absent", where, f"{what}: {why}", absent.remedy or " ".join(more.split()) or "mend it")
 
 
 def _values(results: Results, variant: str) -> dict[int, float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..console import text
-from ..metrics import metric
 from ..numbers import ABSENT, NBSP, duration, ends, value
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 def results_table(results: Results) -> str:
     """Return a table of the variants that have runs, planned or made."""
-    compared, rows = metric(results.study.metric), []
+    compared, rows = results.study.compared, []
     for variant in dict.fromkeys(results.runs["variant"]):
         found, runs = results.estimate(variant), results.stored_of(variant).values()
         took = duration(sum(run["seconds"] for run in runs) / len(runs)) if runs else ABSENT

@@ -31,7 +31,7 @@ def _words(text: str) -> frozenset[str]:
 
 LIBRARIES = _words(
     "ablate torch torchvision timm numpy PIL scipy sklearn pandas annotated_types pydantic typing_extensions "
-    "cv2 skimage einops kornia h5py tqdm"
+    "cv2 skimage einops kornia h5py tqdm torchmetrics"
 )
 """Installed libraries that call nothing of a plugin but what it hands them, wherever they are installed."""
 # The same of Python's own.

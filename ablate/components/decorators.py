@@ -13,12 +13,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, get_args
 
 from ..errors import ComponentError, did_you_mean, listing
+from ..metrics import UNBOUNDED, Quantity
 from ..paths import shown
 from .contracts import KINDS, Kind, Library, Steps
 from .schema import settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,8 +32,12 @@ POSITIONAL: Mapping[Kind, tuple[str, ...]] = {
     "augmentation": (),
     "optimizer": ("params",),
     "scheduler": ("optimizer", "horizon"),
+    "metric": ("logits", "labels"),
 }
 STEPS: tuple[str, ...] = get_args(Steps)
+# How fractions and other numbers are written: as accuracies and as losses are.
+PERCENT: Mapping[str, Any] = {"factor": 100.0, "unit": "%", "step": "points", "least": 1, "most": 2, "plain": 2}
+PLAIN: Mapping[str, Any] = {"least": 2, "most": 4, "plain": 3}
 _NAME = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
 _NAMING = "is lower-case letters and digits, joined by '-', '_' or '.', such as"
 
@@ -44,6 +49,7 @@ class Mark:
     kind: Kind
     name: str
     steps: Steps = "epoch"
+    quantity: Quantity | None = None
 
 
 def dataset(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -72,6 +78,35 @@ def scheduler(name: str, *, steps: Steps | None = None) -> Callable[[Callable[P,
     `steps`, which has to be given, says when it is stepped: after each "epoch" or after each "batch".
     """
     return _marker(Mark("scheduler", name, steps))  # type: ignore[arg-type]  # None is refused with file and line
+
+
+def metric(
+    name: str,
+    *,
+    higher_is_better: bool | None = None,
+    percent: bool = False,
+    bounds: tuple[float, float] | None = None,
+    label: str = "",
+    margin: float | None = None,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Register a metric: `(logits, labels, *, settings) -> float`, computed from what a finished run predicted.
+
+    logits: (N, classes) float32 array, each row less its largest. labels: (N,) int64 array. Both are NumPy's.
+    higher_is_better, which has to be given, says which way is better.
+    percent: the value is a fraction, written as a percentage and its differences in points.
+    bounds: the lowest and the highest value that it can have; by default 0 and 1 for a fraction, none for others.
+    label: what it is called in a sentence, which may name settings, as in "top-{k} accuracy"; by default its name.
+    margin: a difference too small to act on, in the unit of the value.
+    """
+    quantity = Quantity(
+        name=name,
+        label=label or str(name).replace("-", " "),
+        higher_is_better=higher_is_better,  # type: ignore[arg-type]  # None is refused with file and line
+        bounds=bounds or ((0.0, 1.0) if percent else UNBOUNDED),
+        **(PERCENT if percent else PLAIN),
+        margin=margin,
+    )
+    return _marker(Mark("metric", name, quantity=quantity))
 
 
 def library(kind: Kind, prefix: str = "") -> Callable[[LibraryType], LibraryType]:
@@ -105,9 +140,25 @@ def wrong_steps(steps: object) -> str:
     return f'{given}; write steps="epoch" (after each epoch) or steps="batch" (after each batch)'
 
 
+def wrong_quantity(quantity: Quantity | None, settings: Iterable[str]) -> str:
+    """Say what is wrong with what a metric says of itself, or return an empty string. settings: their names."""
+    if not isinstance(quantity, Quantity):
+        return "says nothing of what it measures; a library's metric has a `quantity` of the type ablate.Quantity"
+    if not isinstance(quantity.higher_is_better, bool):
+        return "has to say which way is better; write higher_is_better=True or higher_is_better=False"
+    low, high = quantity.bounds
+    if not low < high:
+        return f"bounds = ({low:g}, {high:g}) are not the lowest and the highest value"
+    try:
+        quantity.label.format(**dict.fromkeys(settings, 0))
+    except (KeyError, IndexError, ValueError):
+        return f"label = {quantity.label!r} names something in braces that is none of its settings"
+    return ""
+
+
 def _marker(mark: Mark) -> Callable[[Callable[P, R]], Callable[P, R]]:
     if callable(mark.name):  # the decorator stands there without parentheses
-        more = ', steps="epoch"' if mark.kind == "scheduler" else ""
+        more = {"scheduler": ', steps="epoch"', "metric": ", higher_is_better=True"}.get(mark.kind, "")
         _refuse(mark.name, mark.kind, f'write @{mark.kind}("NAME"{more}), with a name in parentheses')
 
     def decorate(factory: Callable[P, R]) -> Callable[P, R]:
@@ -157,9 +208,11 @@ def _check_contract(mark: Mark, factory: Any) -> None:
             factory, what, f"takes {len(positional)} positional parameters, and ablate passes {len(wanted)}: {form}"
         )
     try:
-        settings_of(factory)
+        settings = settings_of(factory)
     except TypeError as error:
         _refuse(factory, what, str(error))
+    if mark.kind == "metric" and (wrong := wrong_quantity(mark.quantity, (s.name for s in settings))):
+        _refuse(factory, what, wrong)
 
 
 def _refuse(thing: Any, what: str, wrong: str) -> NoReturn:

@@ -16,5 +16,6 @@ announce   what a command says of a study before it begins
 apart      which further variants tell a variant's changes apart
 tuned      the best settings that tuning found, as variants
 look_lines  what the looks at a growing study came to, a line each
+measure    the metrics that a study names, computed of its runs
 last       the study run last, and commands for a study as a user would type them
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ..metrics import Metric
+    from ..metrics import Metric, Unmeasured
     from ..study.comparisons import ComparisonKind, PlannedComparison
     from ..study.spec import Study
     from ..tune.records import VariantTuning
@@ -41,12 +42,14 @@ class Results:
     epochs: a row per stored run and epoch, with `variant`, `seed`, `epoch`, `lr`, the metrics, `seconds` and
         `images_per_second`.
     tunings: what tuning found for the study's variants.
+    unmeasured: the metrics that the study names and that some or all runs have no value of.
     """
 
     study: Study
     runs: pd.DataFrame
     epochs: pd.DataFrame
     tunings: tuple[VariantTuning, ...] = ()
+    unmeasured: tuple[Unmeasured, ...] = ()
     _estimates: dict[tuple[str, str], Estimate] = field(default_factory=dict, init=False, repr=False)
     _families: dict[str, dict[tuple[str, str], Comparison]] = field(default_factory=dict, init=False, repr=False)
 
@@ -81,9 +84,9 @@ class Results:
 
         InputError for an unknown variant or metric.
         """
-        one = metrics.metric(metric or self.study.metric, metrics.METRICS)
+        one = metrics.metric(metric or self.study.metric, self.study.measures)
         if (variant, one.name) not in self._estimates:
-            values = [run[one.name] for run in self.stored_of(variant).values()]
+            values = [run.get(one.name, math.nan) for run in self.stored_of(variant).values()]
             self._estimates[variant, one.name] = estimate(values, bounds=one.bounds)
         return self._estimates[variant, one.name]
 
@@ -98,7 +101,7 @@ class Results:
         not. Without a run on one of the sides the mean is nan and n is 0.
         InputError for an unknown variant or metric.
         """
-        one = metrics.metric(metric or self.study.metric, metrics.METRICS)
+        one = metrics.metric(metric or self.study.metric, self.study.measures)
         self.stored_of(candidate), self.stored_of(reference)  # InputError for names that are none
         pair = (candidate, reference)
         samples, how = self._samples(one), how_of(self.study, one)
@@ -112,7 +115,7 @@ class Results:
     @cached_property
     def looks(self) -> tuple[Look, ...]:
         """Return the looks at a study whose seeds are added as they are needed, the one to come among them."""
-        one, over = metrics.metric(self.study.metric), self.runs[self.runs["state"].isin(("stored", "failed"))]
+        one, over = self.study.compared, self.runs[self.runs["state"].isin(("stored", "failed"))]
         ended = {variant.name: set(over["seed"][over["variant"] == variant.name]) for variant in self.study.variants}
         how, pairs = how_of(self.study, one), list(self._kinds)
         return tuple(looks_at(self.study.looks, pairs, self._samples(one), ended, how)) if self.study.looks else ()
@@ -151,7 +154,7 @@ class Results:
         design = self.study.design
         if design is None or "factorial" not in design.kinds:
             return None
-        one = metrics.metric(self.study.metric, metrics.METRICS)
+        one = self.study.compared
         variants = {cell: (design.variants or {})[cell] for cell in design.cells("factorial")}
         return CellValues(how_of(self.study, one), variants, self._samples(one))
 
@@ -186,5 +189,6 @@ class Results:
 
     def _samples(self, one: Metric) -> dict[str, dict[int, float]]:
         return {
-            name: {seed: float(run[one.name]) for seed, run in runs.items()} for name, runs in self._by_variant.items()
+            name: {seed: float(run.get(one.name, math.nan)) for seed, run in runs.items()}
+            for name, runs in self._by_variant.items()
         }

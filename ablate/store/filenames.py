@@ -16,6 +16,7 @@ STORE/tuning/NAME.json         what tuning found for a study (see `tune.records`
 STORE/tuning/journal.log       Optuna's trials, unless another storage is named
 STORE/last.json                the study that was run last
 STORE/index.json               results that were read before and found sound (see `result_cache`)
+STORE/metrics.json             values of metrics that were computed from predictions (see `metric_cache`)
 STORE/store.json               the version of this layout
 STORE/damaged/TIME/KEY/        damaged files of runs, moved aside (see `integrity`)
 STORE/pilot/                   a store of its own for pilot runs
@@ -38,6 +39,6 @@ RUN_FILES = RUN, RANGE_TEST, HISTORY, PREDICTIONS, RESULT, FAILURE, CHECKPOINT, 
 DAMAGED_RESULT = "result.damaged.json"
 
 RUNS, STUDIES, TUNING, DAMAGED, PILOT = "runs", "studies", "tuning", "damaged", "pilot"
-OWN_FILES = LAST, RESULT_CACHE, LAYOUT = "last.json", "index.json", "store.json"
+OWN_FILES = LAST, RESULT_CACHE, METRIC_CACHE, LAYOUT = "last.json", "index.json", "metrics.json", "store.json"
 """The documents of a store itself."""
 JOURNAL = "journal.log"

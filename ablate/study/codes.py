@@ -72,6 +72,11 @@ CODES: Mapping[str, Code] = {
         "warning",
         "their weights differ and their values are the same with every seed: the metric does not tell them apart",
     ),
+    "metric-absent": Code(
+        "results",
+        "warning",
+        "a metric that the study names has no value: its component fails or is not found, or runs kept no predictions",
+    ),
     "no-spread": Code(
         "results",
         "warning",

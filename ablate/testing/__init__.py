@@ -4,6 +4,20 @@
 executors are in `ablate.testing.executor`.
 """
 
-from .contracts import AugmentationContract, DatasetContract, ModelContract, OptimizerContract, SchedulerContract
+from .contracts import (
+    AugmentationContract,
+    DatasetContract,
+    MetricContract,
+    ModelContract,
+    OptimizerContract,
+    SchedulerContract,
+)
 
-__all__ = ["AugmentationContract", "DatasetContract", "ModelContract", "OptimizerContract", "SchedulerContract"]
+__all__ = [
+    "AugmentationContract",
+    "DatasetContract",
+    "MetricContract",
+    "ModelContract",
+    "OptimizerContract",
+    "SchedulerContract",
+]

@@ -11,7 +11,7 @@ from ..errors import AblateError, error_text
 from ..paths import shown
 from ..training.contracts import named
 from ..training.randomness import preserved_random
-from . import augmentations, datasets, models, optimizers, schedulers
+from . import augmentations, datasets, metrics, models, optimizers, schedulers
 from .subject import BrokenContractError, NotCheckedError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ CHECKS: Mapping[Kind, tuple[Check, ...]] = {
     "augmentation": augmentations.CHECKS,
     "optimizer": optimizers.CHECKS,
     "scheduler": schedulers.CHECKS,
+    "metric": metrics.CHECKS,
 }
 
 

@@ -92,3 +92,7 @@ class OptimizerContract(ComponentContract, kind="optimizer"):
 
 class SchedulerContract(ComponentContract, kind="scheduler"):
     """Checks of a scheduler: rates over runs of several lengths, and a state that resumes by bits."""
+
+
+class MetricContract(ComponentContract, kind="metric"):
+    """Checks of a metric: a finite number within its bounds, its direction, and nothing but the predictions."""
