@@ -1,0 +1,153 @@
+"""The report's part on a factorial: the same numbers in every form."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from markdown_it import MarkdownIt
+
+from ablate.report.content import Records, document, report
+from ablate.report.render import render
+from ablate.stats.results import Results
+from ablate.study.toml import parse_study
+from tests.test_effects import STUDY
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+def records(
+    design: str = 'kind = "factorial"',
+    metric: str = "test/accuracy",
+    lacking: Collection[tuple[str, int]] = (),
+    seeds: int = 3,
+    names: str = "abc",
+) -> Records:
+    """A study of three factors: the first adds 10 points and 4 more beside the second, the third nothing."""
+    text = STUDY.replace("seeds = 3", f'seeds = {seeds}\nmetric = "{metric}"') + design
+    for old, new in zip("abc", names, strict=True):
+        text = text.replace(f"[factor.{old}]", f'[factor."{new}"]')
+    study = parse_study(text, Path("s.toml")).done()
+    assert study.design is not None
+    assert study.design.variants is not None
+    draw, rows = np.random.default_rng(0), []
+    for cell, name in study.design.variants.items():
+        first, second, _ = (one in cell for one in study.design.factors)
+        for seed in study.seeds:
+            value = 0.5 + 0.1 * first + 0.04 * (first and second) + draw.normal(0, 0.002)
+            state = "failed" if (name, seed) in lacking else "stored"
+            found = math.nan if state == "failed" else value
+            rows.append({"variant": name, "seed": seed, "state": state, "reason": "", "test/accuracy": found}
+                        | {"test/loss": 1 - found, "validation/accuracy": found, "validation/loss": 1 - found}
+                        | {"train/loss": 1 - found, "seconds": 1.0, "parameters": 10, "dead_weights": 0}
+                        | {"key": f"{name}{seed}", "weights": f"{name}{seed}"})  # fmt: skip
+    epochs = pd.DataFrame(columns=["variant", "seed", "epoch", "lr", "train/loss", "validation/loss",
+                                   "validation/accuracy", "test/loss", "test/accuracy", "seconds"])  # fmt: skip
+    return Records(Results(study, pd.DataFrame(rows), epochs), made="2026-01-01 00:00")
+
+
+def written(found: Records, folder: Path, form: str) -> str:
+    return "".join(path.read_text() for path in render(found, [form], folder) if path.suffix != ".png")
+
+
+def plain(text: str) -> str:
+    return text.replace("\N{NO-BREAK SPACE}", " ").replace("&nbsp;", " ").replace("\N{MINUS SIGN}", "-")
+
+
+def test_the_page_says_what_each_factor_does_and_what_two_do_together(tmp_path: Path) -> None:
+    text = plain(written(records(), tmp_path, "html"))
+    assert "<h2>Factors</h2>" in text
+    assert "On test accuracy, on average over the combinations of the others: helped: a (+11.90 points)" in text
+    assert "no practical difference: c (" in text
+    assert "a adds +13.81 points beside b and +9.99 points without it." in text
+    assert '<th scope="row">a × b</th>' in text
+    assert "p is adjusted over the 6 effects together." in text
+    assert "All factors together: +14." in text
+    assert "The order matters most for b: it adds +0.06 points first and +4.18 points after a, c." in text
+
+
+@pytest.mark.parametrize("form", ["html", "md", "tex"])
+def test_every_form_has_the_same_effects_and_shares(tmp_path: Path, form: str) -> None:
+    found = records()
+    text = plain(written(found, tmp_path, form)).replace("$-$", "-").replace("\\,", " ").replace("~", " ")
+    effects, shares = found.results.effects, found.results.shapley
+    assert effects is not None
+    assert shares is not None
+    for one in (*effects.effects, *shares.shares, shares.total):
+        size = f"{abs(100 * one.mean):.2f}".rstrip("0").rstrip(".")
+        assert size in text or f"{abs(100 * one.mean):.1f}" in text or f"{abs(100 * one.mean):.2f}" in text
+
+
+def test_markdown_has_both_as_tables(tmp_path: Path) -> None:
+    page = MarkdownIt("commonmark").enable("table").render(written(records(), tmp_path, "md"))
+    assert "<th>Effect</th>" in page
+    assert "<th>Factor</th>" in page
+    assert "<td>all together</td>" in page
+
+
+def test_csv_has_all_digits(tmp_path: Path) -> None:
+    found = records()
+    paths = {path.name: path for path in render(found, ["csv"], tmp_path)}
+    rows = list(csv.DictReader(paths["effects.csv"].read_text().splitlines()))
+    effects = found.results.effects
+    assert effects is not None
+    assert [float(row["difference"]) for row in rows] == [one.mean for one in effects.effects]
+    assert [row["verdict"] for row in rows] == [one.verdict for one in effects.effects]
+    shares = list(csv.DictReader(paths["shares.csv"].read_text().splitlines()))
+    assert [row["factor"] for row in shares] == ["a", "b", "c"]
+    assert shares[1]["as_written_after"] == "a"
+
+
+def test_json_has_every_number(tmp_path: Path) -> None:
+    found: dict[str, Any] = json.loads(json.dumps(document(report(records()))))
+    assert [effect["factors"] for effect in found["effects"]["effects"]][:2] == [["a"], ["b"]]
+    assert found["effects"]["effects"][0]["verdict"] == "helped"
+    assert len(found["effects"]["effects"][0]["per_seed"]) == 3
+    assert found["shares"]["shares"][0]["most"]["to"] == ["b", "c"]
+    assert found["shares"]["total"]["mean"] == pytest.approx(0.14, abs=0.01)
+
+
+def test_a_study_without_a_factorial_has_no_such_part(tmp_path: Path) -> None:
+    found = records('kind = "ladder"')
+    assert "Factors</h2>" not in written(found, tmp_path, "html")
+    assert "effects.csv" not in {path.name for path in render(found, ["csv"], tmp_path)}
+    assert document(report(found))["effects"] is None
+
+
+def test_a_fraction_says_what_is_seen_together(tmp_path: Path) -> None:
+    text = plain(written(records('kind = "factorial"\nresolution = 3'), tmp_path, "html"))
+    assert "These are 4 of the 8 combinations." in text
+    assert '<td class="words">- b × c</td>' in text
+    assert "Whose gain it is" not in text
+
+
+def test_lower_is_better_for_a_loss(tmp_path: Path) -> None:
+    text = plain(written(records(metric="test/loss"), tmp_path, "md"))
+    assert "On test loss, on average over the combinations of the others: helped: a (-0.1190), b" in text
+
+
+def test_seeds_that_some_variant_lacks_are_named(tmp_path: Path) -> None:
+    text = plain(written(records(lacking=[("a + b", 1)]), tmp_path, "html"))
+    assert "Left out of all variants, since some have no finite result: seed 1 (a + b)." in text
+    none = plain(written(records(lacking=[("a + b", seed) for seed in range(3)]), tmp_path, "html"))
+    assert "So there are no effects yet: they take a seed that every variant has." in none
+    assert "Whose gain it is" not in none
+
+
+def test_one_seed_gives_effects_without_intervals(tmp_path: Path) -> None:
+    text = plain(written(records(seeds=1), tmp_path, "html"))
+    assert "One seed gives no interval: what looks like an effect may be chance." in text
+    assert "not decided: a (+11.92 points), b (+2.09 points)" in text
+
+
+def test_names_of_factors_are_escaped(tmp_path: Path) -> None:
+    for form in ("html", "md", "tex"):
+        text = written(records(names="<x&"), tmp_path, form)
+        assert {"html": "&lt;", "md": "&lt;", "tex": "\\&"}[form] in text
