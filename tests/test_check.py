@@ -141,8 +141,8 @@ def test_check_lists_findings_by_level_with_remedies_and_waived_ones_in_a_line(d
     done = ablate("check", doubtful)
     assert done.exit_code == 0
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("tiny: 1 serious finding, 2 warnings, 1 waived (before training: no run is stored yet)")
-    at = lines.index("1 serious finding")
+    assert lines[0].startswith("tiny: 2 serious findings, 2 warnings, 1 waived (before training: no run is stored yet)")
+    at = lines.index("2 serious findings")
     assert lines[at + 1] == "  both  [several-factors]"
     assert lines[at + 2].startswith("      changes 2 factors against baseline (epochs, batch_size)")
     assert "      → add a variant for each factor alone" in lines
@@ -162,6 +162,8 @@ def test_json_is_the_list_and_nothing_else(doubtful: Path) -> None:
 def test_strict_fails_for_what_is_serious_and_not_waived(doubtful: Path) -> None:
     assert ablate("check", doubtful, "--strict").exit_code == 1
     doubtful.write_text(doubtful.read_text() + waive("several-factors"))
+    assert ablate("check", doubtful, "--strict").exit_code == 1
+    doubtful.write_text(doubtful.read_text() + waive("changes-nothing", where="never flipped"))
     assert ablate("check", doubtful, "--strict").exit_code == 0
 
 

@@ -426,3 +426,32 @@ def test_a_schedule_that_looks_at_the_training_now_and_then_is_not_walked(regist
     settings = own.check(SGD.settings).settings, schedule.check({"at": at}).settings
     assert walk(Course(own, schedule, *settings, RUN)) is None
     assert walk(Course(own, schedule, *settings, Horizon(1, 5))) is None  # it looks after the run's end alone
+
+
+@pytest.mark.parametrize(
+    ("use", "settings", "times"),
+    [
+        ("cosine", {"t_max": 2}, 2),  # after epochs 4 and 8 of 12
+        ("cosine", {"t_max": 5}, 1),
+        ("torch:CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 10}, 5),  # a period of two epochs
+        ("torch:CosineAnnealingWarmRestarts", {"T_0": 3}, 3),
+        ("cosine", {}, 0),
+        ("step", {"step_size": 3}, 0),
+    ],
+)
+def test_how_often_a_periodic_schedule_is_back_at_its_maximum_is_counted(
+    registry: Registry, use: str, settings: dict[str, Any], times: int
+) -> None:
+    found = walked(registry, use, **settings)
+    assert found.times == times
+    said = [finding.reason for finding in told(found, use) if finding.code == "rate-rises-again"]
+    assert all((f"the first of {times} times" in reason) == (times > 1) for reason in said)
+
+
+def test_the_fifth_phase_is_told_to_be_back_at_its_maximum_at_epoch_20(registry: Registry) -> None:
+    walk = walked(registry, "cosine", horizon=Horizon(30, 10), t_max=10)
+    (found,) = told(walk, "cosine", 30)
+    assert found.reason == (
+        "with cosine the learning rate reaches its minimum after epoch 10 of 30, then rises again and is back at its "
+        "maximum after epoch 20; the run ends at 2% of the maximum"
+    )

@@ -59,7 +59,7 @@ def read_records(
     results = Results(made.study, made.runs, epochs, tunings, made.unmeasured)
     return Records(
         results=results,
-        findings=findings(study, None if written.pilot else record.walked(written)),
+        findings=findings(study, None if written.pilot else record.walked(written), record.probed(written)),
         environments=environment_lines(home, list(keys.values())),
         made=local_time(),
         command=_command(home, record),

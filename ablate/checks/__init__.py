@@ -3,7 +3,9 @@
 finding  the record and the codes
 study    of a valid study, before anything runs
 claims   of what is concluded of it
+budgets  of the chance that each variant gets
 data     of its data, once cut
+models   of its variants' models and first training steps
 results  results that are the same where they should differ
 tuning   of how a study was tuned
 """

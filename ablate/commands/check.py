@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from ..api.records import all_findings, read_records
 from ..console import text
 from ..console.findings import listed, summed
+from ..execute.local import LocalProcesses
+from ..launch.probes import known_probe
+from ..launch.rehearsal import fetch_data, rehearse
 from ..launch.study import open_study
 from ..store.studies import load_study
 from ..training.machine import check_device
@@ -24,6 +27,7 @@ def check_study(options: Options, as_json: bool = False, strict: bool = False) -
     """
     check_device(options.device)
     study = open_study(options, text.note)
+    _try_out(study)
     found, stored = _findings(study)
     if as_json:
         text.say_json([vars(finding) for finding in found])
@@ -34,6 +38,21 @@ def check_study(options: Options, as_json: bool = False, strict: bool = False) -
             text.say(line)
     serious = any(finding.level == "serious" and not finding.waived for finding in found)
     return 1 if strict and serious else 0
+
+
+def _try_out(study: LoadedStudy) -> None:
+    """Try out the variants whose first steps nobody has seen, which needs their data.
+
+    Raises InputError where one cannot be trained.
+    """
+    specs = [spec for spec in study.specs if spec.seed == study.seeds[0] and known_probe(spec) is None]
+    if not specs:
+        return
+    for line in (line for source in study.sources(specs) if (line := source.pending())):
+        text.note(f"not tried out, so that changes without effect are not found: {line}")
+        return
+    fetch_data(study.sources(specs))
+    rehearse(study, LocalProcesses(), specs, 1, text.note)
 
 
 def _findings(study: LoadedStudy) -> tuple[Findings, str]:

@@ -3,6 +3,7 @@
 study      the study read, checked and resolved; its runs, without a look at the store
 schedules  what its schedules do over a run
 asked      which runs a study asks for: all, or those that the looks at its results want
+probes     what its variants' first steps give
 plan       each of its runs looked up in the store
 costs      how long runs are expected to take, and how much room
 placement  how many at a time, and on what

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..console.findings import in_brief
 from ..execute.local import LocalProcesses
 from .jobs import Ready
 from .placement import Placement, local
@@ -34,7 +35,10 @@ def get_ready(
     Raises InputError where a variant cannot be trained, StoreError where the store has no room.
     """
     fetch_data(study.sources(specs))
+    before = study.findings
     found = rehearse(study, executor or LocalProcesses(), specs, placement.jobs, note)
+    for line in in_brief([finding for finding in study.findings if finding not in before]):
+        note(f"  {line}")
     check_space(study.home, found.state_bytes, [*specs] * trials, placement.jobs, study.written.limits)
     record(study)
     if executor is None:

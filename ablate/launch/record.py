@@ -32,6 +32,7 @@ def record(study: LoadedStudy) -> None:
         study.reading.text,
         study.options.changes,
         walks={digests[name]: walk for name, walk in study.walks.items()},
+        probes={digests[name]: probe for name, probe in study.probes.items()},
         sources={file: digest(content) for file, content in study.user_code().items()},
         has_file=study.reading.file is not None,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..components.no_exit import no_exit
 from ..errors import InputError, counted
 from .jobs import jobs_of
+from .probes import keep_probe, known_probe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +37,15 @@ def rehearse(
     for spec in specs:
         first.setdefault(spec.variant, spec)
     note(f"trying out {counted(len(first), 'variant')}: each is built and takes a few steps")
-    found = executor.rehearse(jobs_of(study, list(first.values()), at_a_time))
+    jobs = jobs_of(study, list(first.values()), at_a_time)
+    own = set() if study.study.pilot else {spec.key for spec in study.specs}
+    found = executor.rehearse(
+        [replace(job, probe=job.spec.key in own and known_probe(job.spec) is None) for job in jobs]
+    )
     if found.failed:
         raise InputError(_refusal(study.reading.source, len(study.written.variants), found))
+    for variant, probe in found.probes.items():
+        keep_probe(first[variant], probe)
     for line in notes_on(found):
         note(f"  {line}")
     return found

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..study.spec import Choice, Study
     from ..study.toml import Reading
 
-WALKS_VERSION = 2
+WALKS_VERSION = 3
 """Raised whenever the code of walks changes what they find."""
 
 

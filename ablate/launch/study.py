@@ -20,6 +20,7 @@ from ..study.resolve import Known, resolve_study
 from ..study.spec import parts
 from ..study.toml import Changes, Reading, parse_study, read_study
 from ..training.machine import fast_precision, on_cpu
+from .probes import known_probes
 from .schedules import Schedules, walked
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ..components.datasets import Source
     from ..components.registry import CodeSnapshot, Registry
     from ..study.comparisons import PlannedComparison
+    from ..study.probes import Probe
     from ..study.spec import Choice, Recipe, RunSpec, Study
     from ..study.tuning import TunedSettings
     from ..study.walks import Walk
@@ -142,7 +144,12 @@ class LoadedStudy:
 
         Each has a `code`, a `level`, a place (`where`), a `reason`, a `remedy` and why it is `waived`, if it is.
         """
-        return findings(self.study, None if self.study.pilot else self.walks)
+        return findings(self.study, None if self.study.pilot else self.walks, self.probes)
+
+    @property
+    def probes(self) -> Mapping[str, Probe]:
+        """Return what is known of the variants' first steps, by variant; a pilot has none."""
+        return {} if self.study.pilot else known_probes(self.specs)
 
     def __repr__(self) -> str:
         names = listing((repr(name) for name in self.variants), 6)

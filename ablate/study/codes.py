@@ -34,6 +34,10 @@ CODES: Mapping[str, Code] = {
     "no-validation": Code("study", "warning", "every decision is made on the test set"),
     "several-factors": Code("study", "serious", "a variant changes several things at once: none can be credited"),
     "unequal-epochs": Code("study", "warning", "a difference may be the budget's"),
+    "unequal-images": Code("study", "warning", "variants see different numbers of training images over all epochs"),
+    "unequal-search": Code(
+        "study", "warning", "one side of a comparison finds its learning rate by a range test, and the other does not"
+    ),
     "whole-kernels-in-bf16": Code(
         "study", "warning", "`crop_kernels = false` with bf16: arbitrary gradients on some CPUs"
     ),
@@ -61,6 +65,18 @@ CODES: Mapping[str, Code] = {
         "a cosine schedule shorter than the run climbs back to its maximum, or a restart comes just before the end",
     ),
     "schedule-unfinished": Code("schedules", "warning", "the run ends before the schedule, at a high rate"),
+    "changes-nothing": Code(
+        "models",
+        "serious",
+        "a variant trains as its reference does: first weights, augmented images, first steps and learning rates are "
+        "the same",
+    ),
+    "idle-setting": Code(
+        "models", "warning", "a setting of a model, an optimizer or an augmentation has no effect on the first steps"
+    ),
+    "unequal-models": Code(
+        "models", "note", "the models of a comparison differ by a tenth or more in parameters or FLOPs"
+    ),
     "same-weights": Code(
         "results",
         "serious",

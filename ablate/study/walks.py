@@ -19,8 +19,9 @@ class Walk:
     peak, last, after: the highest rate, that of the last step, and the one that a further step would have. flat:
     whether no group's rate ever changes.
     first: where a rate changes first. idle: from where on the rate is 0, to the end.
-    turn: where the rate is lowest before it rises again. back: where it is at its highest again. jump: it rises in
-    one step. end, floor: where the schedule ends, if that is beyond the run, and the lowest rate until there.
+    turn: where the rate is lowest before it rises again. back: where it is at its highest again, and times: how often
+    it is, in the run. jump: it rises in one step. end, floor: where the schedule ends, if that is beyond the run, and
+    the lowest rate until there.
     """
 
     trace: str
@@ -34,6 +35,7 @@ class Walk:
     turn: float = math.nan
     back: float = math.nan
     jump: bool = False
+    times: int = 0
     end: float = math.nan
     floor: float = math.nan
 
@@ -54,7 +56,5 @@ class Walk:
         return cls(**{**document, "taken": tuple(map(str, document.get("taken", ())))})
 
 
-_KINDS: Mapping[str, tuple[type, ...]] = {
-    field.name: {"str": (str,), "bool": (bool,), "float": (int, float)}.get(str(field.type), (list, tuple))
-    for field in fields(Walk)
-}
+_TYPES: Mapping[str, tuple[type, ...]] = {"str": (str,), "bool": (bool,), "int": (int,), "float": (int, float)}
+_KINDS = {field.name: _TYPES.get(str(field.type), (list, tuple)) for field in fields(Walk)}

@@ -164,8 +164,8 @@ def _shape(rates: Sequence[float], per_epoch: int) -> dict[str, Any]:
         if rate > rates[low] + 0.01 * peak and rates[low] < top - 0.01 * peak:
             found["turn"] = low / per_epoch
             found["jump"] = rate - rates[place - 1] > 0.5 * (top - rates[low])
-            back = next((n for n in range(place, len(rates)) if rates[n] > 0.99 * top), None)
-            return found if back is None else {**found, "back": back / per_epoch}
+            backs = [n for n in range(place, len(rates)) if rates[n] > 0.99 * top >= rates[n - 1]]
+            return {**found, "back": backs[0] / per_epoch, "times": len(backs)} if backs else found
         if rate > top:
             top, low = rate, place
         elif rate < rates[low]:
