@@ -23,10 +23,11 @@ from markdown_it import MarkdownIt
 
 from ablate.checks.finding import Finding
 from ablate.errors import AblateError, InputError, counted
-from ablate.report import filters
+from ablate.report import filters, verdict_text
 from ablate.report.content import Records, Report, document, report
 from ablate.report.render import render
 from ablate.stats.results import Results
+from ablate.study.comparisons import Comparing
 from ablate.study.spec import Choice, Recipe, Study, Variant
 
 if TYPE_CHECKING:
@@ -54,7 +55,15 @@ def phases(**changes: Any) -> Study:
         Variant("Phase 3", THIRD, "Phase 1", "ResNet18", (), {"accuracy": 0.5468, "loss": 1.81}, "Why\nso.\n\nMore."),
         Variant("Phase 4", FOURTH, "Phase 3", "", (), {"accuracy": 0.4067, "loss": 2.26}),
     )
-    study = Study("cifar100-phases", "Phases on CIFAR-100", variants, (0, 1, 2), label="Phase", ladder=True)
+    study = Study(
+        "cifar100-phases",
+        "Phases on CIFAR-100",
+        variants,
+        (0, 1, 2),
+        label="Phase",
+        ladder=True,
+        comparing=Comparing("paired"),
+    )
     return dataclasses.replace(study, **changes)
 
 
@@ -157,11 +166,11 @@ def test_a_section_says_what_changed_and_by_how_much_seed_by_seed() -> None:
     assert section.parent == "Phase 1"
     assert ("epochs", "5", "12") in section.changes
     (found,) = section.comparisons
-    assert filters.difference(found.result) == "+10.10\xa0points"
-    assert filters.interval(found.result) == "+9.85\xa0to\xa0+10.35"
-    assert filters.basis(found.result) == "3 seeds, paired"
-    assert filters.per_seed(found.result) == ["seed\xa00 +10.00", "seed\xa01 +10.10", "seed\xa02 +10.20"]
-    assert found.cautions == ("The difference belongs to 3 changed factors together.",)
+    assert verdict_text.difference(found.result) == "+10.10\xa0points"
+    assert verdict_text.interval(found.result) == "+9.85\xa0to\xa0+10.35"
+    assert verdict_text.basis(found.result) == "3 paired seeds"
+    assert verdict_text.per_seed(found.result) == ["seed\xa00 +10.00", "seed\xa01 +10.10", "seed\xa02 +10.20"]
+    assert found.cautions == ("3 changes at once: cannot be credited to one.",)
 
 
 def test_a_reported_difference_is_in_points_and_never_in_percent(tmp_path: Path) -> None:
@@ -189,9 +198,9 @@ def test_one_seed_is_said_plainly_and_has_no_interval() -> None:
     assert {column.kind for column in made.table.columns} == {"mean", "reported"}
     assert made.table.notes[0].startswith("One seed each gives no interval")
     found = compared(made).result
-    assert (filters.interval(found), filters.basis(found)) == ("", "one seed, which gives no interval")
-    assert filters.per_seed(found) == []
-    assert filters.difference(found) == "+10.00\xa0points"
+    assert (verdict_text.interval(found), verdict_text.basis(found)) == ("", "one seed, which gives no interval")
+    assert verdict_text.per_seed(found) == []
+    assert verdict_text.difference(found) == "+10.00\xa0points"
 
 
 def test_a_metric_on_the_validation_split_is_compared_and_tabled() -> None:
@@ -200,7 +209,7 @@ def test_a_metric_on_the_validation_split_is_compared_and_tabled() -> None:
     facts = report(made)
     assert [group for group, _ in facts.table.groups] == ["Test loss", "Test accuracy (%)", "Validation loss"]
     found = compared(facts).result
-    assert (found.metric.label, filters.difference(found)) == ("validation loss", "−0.100")
+    assert (found.metric.label, verdict_text.difference(found)) == ("validation loss", "−0.100")
 
 
 def test_what_no_run_measured_is_left_out_or_a_dash() -> None:
@@ -210,7 +219,7 @@ def test_what_no_run_measured_is_left_out_or_a_dash() -> None:
     assert labels == ["training loss", "test loss", "test accuracy", "parameters", "time a run"]
     made = report(records(phases(metric="validation/accuracy")))
     found = compared(made).result
-    assert (filters.difference(found), filters.basis(found)) == ("–", "no seed has a result for both")
+    assert (verdict_text.difference(found), verdict_text.basis(found)) == ("–", "no seed has a result for both")
 
 
 def test_runs_without_a_result_are_counted_and_listed_with_their_reasons() -> None:
@@ -265,7 +274,7 @@ def test_a_difference_of_accuracies_is_at_most_100_points() -> None:
     made.results.runs.loc[made.results.runs["variant"] == "Phase 1", "test/accuracy"] = [0.0, 0.0, 0.3]
     made.results.runs.loc[made.results.runs["variant"] == "Phase 3", "test/accuracy"] = [1.0, 0.8, 1.0]
     found = compared(report(made))
-    assert filters.interval(found.result).endswith("to\xa0+100.0")
+    assert verdict_text.interval(found.result).endswith("to\xa0+100.0")
     assert "The interval is cut off at 100\xa0points, the most that two accuracies differ by." in found.cautions
 
 
@@ -381,7 +390,7 @@ def parsed(page: str) -> Tags:
 def test_a_number_that_is_not_finite_is_a_dash_in_latex_and_empty_in_csv(tmp_path: Path) -> None:
     made = records()
     made.results.runs.loc[made.results.runs["variant"] == "Phase 3", "test/accuracy"] = math.nan
-    page, runs, _ = render(made, ["tex", "csv"], tmp_path)
+    page, runs, *_ = render(made, ["tex", "csv"], tmp_path)
     assert "& – & – & 54.68" in page.read_text()
     assert "nan" not in page.read_text() + runs.read_text()
     assert pd.read_csv(runs)["test/accuracy"].isna().sum() == 3
@@ -471,7 +480,7 @@ def test_no_value_becomes_markup_in_markdown(tmp_path: Path) -> None:
     ]
     assert [token.tag for token in every if token.type == "heading_open"].count("h1") == 1
     rows = re.findall(r"(?m)^\|.*\|$", page.read_text())
-    assert {row.count("|") for row in rows[:5]} == {12}
+    assert {row.count("|") for row in rows[:5]} == {16}
     assert HOSTILE in "".join(token.content for token in every if token.type == "text")
 
 
@@ -498,7 +507,11 @@ def latex_shape(fragment: str) -> object:
 def csv_shape(text: str) -> object:
     """Return the rows by their numbers, and how often a text would be a formula."""
     head, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    texts = [head.index(name) for name in ("variant", "key", "state", "reason") if name in head]
+    texts = [
+        head.index(name)
+        for name in ("variant", "key", "state", "reason", "candidate", "reference", "text")
+        if name in head
+    ]
     formulas = [row[i] for row in rows for i in texts if row[i].lstrip().startswith(("=", "+", "-", "@", "＝"))]
     return head, formulas, [[field for i, field in enumerate(row) if i not in texts] for row in rows]
 
@@ -650,13 +663,13 @@ def test_the_latex_table_says_what_the_other_tables_say(tmp_path: Path) -> None:
     assert r"\cmidrule(lr){8-10}" in head
     rows = [line.strip() for line in body.split(r"\bottomrule")[0].splitlines() if line.strip()]
     assert rows[0].startswith(r"Phase 1 & Simple CNN & Baseline & 5 & 2.200 & 2.200~to~2.200 & 2.49 & 32.0 &")
-    assert rows[1].endswith(r"& 42.1 & 36.9~to~47.3 & 54.68 \\")
+    assert rows[1].endswith(r"& 42.1 & 36.9~to~47.3 & 54.68 & Phase 1 & +10.10 & +9.85~to~+10.35 & helped \\")
     assert "Our numbers are means over 3 seeds" in body
 
 
 def test_reported_numbers_stand_with_their_points_below_each_other_in_latex(tmp_path: Path) -> None:
     (page,) = render(records(), ["tex"], tmp_path)
-    assert r"36.2\phantom{0} \\" in page.read_text()
+    assert r"36.2\phantom{0} &" in page.read_text()
 
 
 def test_runs_without_a_result_have_a_column_in_latex(tmp_path: Path) -> None:
@@ -668,7 +681,8 @@ def test_runs_without_a_result_have_a_column_in_latex(tmp_path: Path) -> None:
 def test_one_seed_has_one_heading_for_each_measure_in_latex(tmp_path: Path) -> None:
     study = phases(seeds=(0,), variants=tuple(dataclasses.replace(v, reported={}) for v in phases().variants))
     (page,) = render(records(study), ["tex"], tmp_path)
-    assert r"Epochs & \multicolumn{1}{r}{Test loss} & \multicolumn{1}{r}{Test accuracy (\%)} \\" in page.read_text()
+    head = r"Epochs & \multicolumn{1}{r}{Test loss} & \multicolumn{1}{r}{Test accuracy (\%)} & Against & Difference"
+    assert head in page.read_text()
     assert "cmidrule" not in page.read_text()
 
 
@@ -736,8 +750,8 @@ def test_a_hostile_fragment_compiles_to_its_text(encoding: str, tmp_path: Path, 
 
 def test_csv_has_a_row_for_each_run_and_for_each_epoch(tmp_path: Path) -> None:
     made = records(without={("Phase 3", 1): ("failed", "the loss is nan")})
-    runs, epochs = render(made, ["csv"], tmp_path)
-    assert (runs.name, epochs.name) == ("runs.csv", "epochs.csv")
+    runs, epochs, comparisons = render(made, ["csv"], tmp_path)
+    assert (runs.name, epochs.name, comparisons.name) == ("runs.csv", "epochs.csv", "comparisons.csv")
     read = pd.read_csv(runs, dtype={"key": str})
     assert list(read.columns) == list(made.results.runs.columns)
     assert len(read) == 9

@@ -26,7 +26,15 @@ from ablate.components.contracts import Range, Values
 from ablate.execute.inline import Inline
 from ablate.launch.make import RunOptions
 from ablate.launch.study import Options
-from ablate.report import drawing, figures_budget, figures_settings, figures_trade_offs, figures_tuning, filters
+from ablate.report import (
+    drawing,
+    figures_budget,
+    figures_settings,
+    figures_trade_offs,
+    figures_tuning,
+    filters,
+    verdict_text,
+)
 from ablate.report.content import Records, report
 from ablate.report.render import render
 from ablate.stats.results import Results
@@ -199,7 +207,7 @@ def test_a_study_without_tuning_has_no_part_and_no_figure_of_it(tmp_path: Path) 
     assert report(made).tuning is None
     html, markdown, *tables = render(made, ["html", "md", "csv"], tmp_path)
     assert "Tuning" not in html.read_text() + markdown.read_text()
-    assert [table.name for table in tables] == ["runs.csv", "epochs.csv"]
+    assert [table.name for table in tables] == ["runs.csv", "epochs.csv", "comparisons.csv"]
     assert figures_tuning.tuning_figures(made.results) == []
 
 
@@ -416,9 +424,9 @@ def test_default_and_tuned_stand_side_by_side_with_the_paired_difference() -> No
     assert [filters.side(found, sides) for found in (first.default, first.tuned)] == ["51.0", "53.0"]
     assert plain(filters.side_interval(first.default, sides)) == "48.5 to 53.5"
     assert first.difference is not None
-    assert (plain(filters.difference(first.difference)), first.difference.n) == ("+2.00 points", 3)
-    assert plain(filters.difference(second.difference)) == "+7.0 points"
-    assert plain(filters.interval(second.difference)) == "+4.5 to +9.5"
+    assert (plain(verdict_text.difference(first.difference)), first.difference.n) == ("+2.00 points", 3)
+    assert plain(verdict_text.difference(second.difference)) == "+7.0 points"
+    assert plain(verdict_text.interval(second.difference)) == "+4.5 to +9.5"
     assert [row.ranks for row in sides.rows] == [(1, 2), (2, 1)]
 
 
@@ -468,7 +476,7 @@ def test_a_variant_without_results_for_both_is_not_ranked() -> None:
     some = {name: found for name, found in RESULTS.items() if name != "Phase 2 (tuned)"}
     sides = part(records(study(TWO), some)).sides
     assert sides is not None
-    assert (sides.rows[1].ranks, filters.difference(sides.rows[1].difference)) == (None, "–")
+    assert (sides.rows[1].ranks, verdict_text.difference(sides.rows[1].difference)) == (None, "–")
     assert "takes two variants" in sides.ranking
     assert "Not ranked, since results of one or both are absent: Phase 2." in sides.notes
 
@@ -477,8 +485,8 @@ def test_one_seed_has_a_difference_without_an_interval() -> None:
     made = dataclasses.replace(study(TWO), seeds=(0,))
     sides = part(records(made, RESULTS)).sides
     assert sides is not None
-    assert [plain(filters.difference(row.difference)) for row in sides.rows] == ["+2.00 points", "+7.00 points"]
-    assert {filters.interval(row.difference) for row in sides.rows} == {""}
+    assert [plain(verdict_text.difference(row.difference)) for row in sides.rows] == ["+2.00 points", "+7.00 points"]
+    assert {verdict_text.interval(row.difference) for row in sides.rows} == {""}
     assert "gives no interval" in sides.notes[1]
 
 
@@ -572,8 +580,8 @@ def test_a_tuned_variant_is_compared_with_the_tuned_baseline_too() -> None:
     made = records(study(TWO), results)
     told = {section.name: section for section in report(made).sections}
     fair, own = told["Phase 2 (tuned)"].comparisons
-    assert (fair.result.reference, plain(filters.difference(fair.result))) == ("Phase 1 (tuned)", "+1.7 points")
-    assert [seed.split()[-1] for seed in filters.per_seed(fair.result)] == ["+1.00", "+1.00", "+3.00"]
+    assert (fair.result.reference, plain(verdict_text.difference(fair.result))) == ("Phase 1 (tuned)", "+1.7 points")
+    assert [seed.split()[-1] for seed in verdict_text.per_seed(fair.result)] == ["+1.00", "+1.00", "+3.00"]
     assert fair.cautions == ("Both have the best settings that tuning found for each.",)
     assert own.result.reference == "Phase 2"
     assert [found.result.kind for found in told["Phase 1 (tuned)"].comparisons] == ["tuning"]

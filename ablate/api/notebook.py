@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from .. import numbers
 from ..console.html import page_html, table_html
-from ..report import filters
+from ..report import filters, verdict_text
 from ..report.table import table
 from ..stats import comparison
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..report.table import TableRow
     from ..stats.results import Results
 
 
@@ -23,11 +24,7 @@ class Comparison(comparison.Comparison):
     """
 
     def __repr__(self) -> str:
-        return f"<{self.candidate} − {self.reference}: {self._text()}>"
-
-    def _text(self) -> str:
-        within = f", 95 % interval {filters.interval(self)}" if self.low is not None else ""
-        return f"{self.metric.label} {filters.difference(self)}{within} ({filters.basis(self)})"
+        return f"<{self.candidate} − {self.reference}: {verdict_text.sentence(self)}>"
 
     def _repr_html_(self) -> str:
         quantity = self.metric.quantity
@@ -35,17 +32,29 @@ class Comparison(comparison.Comparison):
         left_out = [f"Left out, without a result for both: seeds {', '.join(map(str, self.left_out))}."]
         shown = table_html(("seed", "difference"), rows, numbers=True)
         title = f"{self.candidate} − {self.reference}"
-        return page_html(title, self._text(), shown, left_out if self.left_out else [])
+        return page_html(title, verdict_text.sentence(self), shown, left_out if self.left_out else [])
 
 
 def results_html(results: Results, state: str, notes: Sequence[str]) -> str:
     """Return the comparison table of a study, with how its runs stand, what failed, and what else there is to know."""
     shown, study = table(results), results.study
     failed = results.runs[results.runs["state"] == "failed"].to_dict("records")
-    headings = (shown.label, *(column.title for column in shown.columns), "runs")
+    judged = [shown.difference, f"95{numbers.NBSP}% interval", "verdict"] if shown.references else []
+    headings = (shown.label, *(column.title for column in shown.columns), *judged, "runs")
     rows = [
-        (row.name, *(filters.cell(row, column) for column in shown.columns), filters.runs(row)) for row in shown.rows
+        (row.name, *(filters.cell(row, column) for column in shown.columns), *_judged(row, judged), filters.runs(row))
+        for row in shown.rows
     ]
+    said = [verdict_text.answer(results.comparisons), verdict_text.terms(results.comparisons)]
     reasons = [f"{run['variant']}, seed {run['seed']} failed: {run['reason']}" for run in failed]
     table_of_variants = table_html(headings, rows, numbers=True)
-    return page_html(study.title or study.name, state, table_of_variants, [*notes, *reasons, *shown.notes])
+    return page_html(
+        study.title or study.name, state, table_of_variants, [*filter(None, said), *notes, *reasons, *shown.notes]
+    )
+
+
+def _judged(row: TableRow, judged: Sequence[str]) -> list[str]:
+    """Return the cells of a row under the headings on what it is compared with."""
+    if not judged or row.compared is None:
+        return [""] * len(judged)
+    return [write(row.compared) for write in (verdict_text.difference, verdict_text.interval, verdict_text.verdict)]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..checks.claims import SAID
 from ..errors import listing
-from .filters import basis, difference, interval, reported_difference, reported_ends, reported_share
+from .filters import reported_difference, reported_ends, reported_share
+from .verdict_text import basis, difference, interval
 
 if TYPE_CHECKING:
     from ..stats.claims import JudgedClaim

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from .. import numbers
 from ..components.contracts import Range
 from ..errors import counted, listing
+from . import verdict_text
 from .facts import Amount
+from .verdict_text import answer, bare, basis, difference, interval, per_seed, terms, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,11 +20,10 @@ if TYPE_CHECKING:
     from ..components.contracts import Values
     from ..metrics import Metric
     from ..stats.claims import ReportedDifference
-    from ..stats.comparison import Comparison
     from ..stats.estimates import Estimate
     from .facts import Fact
-    from .sections import FoundRate, ReportedChange
-    from .table import Column, TableRow
+    from .sections import FoundRate, ReportedChange, SectionComparison
+    from .table import Column, ComparisonTable, TableRow
     from .tuned_comparison import Flip, Sides
     from .tuning import TuningRow
 
@@ -69,38 +70,20 @@ def runs(row: TableRow) -> str:
     return ", ".join([f"{row.runs.get('stored', 0)} of {sum(row.runs.values())}", *others])
 
 
+def change(row: TableRow, table: ComparisonTable) -> str:
+    """Write a row's difference without its unit, its decimal point below those of the other rows."""
+    if row.compared is None:
+        return ""
+    most = max(numbers.decimals_in(bare(other.compared)) for other in table.rows)
+    return numbers.aligned(bare(row.compared), most)
+
+
 # --- comparisons -----------------------------------------------------------------------------------------------
 
 
-def difference(found: Comparison | None) -> str:
-    """Write a difference with its sign and unit; a dash where there is none."""
-    if found is None:
-        return numbers.ABSENT
-    return numbers.with_sign(found.mean, found.metric.quantity, _digits(found))
-
-
-def interval(found: Comparison | None) -> str:
-    """Write the interval of a difference; empty where there is none."""
-    if found is None:
-        return ""
-    return _or_empty(numbers.ends(found.low, found.high, found.metric.quantity, _digits(found), signed=True))
-
-
-def basis(found: Comparison) -> str:
-    """Say what a difference rests on."""
-    if found.n == 0:
-        return "no seed has a result for both"
-    return "one seed, which gives no interval" if found.n == 1 else f"{found.n} seeds, paired"
-
-
-def per_seed(found: Comparison) -> list[str]:
-    """Write each seed's own difference, where there is more than one."""
-    quantity = found.metric.quantity
-    return [
-        f"seed{numbers.NBSP}{seed} {numbers.fixed(one * quantity.factor, quantity.plain, signed=True)}"
-        for seed, one in zip(found.seeds, found.per_seed, strict=True)
-        if found.n > 1
-    ]
+def sentence(compared: SectionComparison) -> str:
+    """Say what a comparison comes to, with all that it rests on."""
+    return verdict_text.sentence(compared.result)
 
 
 def reported_difference(change: ReportedChange | ReportedDifference) -> str:
@@ -215,16 +198,12 @@ def or_dash(found: object) -> str:
 FILTERS: dict[str, Callable[..., str | list[str]]] = {
     function.__name__: function
     for function in (
-        value, detail, cell, enhancements, runs, difference, interval, basis, per_seed, reported_difference,
-        reported_ends, reported_share, found_by, side, side_interval, flipped, trials, objective, gain, quartiles,
-        best_settings, settings, where, share, names, or_dash,
+        value, detail, cell, enhancements, runs, change, answer, terms, sentence, verdict, difference, interval, basis,
+        per_seed, reported_difference, reported_ends, reported_share, found_by, side, side_interval, flipped, trials,
+        objective, gain, quartiles, best_settings, settings, where, share, names, or_dash,
     )
 } | {"rate": numbers.rate}  # fmt: skip
 """By the names that templates call them by."""
-
-
-def _digits(found: Comparison) -> int:
-    return numbers.digits(found.metric.quantity, [found.half_width])
 
 
 def _given_digits(change: ReportedChange | ReportedDifference) -> int:

@@ -1,0 +1,250 @@
+"""What a comparison comes to, in words: here for the terminal, every form of a report, and notebooks alike.
+
+Numbers have the digits that the comparison's own interval asks for, so that they read the same wherever it is shown.
+Names and words are plain text; each form escapes them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from .. import numbers
+from ..errors import counted, listing
+from ..numbers import NBSP
+from ..stats.comparison import ALPHA, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ..stats.comparison import Comparison
+
+Noun = Literal["seed", "run"]
+"""What repeats a variant: seeds, or runs that nobody numbered."""
+
+METHODS: Mapping[str, str] = {
+    "paired": "a paired t interval, from the differences of the seeds that both sides have",
+    "welch": "Welch’s t interval, where each side has a spread of its own",
+    "pooled": "a t interval with one spread, pooled over all variants",
+    "moderated": "a moderated t interval, where the spreads of all variants steady that of each",
+}
+"""What each method does, as a part of a sentence."""
+MOST_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Line:
+    """One comparison as the cells of a line."""
+
+    pair: str
+    difference: str
+    interval: str
+    verdict: str
+    remark: str
+
+
+def line(found: Comparison, changes: int = 1, noun: Noun = "seed") -> Line:
+    """Return a comparison as the cells of a line. changes: in how many factors the two differ."""
+    within = f"({interval(found)}, {counts(found, noun)})" if interval(found) else f"({counts(found, noun)})"
+    return Line(f"{found.candidate} against {found.reference}", difference(found), within, verdict(found),
+                remark(found, changes, noun))  # fmt: skip
+
+
+# --- its parts ---------------------------------------------------------------------------------------------------
+
+
+def difference(found: Comparison | None) -> str:
+    """Write a difference with its sign and unit; a dash where there is none."""
+    return numbers.ABSENT if found is None else numbers.with_sign(found.mean, found.metric.quantity, _digits(found))
+
+
+def bare(found: Comparison | None) -> str:
+    """Write a difference with its sign and without its unit, for a column that says the unit."""
+    if found is None:
+        return numbers.ABSENT
+    quantity = found.metric.quantity
+    return numbers.fixed(found.mean * quantity.factor, _digits(found), signed=True)
+
+
+def interval(found: Comparison | None) -> str:
+    """Write the interval of a difference; empty where there is none."""
+    if found is None:
+        return ""
+    text = numbers.ends(found.low, found.high, found.metric.quantity, _digits(found), signed=True)
+    return "" if text == numbers.ABSENT else text
+
+
+def counts(found: Comparison, noun: Noun = "seed") -> str:
+    """Write how many runs stand behind a difference: "3 seeds", "5 and 3 seeds", the candidate's first."""
+    ours, theirs = found.n_candidate, found.n_reference
+    if not ours or not theirs:
+        return "no result for both"
+    if ours == theirs:
+        return f"one {noun}" if ours == 1 else counted(ours, noun)
+    return f"{ours} and {theirs} {noun}s"
+
+
+def basis(found: Comparison, noun: Noun = "seed") -> str:
+    """Say what a difference rests on."""
+    if not found.n_candidate or not found.n_reference:
+        return f"no {noun} has a result for both"
+    if found.low is None:
+        return f"{counts(found, noun)}, which give{'s' * (found.n_candidate == found.n_reference == 1)} no interval"
+    if found.n_candidate != found.n_reference:
+        return counts(found, noun)
+    n = found.n_candidate
+    return f"{n} paired {noun}s" if found.method == "paired" else f"{n} {noun}s each"
+
+
+def verdict(found: Comparison) -> str:
+    """Write the verdict, with the margin that it rests on: "no practical difference (within 0.5 points)"."""
+    within = f" (within {margin(found)})" if found.verdict == "no practical difference" else ""
+    return found.verdict + within
+
+
+def margin(found: Comparison) -> str:
+    """Write the margin with its unit and the digits it was given, empty where there is none."""
+    if found.margin is None:
+        return ""
+    quantity = found.metric.quantity
+    return numbers.as_given(found.margin, quantity) + (NBSP + quantity.step if quantity.step else "")
+
+
+def p(value: float, level: float = ALPHA) -> str:
+    """Write a p to two digits, or as many as it takes to stay on its side of the level that it has to be below."""
+    if value < 0.001 <= level:
+        return f"p{NBSP}<{NBSP}0.001"
+    written = (f"{value:.{digits}g}" for digits in range(2, 17))
+    return f"p{NBSP}={NBSP}{next(text for text in written if (float(text) < level) == (value < level))}"
+
+
+def remark(found: Comparison, changes: int = 1, noun: Noun = "seed") -> str:
+    """Say what limits a verdict, or would decide it; empty where there is nothing to add."""
+    parts = [_undecided(found, noun)] if found.verdict == "not decided" else []
+    parts += [several(changes)] if found.n_candidate and found.n_reference else []
+    parts += [f"{_seeds(found.left_out, noun)} left out" if found.left_out else ""]
+    return "; ".join(part for part in parts if part)
+
+
+def several(changes: int) -> str:
+    """Say that a difference belongs to more than one change; empty where it belongs to one."""
+    return f"{changes} changes at once: cannot be credited to one" if changes > 1 else ""
+
+
+def per_seed(found: Comparison) -> list[str]:
+    """Write each seed's own difference, where there is more than one."""
+    quantity = found.metric.quantity
+    return [
+        f"seed{NBSP}{seed} {numbers.fixed(one * quantity.factor, quantity.plain, signed=True)}"
+        for seed, one in zip(found.seeds, found.per_seed, strict=True)
+        if found.n > 1
+    ]
+
+
+def _undecided(found: Comparison, noun: Noun) -> str:
+    if not found.n_candidate or not found.n_reference:
+        return "not both have a result"
+    if found.low is None or found.p is None:
+        return f"one {noun} gives no interval" if found.n_candidate == found.n_reference == 1 else "no interval"
+    alone = f"clear alone, not among {found.family} comparisons ({p(found.p, found.level)})" if found.clear else ""
+    return "; ".join(part for part in (alone, _more(found, noun)) if part)
+
+
+def _more(found: Comparison, noun: Noun) -> str:
+    if not found.further_seeds:
+        return ""
+    size = difference(found).lstrip(f"+{numbers.MINUS}")
+    what = "decide it" if float(bare(found).replace(numbers.MINUS, "-")) == 0 else f"tell {size} from none"
+    return f"about {counted(found.further_seeds, f'more {noun}')} would {what}"
+
+
+# --- in sentences ------------------------------------------------------------------------------------------------
+
+
+def sentence(found: Comparison, noun: Noun = "seed") -> str:
+    """Say what a comparison comes to, with all that it rests on."""
+    if math.isnan(found.mean):
+        return f"{found.candidate} cannot be compared with {found.reference} yet: {basis(found, noun)}."
+    said: dict[Verdict, str] = {
+        "helped": f"{found.candidate} helped",
+        "hurt": f"{found.candidate} hurt",
+        "no practical difference": f"{found.candidate} made no practical difference",
+        "not decided": f"It is not decided whether {found.candidate} helped",
+    }
+    how = [f"95{NBSP}% interval {interval(found)}"] if interval(found) else []
+    how += [f"within ±{margin(found)}"] if found.verdict == "no practical difference" else []
+    how += [basis(found, noun)]
+    if found.p is not None and found.verdict != "no practical difference":
+        how += [p(found.p, found.level) + (f" over {found.family} comparisons" if found.family > 1 else "")]
+    told = (
+        f"{said[found.verdict]}: {difference(found)} in {found.metric.label} against {found.reference} "
+        f"({', '.join(how)})."
+    )
+    more = _more(found, noun) if found.verdict == "not decided" else ""
+    return told + (f" {more[:1].upper()}{more[1:]}." if more else "")
+
+
+def answer(found: Sequence[Comparison]) -> str:
+    """Say what helped, what hurt and what is open, in one sentence; empty where nothing is compared."""
+    if not found:
+        return ""
+    label = found[0].metric.label
+    if all(math.isnan(one.mean) for one in found):
+        return f"Nothing can be said about {label} yet: no two variants that are compared have a result."
+    against = {one.reference for one in found}
+    common = f" against {found[0].reference}" if len(against) == 1 else ""
+    named = Counter(one.candidate for one in found)
+    told = []
+    for verdict_, of in ((word, [one for one in found if one.verdict == word]) for word in get_args(Verdict)):
+        if of:
+            names = _joined([_named(one, not common, named[one.candidate] > 1) for one in of])
+            told.append(f"{names} {_PREDICATES[verdict_][len(of) > 1]}")
+    return f"On {label}{common}: {'; '.join(told)}."
+
+
+_PREDICATES: Mapping[str, tuple[str, str]] = {
+    "helped": ("helped", "helped"),
+    "hurt": ("hurt", "hurt"),
+    "no practical difference": ("made no practical difference", "made no practical difference"),
+    "not decided": ("is not decided", "are not decided"),
+}
+
+
+def terms(found: Sequence[Comparison]) -> str:
+    """Say on what terms the verdicts of a family stand: the method, the risk of a false alarm, the margin."""
+    tested = [one for one in found if one.p is not None]
+    if not tested:
+        return ""
+    one = tested[0]
+    risk = (
+        f"The {one.family} comparisons together call a difference where there is none in at most 5{NBSP}% of studies"
+        if one.family > 1
+        else f"A difference is called where there is none in at most 5{NBSP}% of studies"
+    )
+    within = f" An interval within ±{margin(one)} means no practical difference." if one.margin is not None else ""
+    return f"By {METHODS.get(one.method, one.method)}. {risk}.{within}"
+
+
+def _named(one: Comparison, against: bool, twice: bool) -> str:
+    """Name a comparison with its difference; against: the reference is not said elsewhere."""
+    if math.isnan(one.mean):
+        return f"{one.candidate} (no result for both)"
+    decided = one.verdict in ("helped", "hurt") or twice
+    return f"{one.candidate} ({difference(one)}{f' against {one.reference}' if against and decided else ''})"
+
+
+def _joined(names: Sequence[str]) -> str:
+    if len(names) > MOST_NAMED:
+        names = [*names[: MOST_NAMED - 1], f"{len(names) - MOST_NAMED + 1} more"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _seeds(seeds: Iterable[int], noun: Noun) -> str:
+    listed = list(seeds)
+    return f"{noun}{'s' * (len(listed) > 1)} {listing(map(str, listed), 6)}"
+
+
+def _digits(found: Comparison) -> int:
+    return numbers.digits(found.metric.quantity, [found.half_width])
