@@ -100,7 +100,7 @@ def test_2_no_claim_on_one_of_several_factors_is_supported(
     assert [judged.claim.because for judged in credited] == ["model", "optimizer", "scheduler"]
     assert {judged.verdict for judged in credited} == {"cannot be told"}
     assert "cannot be told: 4 factors changed" in pages[page]
-    assert "The difference belongs to 4 changed factors together." in pages[page]
+    assert "4 changes at once: cannot be credited to one." in pages[page]
 
 
 # 3. The dip at epoch 20 is the schedule's.

@@ -125,17 +125,17 @@ class StudyResults:
 
         variant, model, enhancements, epochs, runs (stored), metric; mean, low and high (ends of the 95 % interval);
         reported: what the study quotes; reference, difference, difference_low and difference_high: the variant minus
-        what the report compares it with first, paired by seed. What is absent is nan.
+        what the report compares it with first, with the adjusted p and the verdict. What is absent is nan.
         """
         return table(self._results).frame(self._results)
 
     def comparison(self, candidate: str, reference: str | None = None, metric: str | None = None) -> Comparison:
-        """Return candidate minus reference, seed by seed, as the report has it.
+        """Return candidate minus reference, as the report has it.
 
         reference: without it, what the report compares the candidate with first, else the study's baseline.
         metric: such as "test/loss"; without it, the study's own.
-        The comparison has `mean`, `low` and `high` (ends of the 95 % interval, None without one), `n`, `seeds` and
-        `per_seed`, in the unit of the metric.
+        The comparison has `verdict`, `difference`, `low` and `high` (ends of the 95 % interval, None without one), `p`,
+        `n`, `seeds` and `per_seed`, in the unit of the metric.
         Raises InputError for a name that does not exist, with the nearest one.
         """
         if reference is None:
