@@ -204,8 +204,13 @@ def test_7_that_everything_is_decided_on_the_test_set_is_said(pages: dict[str, s
 @pytest.mark.parametrize("page", PAGES)
 def test_8_unequal_budgets_are_named_with_their_numbers(pages: dict[str, str], page: str) -> None:
     (finding,) = (finding for finding in before_training() if finding.code == "unequal-epochs")
-    assert "5, 12, 30 epochs" in finding.reason
+    assert "5, 12, 30 epochs (250,000, 600,000, 1,500,000 images)" in finding.reason
     assert finding.reason in pages[page]
+
+
+def test_8_that_one_phase_looks_for_its_rate_and_the_one_before_does_not_is_said() -> None:
+    (finding,) = (finding for finding in before_training() if finding.code == "unequal-search")
+    assert finding.reason.startswith("Phase 3 finds its learning rate by a range test and that of Phase 2 is fixed")
 
 
 # All of them, where a user looks first.
