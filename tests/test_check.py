@@ -145,7 +145,7 @@ def test_check_lists_findings_by_level_with_remedies_and_waived_ones_in_a_line(d
     at = lines.index("2 serious findings")
     assert lines[at + 1] == "  both  [several-factors]"
     assert lines[at + 2].startswith("      changes 2 factors against baseline (epochs, batch_size)")
-    assert "      → add a variant for each factor alone" in lines
+    assert "      → add a variant for each factor alone; 'ablate explain' finds the fewest" in lines
     assert lines[-1] == "waived: unequal-epochs at epochs (the question is what a third epoch brings)"
 
 

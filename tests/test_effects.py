@@ -12,6 +12,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from ablate.api.results import results as results_of
+from ablate.commands.run import run_study
+from ablate.launch.make import RunOptions
 from ablate.metrics import metric
 from ablate.stats.contrasts import CellValues, Missing
 from ablate.stats.effects import Alias, effects
@@ -19,12 +22,16 @@ from ablate.stats.family import How
 from ablate.stats.results import Results
 from ablate.stats.shapley import shapley
 from ablate.study.cells import Design
-from ablate.study.toml import parse_study
+from ablate.study.toml import parse_study, read_study
+from tests.conftest import TINY
+from tests.planted import Planting, finals
+from tests.support import options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ablate.study.cells import Cell
+    from tests.conftest import Write
 
 # Box, Hunter and Hunter, Statistics for Experimenters (2nd edition), table 5.1 and 5.3: the pilot plant. Yield in per
 # cent at two temperatures, two concentrations and two catalysts, each run twice.
@@ -308,3 +315,57 @@ def test_other_designs_have_no_effects_and_fractions_no_shares() -> None:
     assert fraction.effects is not None
     assert fraction.effects.cells == 4
     assert fraction.shapley is None
+
+
+PLANTED = """
+[study]
+name = "planted"
+seeds = 4
+[baseline]
+epochs = 1
+batch_size = 16
+dataset = { use = "tiny", validation = 16 }
+model = { use = "simple-cnn", width = 4, hidden = 8 }
+optimizer = { use = "adam", lr = 1e-2 }
+[factor.a]
+set = { ema = 0.9 }
+[factor.b]
+set = { clip_norm = 1.0 }
+[factor.c]
+set = { label_smoothing = 0.1 }
+[design]
+kind = ["factorial", "leave-one-out"]
+[[variant]]
+name = "mine"
+set = { ema = 0.9, clip_norm = 1.0 }
+"""
+
+
+def test_effects_that_a_trainer_plants_are_recovered_from_the_store(write: Write) -> None:
+    write("plugins/tiny.py", TINY)
+    path = write("planted.toml", PLANTED)
+    design = read_study(path).done().design
+    assert design is not None
+    assert design.variants is not None
+    draw = np.random.default_rng(3)
+    values = {
+        name: [interacting(frozenset(one.upper() for one in cell)) + draw.normal(0, 0.002) for _ in range(4)]
+        for cell, name in design.variants.items()
+    }
+    assert "mine" in values
+    assert run_study(options(path), RunOptions(), Planting(finals(values))) == 0
+    found = results_of("planted", store=Path("ablate-store"))
+    assert found.effects is not None
+    assert found.shares is not None
+    sure = {cell: {0: interacting(cell)} for cell in every("ABC")}
+    truth = {"".join(one.factors).lower(): one.mean for one in effects(cells(sure), "ABC").effects}
+    for one in found.effects.effects:
+        assert covers(one.low, one.high, truth["".join(one.factors)])
+        assert one.n == 4
+    assert found.effects.effect("a").verdict == "helped"
+    assert found.effects.effect("b").verdict == "hurt"
+    assert found.effects.effect("a", "c").verdict == "helped"
+    for share, true in zip(found.shares.shares, shapley(cells(sure), "ABC").shares, strict=True):
+        assert covers(share.low, share.high, true.mean)
+    adds = found.comparison("all", "mine")  # which is all but c
+    assert adds.mean == pytest.approx(np.mean(values["all"]) - np.mean(values["mine"]))

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ablate.api.results import results
+from ablate.commands.run import run_study
+from ablate.launch.make import RunOptions
 from ablate.study.comparisons import PlannedComparison
 from ablate.study.toml import parse_study, read_study
 from tests.conftest import TINY
-from tests.support import ablate, contents, run_here
+from tests.planted import Planting, finals
+from tests.support import ablate, contents, options, run_here
 
 if TYPE_CHECKING:
+    from ablate.api.notebook import Comparison
+    from ablate.api.results import StudyResults
     from tests.conftest import Write
 
 PHASES = Path(__file__).parent.parent / "studies" / "cifar100_phases.toml"
@@ -316,3 +323,21 @@ def test_a_wrong_comparison_is_one_problem(table: str, where: str, what: str) ->
     text = f'{BASE}[[variant]]\nname = "a"\nset = {{ epochs = 2 }}\n[[comparison]]\n{table}\n'
     (problem,) = parse_study(text, Path("s.toml")).problems
     assert (problem.where, problem.what) == (where, what)
+
+
+def test_the_steps_of_a_variant_sum_to_its_difference(folder: Path, write: Write) -> None:
+    write("plugins/tiny.py", TINY)
+    path = write("s.toml", BASE + '[[variant]]\nname = "both"\nset = { epochs = 2, ema = 0.9, clip_norm = 1.0 }\n')
+    assert ablate("explain", "both", "--study", path, "--add", path).exit_code == 0
+    values = {v.name: [0.5 + place / 50, 0.6 + place / 60] for place, v in enumerate(read_study(path).done().variants)}
+    assert run_study(options(path), RunOptions(), Planting(finals(values))) == 0
+    found = results("s", store=Path("ablate-store"))
+    steps = [(step["variant"], step["against"]) for step in explained(path, "both")["steps"]]
+    assert len(steps) == 3
+    compared = {(one.candidate, one.reference): one.mean for one in planned(found)}
+    assert math.fsum(compared[pair] for pair in steps) == pytest.approx(compared["both", "baseline"])
+    assert explained(path, "both")["runs_to_make"] == 0
+
+
+def planned(found: StudyResults) -> list[Comparison]:
+    return [found.comparison(pair.candidate, pair.reference) for pair in found.study.comparisons]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from ..checks.finding import Findings
     from ..stats.claims import JudgedClaim
+    from ..stats.effects import FactorialEffects
+    from ..stats.shapley import ShapleyShares
     from ..store.studies import StudyRecord
     from ..study.spec import Study
     from ..training.trained import EvaluationImages
@@ -152,6 +154,24 @@ class StudyResults:
     def claims(self) -> tuple[JudgedClaim, ...]:
         """Return what the results say of each claim of the study: `claim`, `verdict`, `evidence` (a comparison)."""
         return self._results.claims
+
+    @property
+    def effects(self) -> FactorialEffects | None:
+        """Return the main effects and interactions of a factorial on the study's metric; None without one.
+
+        `effects` has them all, `effect("cutout")` and `effect("cutout", "cosine")` one: with `mean`, `low`, `high`,
+        `p`, `verdict`, `per_seed`, and `aliases` where a fraction cannot tell it from others.
+        """
+        return self._results.effects
+
+    @property
+    def shares(self) -> ShapleyShares | None:
+        """Return each factor's share of the `total` difference; None without a full factorial of at most 6 factors.
+
+        Each of `shares` has its `factor`, `mean`, `low`, `high`, and what it adds `as_written`, at `least` and at
+        `most`.
+        """
+        return self._results.shapley
 
     @cached_property
     def figures(self) -> Figures:

@@ -8,11 +8,13 @@ Source: Box, Hunter and Hunter, Statistics for Experimenters (2nd edition, 2005)
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import combinations
 
 MOST_FREE = 8
 
 
+@lru_cache
 def generators(factors: int, resolution: int) -> tuple[int, ...] | None:
     """Return the generators of the smallest fraction with at least this resolution.
 
