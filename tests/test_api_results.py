@@ -99,18 +99,18 @@ def test_results_of_a_loaded_study_are_of_what_was_loaded(done: Path) -> None:
 
 def test_the_table_and_a_comparison_are_numbers_that_agree(done: Path) -> None:
     found = results("tiny")
-    accuracy = found.table.query("metric == 'test/accuracy'").set_index("variant")
-    by_hand = found.runs.groupby("variant")["test/accuracy"].mean()
-    assert accuracy["mean"].to_dict() == pytest.approx(by_hand.to_dict())
-    gain = found.comparison("flipped")
-    assert gain == found.comparison("flipped", "baseline", "test/accuracy")
+    loss = found.table.query("metric == 'test/loss'").set_index("variant")
+    by_hand = found.runs.groupby("variant")["test/loss"].mean()
+    assert loss["mean"].to_dict() == pytest.approx(by_hand.to_dict())
+    assert found.comparison("flipped") == found.comparison("flipped", "baseline", "test/accuracy")
+    gain = found.comparison("flipped", metric="test/loss")
     assert gain.mean == pytest.approx(by_hand["flipped"] - by_hand["baseline"])
     assert (gain.seeds, gain.mean, gain.low) == (
         (0, 1),
-        accuracy["difference"]["flipped"],
-        accuracy["difference_low"]["flipped"],
+        loss["difference"]["flipped"],
+        loss["difference_low"]["flipped"],
     )
-    assert found.comparison("flipped", metric="test/loss").metric.name == "test/loss"
+    assert gain.metric.name == "test/loss"
 
 
 def test_a_program_gets_all_that_the_report_says(done: Path) -> None:
@@ -143,9 +143,9 @@ def test_a_notebook_shows_table_intervals_and_what_is_missing(done: Path) -> Non
     assert "6 runs: 4 stored, 2 new" in shown
     assert re.search(r"flipped</td>.*>2 of 3, 1.new</td>", shown)
     assert "95\xa0% interval" in shown
-    compared = found.comparison("flipped")._repr_html_()
+    compared = found.comparison("flipped", metric="test/loss")._repr_html_()
     assert "flipped − baseline" in compared
-    assert re.search(r"\S+.points in test accuracy against baseline \(95.% interval .* seeds", compared)
+    assert re.search(r"\S+ in test loss against baseline \(95.% interval .* seeds", compared)
 
 
 def test_a_notebook_shows_names_and_reasons_as_text_whatever_they_are(done: Path, attack: str) -> None:

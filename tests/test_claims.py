@@ -29,6 +29,8 @@ HEAD = """
 [study]
 name = "s"
 seeds = 4
+[compare]
+method = "paired"
 [baseline]
 name = "base"
 epochs = 2

@@ -8,7 +8,8 @@ from statsmodels.stats.multitest import multipletests
 
 from ablate.metrics import metric
 from ablate.stats.comparison import verdict
-from ablate.stats.family import How, compare_all, holm, superiority
+from ablate.stats.family import How, compare_all, superiority
+from ablate.stats.multiplicity import holm
 
 ACCURACY, LOSS = metric("test/accuracy"), metric("test/loss")
 
@@ -73,7 +74,7 @@ def test_seeds_that_a_comparison_cannot_use_are_named() -> None:
 
 
 def test_p_is_adjusted_over_all_comparisons() -> None:
-    samples = {"a": seeds(0.52, 0.55, 0.53), "b": seeds(0.51, 0.52, 0.53), "base": seeds(0.50, 0.51, 0.52)}
+    samples = {"a": seeds(0.52, 0.55, 0.53), "b": seeds(0.51, 0.53, 0.53), "base": seeds(0.50, 0.51, 0.52)}
     found = compare_all(samples, [("a", "base"), ("b", "base")], How(ACCURACY, "paired"))
     assert [one.family for one in found] == [2, 2]
     alone = [one.p_alone for one in found]

@@ -39,6 +39,7 @@ from ablate.report.content import Records, report
 from ablate.report.render import render
 from ablate.stats.results import Results
 from ablate.store.store import Store
+from ablate.study.comparisons import Comparing
 from ablate.study.spec import Choice, Recipe, Study, Variant
 from ablate.study.toml import Changes
 from ablate.tune.records import TrialRecord, TrialState, VariantTuning, load_tunings, save_tunings
@@ -118,7 +119,7 @@ def study(names: tuple[str, ...] = ("Phase 1", "Phase 2", "Phase 3"), tuned: tup
         optimizer = Choice("sgd", {"lr": 0.02, "weight_decay": 0.0005})
         found = {"optimizer.lr": 0.02, "optimizer.weight_decay": 0.0005}
         made.append(Variant(f"{name} (tuned)", dataclasses.replace(RECIPE, optimizer=optimizer), name, tuned=found))
-    return Study("tuned", "Tuned", tuple(made), (0, 1, 2), label="Phase")
+    return Study("tuned", "Tuned", tuple(made), (0, 1, 2), label="Phase", comparing=Comparing("paired"))
 
 
 def records(
@@ -409,7 +410,7 @@ def test_tuned_runs_with_settings_of_an_earlier_tuning_are_told() -> None:
 # --- default against tuned ---------------------------------------------------------------------------------
 
 RESULTS = {
-    "Phase 1": [0.50, 0.51, 0.52],
+    "Phase 1": [0.50, 0.51, 0.53],
     "Phase 2": [0.48, 0.49, 0.50],
     "Phase 1 (tuned)": [0.52, 0.53, 0.54],
     "Phase 2 (tuned)": [0.55, 0.57, 0.56],
@@ -421,10 +422,10 @@ def test_default_and_tuned_stand_side_by_side_with_the_paired_difference() -> No
     assert sides is not None
     assert sides.metric.name == "test/accuracy"
     first, second = sides.rows
-    assert [filters.side(found, sides) for found in (first.default, first.tuned)] == ["51.0", "53.0"]
-    assert plain(filters.side_interval(first.default, sides)) == "48.5 to 53.5"
+    assert [filters.side(found, sides) for found in (first.default, first.tuned)] == ["51.3", "53.0"]
+    assert plain(filters.side_interval(first.default, sides)) == "47.5 to 55.1"
     assert first.difference is not None
-    assert (plain(verdict_text.difference(first.difference)), first.difference.n) == ("+2.00 points", 3)
+    assert (plain(verdict_text.difference(first.difference)), first.difference.n) == ("+1.7 points", 3)
     assert plain(verdict_text.difference(second.difference)) == "+7.0 points"
     assert plain(verdict_text.interval(second.difference)) == "+4.5 to +9.5"
     assert [row.ranks for row in sides.rows] == [(1, 2), (2, 1)]
@@ -436,7 +437,7 @@ def test_a_ranking_that_flips_names_the_pairs_with_both_differences() -> None:
     assert sides.ranking == "The ranking flips: tuning changes the order of 1 pair of variants."
     (flip,) = sides.flips
     assert plain(filters.flipped(flip)) == (
-        "Phase 2 overtakes Phase 1: its difference to it is −2.00 points (−2.00 to −2.00) by default "
+        "Phase 2 overtakes Phase 1: its difference to it is −2.3 points (−3.8 to −0.9) by default "
         "and +3.0 points (+0.5 to +5.5) tuned."
     )
 

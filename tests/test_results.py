@@ -12,6 +12,7 @@ from ablate.errors import InputError
 from ablate.metrics import metric
 from ablate.stats.estimates import Estimate, estimate
 from ablate.stats.results import Results
+from ablate.study.comparisons import Comparing
 from ablate.study.spec import Choice, Recipe, Study, Variant
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def results(**values: dict[int, float]) -> Results:
         for variant, seeds in values.items()
         for seed, value in seeds.items()
     ]
-    return Results(Study("s", "S", variants, (0, 1, 2)), pd.DataFrame(rows), pd.DataFrame())
+    study = Study("s", "S", variants, (0, 1, 2), comparing=Comparing("paired"))
+    return Results(study, pd.DataFrame(rows), pd.DataFrame())
 
 
 def compared(**values: dict[int, float]) -> Comparison:

@@ -29,7 +29,8 @@ class Comparison(comparison.Comparison):
     def _repr_html_(self) -> str:
         quantity = self.metric.quantity
         rows = [(seed, numbers.with_sign(one, quantity)) for seed, one in zip(self.seeds, self.per_seed, strict=True)]
-        left_out = [f"Left out, without a result for both: seeds {', '.join(map(str, self.left_out))}."]
+        which = " for both" if self.method == "paired" else ""
+        left_out = [f"Left out, without a finite result{which}: seeds {', '.join(map(str, self.left_out))}."]
         shown = table_html(("seed", "difference"), rows, numbers=True)
         title = f"{self.candidate} − {self.reference}"
         return page_html(title, verdict_text.sentence(self), shown, left_out if self.left_out else [])

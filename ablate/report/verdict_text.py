@@ -29,6 +29,7 @@ METHODS: Mapping[str, str] = {
     "welch": "Welch’s t interval, where each side has a spread of its own",
     "pooled": "a t interval with one spread, pooled over all variants",
     "moderated": "a moderated t interval, where the spreads of all variants steady that of each",
+    "shrinkage": "a t interval where each variant’s spread is drawn towards that of the others, as far as they agree",
 }
 """What each method does, as a part of a sentence."""
 MOST_NAMED = 6
@@ -146,6 +147,8 @@ def per_seed(found: Comparison) -> list[str]:
 def _undecided(found: Comparison, noun: Noun) -> str:
     if not found.n_candidate or not found.n_reference:
         return "not both have a result"
+    if found.without_spread:
+        return f"no {noun} differs from another: how sure this is cannot be said"
     if found.low is None or found.p is None:
         return f"one {noun} gives no interval" if found.n_candidate == found.n_reference == 1 else "no interval"
     alone = f"clear alone, not among {found.family} comparisons ({p(found.p, found.level)})" if found.clear else ""

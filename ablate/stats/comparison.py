@@ -71,6 +71,11 @@ class Comparison(Estimate):
         return self.mean
 
     @property
+    def without_spread(self) -> bool:
+        """Tell whether there are runs for an interval, and none because they do not differ at all."""
+        return self.low is None and min(self.n_candidate, self.n_reference) > 1
+
+    @property
     def clear(self) -> bool:
         """Tell whether there is an interval and it does not hold 0."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high

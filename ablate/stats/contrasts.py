@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .estimates import Estimate
-from .family import Tested
+from .tested import Tested
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

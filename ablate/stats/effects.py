@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .comparison import verdict
 from .contrasts import CellValues, Contrast, Missing
-from .family import holm
+from .multiplicity import holm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,58 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import stdtr, stdtrit  # scipy.stats has the same, and takes 0.7 s to import
 
 from .comparison import ALPHA, Comparison, verdict
+from .tested import CONFIDENCE, DEFAULT, adjusted, tests_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..metrics import Metric
     from ..study.comparisons import ComparisonKind, Method
     from ..study.spec import Study
-
-Samples = Mapping[str, Mapping[int, float]]
-"""The value of each run, by variant and seed."""
-Pair = tuple[str, str]
-"""Candidate and reference, by name."""
-CONFIDENCE = 0.95
-DEFAULT: Method = "paired"
-"""What compares where nobody names a method."""
-
-
-@dataclass(frozen=True)
-class Tested:
-    """One comparison by one method: the difference, how sure it is, and how likely it is without any effect."""
-
-    difference: float
-    standard_error: float
-    df: float
-
-    def half(self, confidence: float = CONFIDENCE) -> float:
-        """Return half the width of the interval."""
-        return float(stdtrit(self.df, (1 + confidence) / 2)) * self.standard_error
-
-    def p(self, distance: float = 0.0) -> float:
-        """Return the two-sided p of a true difference of `distance`."""
-        off = abs(self.difference - distance)
-        if self.standard_error == 0:
-            return 1.0 if off == 0 else 0.0
-        return 2 * float(stdtr(self.df, -off / self.standard_error))
-
-    def p_equivalence(self, margin: float) -> float:
-        """Return the larger p of the two one-sided tests of a difference beyond the margin."""
-        if self.standard_error == 0:
-            return 0.0 if abs(self.difference) < margin else 1.0
-        return max(
-            float(stdtr(self.df, -(self.difference + margin) / self.standard_error)),
-            float(stdtr(self.df, (self.difference - margin) / self.standard_error)),
-        )
+    from .tested import Pair, Samples, Tested
 
 
 @dataclass(frozen=True)
@@ -91,61 +54,41 @@ def compare_all(
     learn how much runs spread from all of them. A value that is not finite is left out and named.
     """
     finite = {name: {s: value for s, value in of.items() if math.isfinite(value)} for name, of in samples.items()}
-    tested = [METHODS[how.method](finite, pair) for pair in pairs]
-    adjusted = holm([None if one is None else one.p() for one in tested])
+    tested = tests_of(finite, pairs, how.method)
     family = sum(one is not None for one in tested)
     found = []
-    for pair, one, p in zip(pairs, tested, adjusted, strict=True):
+    for pair, one, p in zip(pairs, tested, adjusted(tested, finite, pairs, how.method), strict=True):
         record = replace(_alone(samples, finite, pair, how), kind=(kinds or {}).get(pair, ""), family=family)
         found.append(record if one is None or p is None else _with_interval(record, one, p, how.confidence))
     return found
-
-
-def holm(alone: Sequence[float | None]) -> list[float | None]:
-    """Return p adjusted by Holm's method, those that are absent as they are.
-
-    Source: Holm 1979, "A simple sequentially rejective multiple test procedure".
-    """
-    known = sorted((p, place) for place, p in enumerate(alone) if p is not None)
-    found: list[float | None] = list(alone)
-    highest = 0.0
-    for rank, (p, place) in enumerate(known):
-        highest = max(highest, min(1.0, (len(known) - rank) * p))
-        found[place] = highest
-    return found
-
-
-def paired(samples: Samples, pair: Pair) -> Tested | None:
-    """Compare by the differences of the seeds that both have."""
-    ours, theirs = (samples[name] for name in pair)
-    found = np.array([ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())])
-    if found.size < 2:
-        return None
-    return Tested(float(found.mean()), float(found.std(ddof=1)) / math.sqrt(found.size), found.size - 1)
-
-
-METHODS: Mapping[Method, Callable[[Samples, Pair], Tested | None]] = {"paired": paired}
 
 
 def _alone(samples: Samples, finite: Samples, pair: Pair, how: How) -> Comparison:
     """Return what is known of a comparison without any method: the runs and their difference."""
     candidate, reference = pair
     ours, theirs = finite[candidate], finite[reference]
+    every = samples[candidate].keys() | samples[reference].keys()
     seeds = tuple(sorted(ours.keys() & theirs.keys()))
     per_seed = tuple(ours[seed] - theirs[seed] for seed in seeds)
+    if how.method == "paired":
+        mean, runs = float(np.mean(per_seed)) if per_seed else math.nan, (len(seeds), len(seeds))
+        left_out = every - set(seeds)
+    else:
+        mean, runs = _mean(ours) - _mean(theirs), (len(ours), len(theirs))
+        left_out = {seed for side in pair for seed in samples[side].keys() - finite[side].keys()}
     return Comparison(
-        mean=float(np.mean(per_seed)) if per_seed else math.nan,
+        mean=mean,
         low=None,
         high=None,
         n=len(seeds),
         metric=how.metric,
         candidate=candidate,
         reference=reference,
-        n_candidate=len(seeds),
-        n_reference=len(seeds),
+        n_candidate=runs[0],
+        n_reference=runs[1],
         seeds=seeds,
         per_seed=per_seed,
-        left_out=tuple(sorted((samples[candidate].keys() | samples[reference].keys()) - set(seeds))),
+        left_out=tuple(sorted(left_out)),
         one_sided=tuple(sorted(ours.keys() ^ theirs.keys())),
         method=how.method,
         margin=how.margin,
@@ -153,6 +96,10 @@ def _alone(samples: Samples, finite: Samples, pair: Pair, how: How) -> Compariso
         look=how.look,
         superiority=superiority(list(ours.values()), list(theirs.values()), how.metric.higher_is_better),
     )
+
+
+def _mean(runs: Mapping[int, float]) -> float:
+    return float(np.mean(list(runs.values()))) if runs else math.nan
 
 
 def _with_interval(record: Comparison, one: Tested, p: float, confidence: float) -> Comparison:

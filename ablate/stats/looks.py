@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from ..study.comparisons import ComparisonKind
     from .comparison import Comparison
-    from .family import How, Pair, Samples
+    from .family import How
+    from .tested import Pair, Samples
 
 
 @dataclass(frozen=True)

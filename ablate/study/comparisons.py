@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from .cells import Design
 
-Method = Literal["paired", "welch", "pooled", "moderated"]
-"""How two variants are compared; `stats.family` has what each one does."""
+Method = Literal["paired", "welch", "pooled", "moderated", "shrinkage"]
+"""How two variants are compared; `stats.methods` has what each one does."""
 
 ComparisonKind = Literal["change", "tuning", "tuned change", "claim"]
 """A variant against the one it comes from, a tuned variant against itself with its own settings, or tuned both; or
