@@ -15,7 +15,7 @@ from ..components.discover import discover
 from ..errors import AblateError
 from ..launch.asked import asked_for
 from ..launch.last import is_at_work, typed_changes, whole
-from ..launch.measure import measured
+from ..launch.measure import measured, predictions_in
 from ..launch.study import silent
 from ..paths import same_store, shown, typed
 from ..report.content import Records
@@ -56,7 +56,7 @@ def read_records(
     runs, epochs = read_frames(home, wanted)
     made = measured(home, study, runs, lambda: components_of(home, record, study, by_name))
     tunings = _tunings(home, record, study, keys, note)
-    results = Results(made.study, made.runs, epochs, tunings, made.unmeasured)
+    results = Results(made.study, made.runs, epochs, tunings, made.unmeasured, predictions_in(home))
     return Records(
         results=results,
         findings=findings(study, None if written.pilot else record.walked(written), record.probed(written)),

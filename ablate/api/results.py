@@ -13,6 +13,7 @@ from ..paths import data_dir, expanded, store_dir
 from ..report.content import document, report
 from ..report.render import render
 from ..report.table import table
+from ..stats.classes import class_frame, confusion_frame
 from ..stats.trials_frame import trials_frame
 from ..store.store import Store
 from ..store.studies import find_study
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ..checks.finding import Findings
     from ..stats.claims import JudgedClaim
     from ..stats.effects import FactorialEffects
+    from ..stats.images import ImageComparison
     from ..stats.shapley import ShapleyShares
     from ..store.studies import StudyRecord
     from ..study.spec import Study
@@ -149,6 +151,30 @@ class StudyResults:
                 f"'{candidate}' cannot be compared with itself: name a reference\n  accepts {listing(others, 20)}"
             )
         return Comparison(**vars(self._results.comparison(candidate, reference, metric)))
+
+    def images(self, candidate: str, reference: str | None = None) -> ImageComparison | None:
+        """Compare two variants image by image, from what their runs predicted on the split that the study compares on.
+
+        reference: as of `comparison`. The result has, for each seed, how many images only one of the two recognises
+        with the p of McNemar's test, and how large a noise the finite test set and the seeds make. None where no seed
+        has predictions of both, or where they were not evaluated on the same images.
+        Raises InputError for a name that does not exist, with the nearest one.
+        """
+        found = self.comparison(candidate, reference)
+        return self._results.image_comparison(found.candidate, found.reference)
+
+    @property
+    def classes(self) -> pd.DataFrame:
+        """Return a row for each stored run and class: variant, seed, class, images of it, how many are right, accuracy.
+
+        On the split that the study compares on; runs that kept no predictions are left out.
+        """
+        return class_frame(self._results)
+
+    @property
+    def confusions(self) -> pd.DataFrame:
+        """Return a row for each stored run, label and predicted class that occur together, with how many images."""
+        return confusion_frame(self._results)
 
     @property
     def claims(self) -> tuple[JudgedClaim, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..console.verdicts import paragraph, verdict_lines
-from ..report.plain import comparison_facts
+from ..report.plain import comparison_facts, image_facts
 from ..report.sections import changes_at_once
 from ..report.verdict_text import answer, terms
 
@@ -25,7 +25,11 @@ def verdicts_document(results: Results) -> dict[str, Any]:
     """Return all comparisons of a study as plain JSON, with the answer in words."""
     changes = _changes(results)
     compared = [
-        {**comparison_facts(one), "changed_factors": changes[one.candidate, one.reference]}
+        {
+            **comparison_facts(one),
+            "changed_factors": changes[one.candidate, one.reference],
+            "images": image_facts(results.image_comparison(one.candidate, one.reference)),
+        }
         for one in results.comparisons
     ]
     return {"answer": answer(results.comparisons), "comparisons": compared}

@@ -25,6 +25,11 @@ class Predicted:
     labels: NDArray[np.integer[Any]]
 
     @property
+    def right(self) -> NDArray[np.bool_]:
+        """Return which images (N,) are recognised: their label is the class with the largest logit."""
+        return np.asarray(self.logits.argmax(1) == self.labels)
+
+    @property
     def finite(self) -> bool:
         """Tell whether every logit is a number."""
         return bool(np.isfinite(self.logits).all())

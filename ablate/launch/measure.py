@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..components.registry import Entry, Registry
-    from ..data.predictions import Predicted
+    from ..data.predictions import Predicted, Predictions
     from ..store.store import Store
     from ..study.spec import NamedMetric, Study
 
@@ -79,6 +79,19 @@ def _found(study: Study, registry: Callable[[], Registry]) -> tuple[list[Found],
         if problems:
             absent[one.name] = problems[0][1]
     return found, absent
+
+
+def predictions_in(home: Store) -> Callable[[str], Predictions]:
+    """Return what reads the predictions of a run, by its key; none where they were not kept or cannot be read."""
+
+    def load(key: str) -> Predictions:
+        folder = home.run(key)
+        try:
+            return folder.predictions(folder.result() or {})
+        except NoPredictionsError:
+            return {}
+
+    return load
 
 
 class _NotComputedError(Exception):

@@ -12,6 +12,7 @@ from ..components.contracts import Range
 from ..errors import counted, listing
 from . import verdict_text
 from .facts import Amount
+from .image_text import image_by_image
 from .verdict_text import answer, bare, basis, difference, interval, per_seed, terms, verdict
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ FILTERS: dict[str, Callable[..., str | list[str]]] = {
     for function in (
         value, detail, cell, enhancements, runs, change, answer, terms, sentence, verdict, difference, interval, basis,
         per_seed, reported_difference, reported_ends, reported_share, found_by, side, side_interval, flipped, trials,
-        objective, gain, quartiles, best_settings, settings, where, share, names, or_dash,
+        objective, gain, quartiles, best_settings, settings, where, share, names, or_dash, image_by_image,
     )
 } | {"rate": numbers.rate}  # fmt: skip
 """By the names that templates call them by."""

@@ -8,10 +8,12 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..metrics import Metric, Quantity
+from .image_text import image_by_image
 from .verdict_text import sentence
 
 if TYPE_CHECKING:
     from ..stats.comparison import Comparison
+    from ..stats.images import ImageComparison
 
 
 def plain(value: Any) -> Any:
@@ -43,3 +45,11 @@ def comparison_facts(found: Comparison) -> dict[str, Any]:
     facts = {"difference" if name == "mean" else name: value for name, value in plain(found).items()}
     first = {name: facts.pop(name) for name in NAMED_FIRST}
     return {**first, **facts, "text": sentence(found)}
+
+
+def image_facts(found: ImageComparison | None) -> dict[str, Any] | None:
+    """Return every number of a comparison image by image, and what they say in words; None where there is none."""
+    if found is None:
+        return None
+    larger = {"larger": found.larger, "within_image_noise": found.within_image_noise}
+    return {**plain(found), "gained": found.gained, "lost": found.lost, **larger, "text": image_by_image(found)}

@@ -15,20 +15,23 @@ from .contrasts import CellValues
 from .effects import FactorialEffects, effects
 from .estimates import Estimate, estimate
 from .family import how_of
+from .images import compare_images
 from .looks import aside, compared_at, looks_at
 from .shapley import MOST_FACTORS, ShapleyShares, shapley
 from .tunings import fair_comparisons
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import pandas as pd
 
+    from ..data.predictions import Predicted, Predictions
     from ..metrics import Metric, Unmeasured
     from ..study.comparisons import ComparisonKind, PlannedComparison
     from ..study.spec import Study
     from ..tune.records import VariantTuning
     from .comparison import Comparison
+    from .images import ImageComparison
     from .looks import Look
 
 
@@ -43,6 +46,7 @@ class Results:
         `images_per_second`.
     tunings: what tuning found for the study's variants.
     unmeasured: the metrics that the study names and that some or all runs have no value of.
+    load: returns what a run, by its key, predicted on each split; nothing where that was not kept.
     """
 
     study: Study
@@ -50,7 +54,9 @@ class Results:
     epochs: pd.DataFrame
     tunings: tuple[VariantTuning, ...] = ()
     unmeasured: tuple[Unmeasured, ...] = ()
+    load: Callable[[str], Predictions] = lambda _: {}
     _estimates: dict[tuple[str, str], Estimate] = field(default_factory=dict, init=False, repr=False)
+    _recognised: dict[str, tuple[dict[int, Any], dict[int, Any]]] = field(default_factory=dict, init=False, repr=False)
     _families: dict[str, dict[tuple[str, str], Comparison]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
@@ -119,6 +125,37 @@ class Results:
         ended = {variant.name: set(over["seed"][over["variant"] == variant.name]) for variant in self.study.variants}
         how, pairs = how_of(self.study, one), list(self._kinds)
         return tuple(looks_at(self.study.looks, pairs, self._samples(one), ended, how)) if self.study.looks else ()
+
+    def predictions_of(self, variant: str) -> Iterator[tuple[int, Predicted]]:
+        """Yield what a variant's runs predicted on the split that the study compares on, with their seeds.
+
+        Runs without finite predictions are left out. InputError for an unknown variant.
+        """
+        split = self.study.compared.split
+        for seed, run in sorted(self.stored_of(variant).items()):
+            predicted = self.load(str(run["key"])).get(split)
+            if predicted is not None and predicted.finite:
+                yield seed, predicted
+
+    def image_comparison(self, candidate: str, reference: str) -> ImageComparison | None:
+        """Compare two variants image by image, on the split that the study compares on.
+
+        None where no seed has predictions of both, or where they were not evaluated on the same images.
+        InputError for an unknown variant.
+        """
+        (ours, one), (theirs, other) = self._recognised_by(candidate), self._recognised_by(reference)
+        if len({labels.tobytes() for labels in (*ours.values(), *theirs.values())}) > 1:
+            return None
+        return compare_images((candidate, one), (reference, other))
+
+    def _recognised_by(self, variant: str) -> tuple[dict[int, Any], dict[int, Any]]:
+        """Return, by seed, the labels of a variant's images, and which of them it recognises."""
+        if variant not in self._recognised:
+            labels, right = dict[int, Any](), dict[int, Any]()
+            for seed, predicted in self.predictions_of(variant):
+                labels[seed], right[seed] = predicted.labels, predicted.right
+            self._recognised[variant] = labels, right
+        return self._recognised[variant]
 
     @cached_property
     def planned(self) -> tuple[PlannedComparison, ...]:

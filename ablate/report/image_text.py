@@ -1,0 +1,48 @@
+"""What a comparison image by image comes to, in words: the same on the terminal and in every form of the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import numbers
+from ..metrics import ACCURACY
+from .verdict_text import p
+
+if TYPE_CHECKING:
+    from ..stats.images import ImageComparison
+
+
+def image_by_image(found: ImageComparison) -> str:
+    """Say which images only one of two variants recognises, and how large the noise of the test images is."""
+    seeds = [pair.seed for pair in found.pairs]
+    several = len(seeds) > 1
+    if not found.gained and not found.lost:
+        return f"Image by image: both recognise the same of the {found.images:,} images, with every seed."
+    over = f", on average over {len(seeds)} seeds" if several else f" (seed {seeds[0]})"
+    tests = f"McNemar’s test{' by seed' * several}: {', '.join(p(pair.p) for pair in found.pairs)}"
+    return (
+        f"Image by image: of {found.images:,} images {found.candidate} alone recognises {_mean(found.gained, found)}, "
+        f"{found.reference} alone {_mean(found.lost, found)}{over} ({tests}). {noise(found)}"
+    )
+
+
+def noise(found: ImageComparison) -> str:
+    """Say how large the noises of the test images and of the seeds are, and which is the larger."""
+    images = _error(found.image_error)
+    if found.seed_error is None:
+        said = f"Other test images would move the difference in accuracy by {images} (a standard error)"
+        return f"{said}; how much other seeds would, one seed cannot tell."
+    seeds, larger = _error(found.seed_error), "test images" if found.larger == "images" else "seeds"
+    within = ", and the difference is within what other test images alone may do" if found.within_image_noise else ""
+    return (
+        f"The larger noise is that of the {larger}: as a standard error of the difference in accuracy, {images} "
+        f"from the test images and {seeds} from the seeds{within}."
+    )
+
+
+def _mean(count: float, found: ImageComparison) -> str:
+    return numbers.fixed(count, 1 if len(found.pairs) > 1 else 0)
+
+
+def _error(error: float) -> str:
+    return numbers.with_sign(error, ACCURACY, 2).removeprefix("+")
