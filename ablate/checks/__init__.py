@@ -6,6 +6,8 @@ claims   of what is concluded of it
 budgets  of the chance that each variant gets
 data     of its data, once cut
 models   of its variants' models and first training steps
-results  results that are the same where they should differ
+results  of results, such as ones that are the same where they should differ
+curves   of the curves of runs
+values   of the values that runs end with
 tuning   of how a study was tuned
 """

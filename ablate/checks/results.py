@@ -1,4 +1,4 @@
-"""Results that are identical where they should differ: two variants' weights, their values, the values of all seeds."""
+"""What is doubtful in results: what is identical though it should differ, beside what curves and values show."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import listing
 from ..metrics import METRICS
+from .curves import curve_findings
 from .finding import Finding, Findings, with_waivers
+from .values import value_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,10 +21,12 @@ EVALUATED = tuple(name for name, one in METRICS.items() if one.split != "train")
 
 
 def result_findings(results: Results) -> Findings:
-    """Return what is identical in a study's results though it should differ, and what is absent."""
-    if results.stored.empty:
+    """Return what is doubtful in a study's results: what is the same, absent, or odd in curves and values."""
+    if not results.runs["state"].isin(("stored", "failed")).any():
         return Findings()
-    found = (*_same_weights(results), *_same_values(results), *_no_spread(results), *_unmeasured(results))
+    found = [*_same_weights(results), *_same_values(results), *_no_spread(results), *_unmeasured(results)]
+    if not results.study.pilot:  # whose numbers mean nothing
+        found += [*curve_findings(results), *value_findings(results)]
     return with_waivers(results.study, found, ["results"])
 
 

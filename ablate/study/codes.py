@@ -98,6 +98,17 @@ CODES: Mapping[str, Code] = {
         "warning",
         "a variant has one value for all seeds, so its interval has no width and does not say how sure it is",
     ),
+    "flat-loss": Code("results", "serious", "the training loss of a variant does not fall from its first epoch on"),
+    "no-better-than-chance": Code("results", "serious", "a variant is no better than guessing"),
+    "missing-seeds": Code("results", "warning", "seeds of a variant diverged or failed"),
+    "dip": Code("results", "warning", "the accuracy falls in the middle of a run and recovers, as the schedule does"),
+    "far-from-best": Code("results", "warning", "the last epoch is far from the best one"),
+    "train-test-gap": Code("results", "note", "the test loss is far above the training loss"),
+    "unequal-spread": Code("results", "warning", "a variant spreads far more between seeds than the others do"),
+    "within-image-noise": Code(
+        "results", "warning", "a difference that is clear between seeds is within the noise of a test set of this size"
+    ),
+    "reported-not-reached": Code("results", "warning", "no run comes near a number that the study quotes"),
     "steers-by-test": Code("tuning", "serious", "the study was tuned on the test split; a banner says so too"),
     "seed-in-use": Code("tuning", "warning", "trials had a seed that runs which are compared have"),
     "not-tuned": Code("tuning", "serious", "some variants were tuned and these were not"),
