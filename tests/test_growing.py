@@ -192,6 +192,26 @@ def test_only_some_variants_make_their_part_and_say_what_the_look_waits_for(
     )
 
 
+def test_what_a_run_of_some_variants_ends_with_is_what_the_report_says(
+    growing: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(growing, Draws(EFFECTS))
+    capsys.readouterr()
+    run(growing, Draws(EFFECTS), only=("clear",))
+    told = capsys.readouterr().out
+    assert told.count("clear ") == 2  # its row and its comparison
+    assert "3 seeds)   helped" in " ".join(told.split("\n"))
+
+
+def test_a_report_says_that_seeds_were_added_and_what_p_has_to_be_below(growing: Path) -> None:
+    run(growing, Draws(EFFECTS))
+    (page,) = ablate.results(growing).report("out", "html")
+    text = page.read_text(encoding="utf-8")
+    assert "Seeds were added while a comparison was not decided." in text
+    assert "over 2 comparisons, to be below 0.0058 at 3 seeds" in text
+    assert "the first 3 for every variant, more where a comparison was not decided by fewer" in text
+
+
 def test_seeds_of_the_command_line_take_the_place_of_looks(growing: Path) -> None:
     assert command("plan", growing, "--seeds", "2").stdout.count(" new ") == 6
     assert command("plan", growing, "--pilot").stdout.count(" new ") == 3
@@ -215,7 +235,7 @@ def test_the_plan_has_the_runs_that_are_sure_and_says_how_many_there_may_be(grow
 def test_the_plan_of_a_growing_study_says_what_looks_came_to(growing: Path) -> None:
     said = command("plan", growing).stdout
     assert "9 of 9 runs to make" in said
-    assert "at most 27 more runs, time not known" in said
+    assert "at most 27 more runs: up to 12 seeds where fewer do not decide a comparison" in said
     run(growing, Draws(EFFECTS))
     said = command("plan", growing).stdout
     assert "0 of 27 runs to make" in said

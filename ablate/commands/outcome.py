@@ -8,14 +8,18 @@ from ..console import text
 from ..numbers import ABSENT, NBSP, duration, ends, value
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ..metrics import Metric
     from ..stats.results import Results
 
 
-def results_table(results: Results) -> str:
-    """Return a table of the variants that have runs, planned or made."""
+def results_table(results: Results, only: Collection[str] = ()) -> str:
+    """Return a table of the variants that have runs, planned or made. only: of these variants; empty for all."""
     compared, rows = results.study.compared, []
     for variant in dict.fromkeys(results.runs["variant"]):
+        if only and variant not in only:
+            continue
         found, runs = results.estimate(variant), results.stored_of(variant).values()
         took = duration(sum(run["seconds"] for run in runs) / len(runs)) if runs else ABSENT
         mean = value(found.mean, compared.quantity, 2)

@@ -1,18 +1,24 @@
-"""What `ablate plan` says of a study's seeds: those that looks may add."""
+"""What `ablate plan` says of a study's seeds: those that looks may add, and the difference that they can show."""
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..console import text
 from ..errors import counted
 from ..launch.costs import expected_seconds, total_seconds
+from ..launch.last import typed_again
 from ..launch.look_lines import look_lines, waiting_line
+from ..numbers import digits, fixed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..launch.plan import Plan
+    from ..launch.power import Reach
+    from ..launch.study import LoadedStudy
     from ..store.run_frames import Cost
 
 
@@ -20,9 +26,10 @@ def later_lines(planned: Plan, known: Mapping[str, Cost], at_a_time: int) -> lis
     """Say what looks at a growing study came to, and how many runs they may yet ask for."""
     lines = look_lines(planned)
     if planned.later:
-        most, took = max(spec.seed for spec in planned.later) + 1, text.about(_seconds(planned, known, at_a_time))
-        more = f"at most {counted(len(planned.later), 'more run')}, {took}"
-        lines.append(f"{more}: up to {most} seeds where a comparison is not decided by fewer")
+        seconds, most = _seconds(planned, known, at_a_time), max(spec.seed for spec in planned.later) + 1
+        took = "" if seconds is None else f", {text.about(seconds)}"
+        more = counted(len(planned.later), "more run")
+        lines.append(f"at most {more}{took}: up to {most} seeds where fewer do not decide a comparison")
     return [*lines, *filter(None, [waiting_line(planned)])]
 
 
@@ -41,6 +48,45 @@ def later_document(planned: Plan, known: Mapping[str, Cost], at_a_time: int) -> 
             }
             for look in planned.looks
         ],
+    }
+
+
+def reach_lines(study: LoadedStudy, found: Reach | None) -> list[str]:
+    """Say which difference the seeds can show, and what more of them would buy; where nothing says it, what would."""
+    if found is None:
+        return []
+    took = "" if found.seconds is None else f", {text.about(found.seconds)}"
+    each = f"one more seed is {counted(found.runs, 'run')}{took}"
+    if found.spread is None:
+        first = typed_again("run", replace(study.options, only=()), f"--only {shlex.quote(study.variants[0])}")
+        return [
+            "smallest difference that the seeds can show: not known before runs show how much seeds differ",
+            f"  {first} makes those of one variant; or write what you expect: [compare] spread = 0.004",
+        ]
+    quantity, most = study.study.compared.quantity, study.study.compared.difference_bounds[1]
+    decimals = digits(quantity, found.differences.values())
+
+    def shown(size: float) -> str:
+        return f"{fixed(size * quantity.factor, decimals)} {quantity.step}".strip() if size < most else "none"
+
+    told = ", ".join(f"{shown(size)} with {n} seeds" for n, size in found.differences.items())
+    spread = f"{fixed(found.spread.value * quantity.factor, decimals + 1)} {quantity.step}".strip()
+    return [
+        f"smallest difference shown in 4 of 5 such studies: {told}",
+        f"  {counted(found.comparisons, 'comparison')}; seeds differ by {spread} ({found.spread.source}); {each}",
+    ]
+
+
+def reach_document(found: Reach | None) -> dict[str, Any] | None:
+    """Return the same for programs, in the unit of data."""
+    if found is None:
+        return None
+    return {
+        "comparisons": found.comparisons,
+        "spread": found.spread and found.spread.value,
+        "source": found.spread and found.spread.source,
+        "differences": [{"seeds": n, "difference": value} for n, value in found.differences.items()],
+        "one more seed": {"runs": found.runs, "seconds": found.seconds},
     }
 
 

@@ -6,6 +6,8 @@ asked      which runs a study asks for: all, or those that the looks at its resu
 probes     what its variants' first steps give
 plan       each of its runs looked up in the store
 costs      how long runs are expected to take, and how much room
+spread     how much runs are expected to differ from seed to seed
+power      the smallest difference that a study's seeds can show
 placement  how many at a time, and on what
 jobs       runs as an executor takes them
 ready      the last steps before runs are made

@@ -260,7 +260,7 @@ class _Way:
             )
         except StudyError as error:
             return _Cell(recipe, one_line("; ".join(problem.what for problem in error.problems), 200))
-        specs = run_specs(made, self._study.seeds)
+        specs = run_specs(made, made.first_seeds)
         if specs[0].key in self._there:
             return _Cell(recipe, existing=self._there[specs[0].key], runs=len(specs))
         todo = [spec for spec in specs if self._study.home.state(spec.key) != "stored"]

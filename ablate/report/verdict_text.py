@@ -181,6 +181,7 @@ def sentence(found: Comparison, noun: Noun = "seed") -> str:
     how += [basis(found, noun)]
     if found.p is not None and found.verdict != "no practical difference":
         how += [p(found.p, found.level) + (f" over {found.family} comparisons" if found.family > 1 else "")]
+        how += [] if found.look is None else [f"to be below {found.level:.2g} at {found.look} {noun}s"]
     told = (
         f"{said[found.verdict]}: {difference(found)} in {found.metric.label} against {found.reference} "
         f"({', '.join(how)})."
@@ -227,7 +228,14 @@ def terms(found: Sequence[Comparison]) -> str:
         else f"A difference is called where there is none in at most 5{NBSP}% of studies"
     )
     within = f" An interval within ±{margin(one)} means no practical difference." if one.margin is not None else ""
-    return f"By {METHODS.get(one.method, one.method)}. {risk}.{within}"
+    looks = _LOOKS if any(one.look is not None for one in tested) else ""
+    return f"By {METHODS.get(one.method, one.method)}. {risk}.{within}{looks}"
+
+
+_LOOKS = (
+    " Seeds were added while a comparison was not decided. Each stands as it was when it was decided: its p has to be "
+    f"below what that look may spend, and its interval holds in 95{NBSP}% of studies over all looks."
+)
 
 
 def _named(one: Comparison, against: bool, twice: bool) -> str:

@@ -28,11 +28,13 @@ class Comparing:
     """How a study's comparisons are made; none of it is part of a run's key.
 
     method: None for the default one. margin: a difference of the study's metric that is too small to matter, in the
-    unit of data (0.005 of an accuracy is half a point); None for the metric's own, where it has one.
+    unit of data (0.005 of an accuracy is half a point); None for the metric's own, where it has one. spread: what the
+    author expects as the standard deviation of the metric from seed to seed; plans use it where no results do.
     """
 
     method: Method | None = None
     margin: float | None = None
+    spread: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,61 @@
+"""The smallest difference that a study's seeds can show, and what more of them would buy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .costs import expected_seconds, total_seconds
+from .spread import expected_spread
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..store.run_frames import Cost
+    from .plan import Plan
+    from .spread import Spread
+    from .study import LoadedStudy
+
+SIZES = (2, 3, 5, 8, 12, 20)
+"""Numbers of seeds that are said beside a study's own."""
+MOST_SAID = 2
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a study's seeds can show.
+
+    differences: by number of seeds, the study's own first, the smallest difference that 4 of 5 such studies find, in
+    the unit of data; empty where it is unknown how much runs spread, and without that of one seed, which shows none.
+    comparisons: how many are made at once. runs, seconds: what one more seed of every variant takes; seconds are None
+    where that is unknown.
+    """
+
+    comparisons: int
+    runs: int
+    seconds: float | None
+    spread: Spread | None
+    differences: Mapping[int, float]
+
+
+def reach(study: LoadedStudy, plan: Plan, known: Mapping[str, Cost], at_a_time: int) -> Reach | None:
+    """Return what a study's seeds can show; None where it compares nothing, or is a pilot.
+
+    known: what runs cost, by cost key. at_a_time: how many runs are made at a time.
+    """
+    family, written = len(study.study.comparisons), study.written
+    if not family or written.pilot:
+        return None
+    each = [spec for spec in study.specs if spec.seed == written.seeds[0]]
+    spread = expected_spread(study, plan)
+    own = [written.looks[0], written.looks[-1]] if written.looks else [len(written.seeds)]
+    more = [] if written.looks else [size for size in SIZES if size > own[-1]][:MOST_SAID]
+    found = _differences(study, spread, [*own, *more]) if spread else {}
+    return Reach(family, len(each), total_seconds(expected_seconds(each, known), at_a_time), spread, found)
+
+
+def _differences(study: LoadedStudy, spread: Spread, sizes: Sequence[int]) -> dict[int, float]:
+    from ..stats.power import smallest_detectable  # scipy, which a plan that knows no spread does without
+
+    family, method = len(study.study.comparisons), study.written.comparing.method
+    return {n: smallest_detectable(spread.value, n, family, method) for n in dict.fromkeys(sizes) if n > 1}
