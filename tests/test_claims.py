@@ -11,6 +11,8 @@ import pytest
 
 import ablate
 from ablate.checks.study import findings
+from ablate.commands.verdict import verdicts_document
+from ablate.console.claims import claim_lines
 from ablate.errors import StudyError
 from ablate.report import claim_text
 from ablate.report.content import Records, document, report
@@ -231,7 +233,7 @@ def test_without_runs_a_claim_is_not_decided() -> None:
     runs = made.runs.assign(state="new")
     found = only(type(made)(made.study, runs, made.epochs[:0]))
     assert found.verdict == "not decided"
-    assert claim_text.claim_evidence(found) == ["one against base: no seed has a result for both."]
+    assert claim_text.claim_evidence(found) == ["one cannot be compared with base yet: no seed has a result for both."]
 
 
 # --- reported numbers ------------------------------------------------------------------------------------------
@@ -290,7 +292,7 @@ def test_every_form_of_the_report_has_the_claims_with_verdict_and_evidence(tmp_p
         page = re.sub(r"\s+", " ", path.read_text().replace("~", " ").replace("\\", ""))
         assert "cannot be told: 3 factors changed" in page, path
         assert "supported" in page, path
-        assert "one against base: +10.00 points in test accuracy (" in page, path
+        assert "one helped: +10.00 points in test accuracy against base (" in page, path
         assert "<b>crucial</b>" not in page.replace("textbf", "") or path.suffix == ".tex"
     made = document(report(records))
     assert [one["verdict"] for one in made["claims"]] == ["supported", "cannot be told"]
@@ -312,3 +314,28 @@ def test_a_claim_can_be_added_to_a_study_that_has_run(tmp_path: Path) -> None:
     results = ablate.results(file, store=tmp_path / "store")
     assert [one.verdict for one in results.claims] == ["supported"]
     assert set(results.runs["state"]) == {"stored"}
+
+
+def test_the_terminal_lists_each_claim_with_its_verdict_and_what_reported_numbers_say() -> None:
+    claims = claim(text="Cutout helps"), claim(text="So do epochs", variant="two", against="base", because="epochs")
+    results = judged(*claims, two=HIGH, head=REPORTED)
+    assert claim_lines(results.claims, width=200) == [
+        "",
+        "Claims",
+        "  supported: Cutout helps",
+        "      one is better than base; the reported numbers themselves say −2.06 points, against the claim",
+        "  cannot be told: 3 factors changed: So do epochs",
+        "      two is better than base, because of epochs",
+    ]
+    assert max(map(len, claim_lines(results.claims, width=40))) <= 40
+    assert claim_lines(judged().claims) == []
+
+
+def test_json_has_each_claim_with_its_evidence() -> None:
+    (found,) = verdicts_document(judged(claim(because="augmentation.cutout"), head=REPORTED))["claims"]
+    assert found["text"] == "T"
+    assert (found["variant"], found["against"], found["says"]) == ("one", "base", "better")
+    assert (found["verdict"], found["factors"]) == ("supported", ["augmentation.cutout"])
+    assert found["evidence"]["difference"] == pytest.approx(0.1)
+    assert found["reported"] == {"metric": "test/accuracy", "before": 0.5468, "after": 0.5262, "agrees": False}
+    assert json.loads(json.dumps(found)) == found

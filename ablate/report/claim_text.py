@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..checks.claims import SAID
 from ..errors import listing
 from .filters import reported_difference, reported_ends, reported_share
-from .verdict_text import basis, difference, interval
+from .plain import comparison_facts, plain
+from .verdict_text import sentence
 
 if TYPE_CHECKING:
     from ..stats.claims import JudgedClaim
@@ -35,17 +36,15 @@ def claim_verdict(judged: JudgedClaim) -> str:
 
 def claim_evidence(judged: JudgedClaim) -> list[str]:
     """Write what a claim's verdict rests on, a sentence each: the comparison, what else changed, reported numbers."""
-    found = judged.evidence
-    sides = f"{found.candidate} against {found.reference}"
-    if found.n_candidate and found.n_reference:
-        ends = f"{interval(found)}, " if interval(found) else ""
-        said = [f"{sides}: {difference(found)} in {found.metric.label} ({ends}{basis(found)}), {found.verdict}."]
-    else:
-        said = [f"{sides}: {basis(found)}."]
+    said = [sentence(judged.evidence)]
     if len(judged.factors) > 1:
         said.append(f"What changed: {listing(judged.factors)}.")
     if judged.verdict == "cannot be told" and len(judged.factors) > 1:
-        ask = f"; ablate explain {shlex.quote(judged.claim.variant)} writes them" if found.kind == "change" else ""
+        ask = (
+            f"; ablate explain {shlex.quote(judged.claim.variant)} writes them"
+            if judged.evidence.kind == "change"
+            else ""
+        )
         said.append(f"Variants that change one of these at a time would tell{ask}.")
     if change := judged.reported:
         share = f", {reported_share(change)}" if reported_share(change) else ""
@@ -55,6 +54,24 @@ def claim_evidence(judged: JudgedClaim) -> list[str]:
             "one number each, so without an interval."
         )
     return said
+
+
+def reported_brief(judged: JudgedClaim) -> str:
+    """Write what reported numbers say of a claim: "−2.06 points, against the claim"; empty where there are none."""
+    return f"{reported_difference(judged.reported)}, {SIDE[judged.reported.agrees]}" if judged.reported else ""
+
+
+def claim_facts(judged: JudgedClaim) -> dict[str, Any]:
+    """Return a claim with its verdict and evidence as plain JSON."""
+    return {
+        **{key: value for key, value in plain(judged.claim).items() if key != "place"},
+        "verdict": judged.verdict,
+        "verdict_text": claim_verdict(judged),
+        "factors": plain(judged.factors),
+        "evidence": comparison_facts(judged.evidence),
+        "evidence_text": claim_evidence(judged),
+        "reported": plain(judged.reported),
+    }
 
 
 FILTERS = {function.__name__: function for function in (claimed, claim_verdict, claim_evidence)}
