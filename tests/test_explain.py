@@ -93,6 +93,16 @@ def test_the_study_written_with_them_keeps_its_text_and_lacks_nothing(folder: Pa
     assert study.variants[: len(before.variants)] == before.variants
 
 
+def test_of_many_orders_the_cheapest_stays_the_way_when_all_are_added(put: Any) -> None:
+    path = put('[[variant]]\nname = "v"\nset = { epochs = 3, ema = 0.9, clip_norm = 1.0, batch_size = 8 }\n')
+    before = explained(path, "v", "--all-orders", "--add", "new.toml")
+    assert before["steps"][-1]["change"]["factor"] == "epochs"  # the images of three epochs are gone through last
+    assert len(before["missing"]) == 14
+    after = explained(Path("new.toml"), "v", "--all-orders")
+    assert [step["change"] for step in after["steps"]] == [step["change"] for step in before["steps"]]
+    assert after["text"] == ""
+
+
 def test_a_study_is_added_to_in_place_and_no_other_file_is_touched(put: Any) -> None:
     path = put('[[variant]]\nname = "both"\nset = { epochs = 2, ema = 0.9 }   # why\n')
     other = path.with_name("other.toml")

@@ -9,9 +9,10 @@ from ..console import text
 from ..errors import AblateError, InputError, counted, listing, one_line
 from ..files import replace_file
 from ..launch.apart import tell_apart
+from ..launch.last import typed_again
 from ..launch.study import open_study
 from ..numbers import duration
-from ..paths import expanded, shown, typed
+from ..paths import expanded, shown
 from ..training.machine import check_device
 
 if TYPE_CHECKING:
@@ -44,11 +45,11 @@ def explain(options: Options, how: ExplainOptions) -> int:
     if how.json:
         text.say_json(_document(study, found, written))
     else:
-        _say(found, written)
+        _say(options, found, written)
     return NOT_APART if len(found.changes) > 1 and not found.steps else 0
 
 
-def _say(found: Apart, written: Path | None) -> None:
+def _say(options: Options, found: Apart, written: Path | None) -> None:
     if len(found.changes) < 2:
         what = found.changes[0].factor if found.changes else "nothing"
         text.say(f"{found.variant} changes {what} against {found.reference}: there is nothing to tell apart")
@@ -68,7 +69,7 @@ def _say(found: Apart, written: Path | None) -> None:
         return
     text.say(_cost(found))
     if written:
-        text.say(f"written to {shown(written)}; next: ablate run {typed(written)}")
+        text.say(f"written to {shown(written)}; next: {typed_again('run', replace(options, study=written))}")
         return
     text.say(f"to add to the study, which --add FILE writes:\n\n{found.text}".rstrip())
 

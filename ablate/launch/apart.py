@@ -121,7 +121,8 @@ def tell_apart(study: LoadedStudy, name: str, all_orders: bool = False) -> Apart
     way = _Way(study, between, reference, variant)
     steps = way.steps(way.cheapest())
     others = way.others(steps) if all_orders else ()
-    known = {*pairs, *((step.variant, step.parent) for step in (*steps, *others) if not step.exists)}
+    compared = {(pair.candidate, pair.reference) for pair in study.comparisons}
+    known = {*compared, *((step.variant, step.parent) for step in (*steps, *others) if not step.exists)}
     lacking = tuple(pair for step in steps if (pair := (step.variant, step.parent)) not in known)
     return Apart(variant, reference, between.changes, steps, others, lacking, way.barred)
 
@@ -153,14 +154,6 @@ class _Cell:
     seconds: float | None = 0.0
     images: int = 0
 
-    def cost(self, measured: bool) -> tuple[int, int, float]:
-        """Return what to keep low, the first first: runs to make, variants to add, time.
-
-        measured: the time of all runs is known; else the images that they go through stand for it.
-        """
-        work = self.seconds if measured else self.images
-        return self.to_make, int(not self.existing), work or 0.0
-
 
 class _Way:
     """Looks for the cheapest order of the changes between two variants."""
@@ -174,6 +167,7 @@ class _Way:
         seed = study.seeds[0]
         self._there = {spec.key: spec.variant for spec in reversed(study.specs) if spec.seed == seed}
         self._names: dict[Done, str] = {}
+        self._compared = {(pair.candidate, pair.reference) for pair in study.comparisons}
 
     @cached_property
     def _costs(self) -> Mapping[str, Cost]:
@@ -194,11 +188,10 @@ class _Way:
             return None if any(cell.problem for cell in whole) else self._factors
         cells = {done: self.cell(done) for done in self._between_ends(ends=True)}
         measured = all(cell.seconds is not None for cell in cells.values())
-        best: dict[Done, tuple[tuple[float, ...], tuple[int, ...]]] = {frozenset(): ((0, 0, 0.0), ())}
+        best: dict[Done, tuple[tuple[float, ...], tuple[int, ...]]] = {frozenset(): ((0.0,) * 4, ())}
         for done, cell in cells.items():
-            own = cell.cost(measured)
             ways = [
-                (tuple(map(sum, zip(cost, own, strict=True))), (*order, self._factors.index(factor)))
+                (self._sum(cost, done, factor, measured), (*order, self._factors.index(factor)))
                 for factor in done
                 if not cell.problem and (done - {factor}) in best
                 for cost, order in [best[done - {factor}]]
@@ -207,6 +200,18 @@ class _Way:
                 best[done] = min(ways)
         found = best.get(frozenset(self._factors))
         return [self._factors[place] for place in found[1]] if found else None
+
+    def _sum(self, cost: tuple[float, ...], done: Done, factor: str, measured: bool) -> tuple[float, ...]:
+        """Return what a way costs with one more step, what to keep low first: runs, variants, comparisons, time.
+
+        measured: the time of all runs is known; else the images that they go through stand for it.
+        """
+        cell, before = self.cell(done), done - {factor}
+        pair = cell.existing, self.cell(before).existing
+        lacking = bool(cell.existing) and pair not in self._compared
+        work = cell.seconds if measured else cell.images
+        own = cell.to_make, not cell.existing, lacking, work or 0.0
+        return tuple(one + more for one, more in zip(cost, own, strict=True))
 
     def steps(self, order: Sequence[str] | None) -> tuple[Step, ...]:
         """Return the way in this order, the variant itself last."""
