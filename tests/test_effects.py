@@ -158,11 +158,14 @@ def test_a_cell_without_any_run_leaves_no_effect() -> None:
     assert math.isnan(shapley(cells(values), "AB").total.mean)
 
 
-def test_values_without_any_spread_are_sure() -> None:
-    found = effects(cells({cell: {0: 0.5 + 0.1 * len(cell), 1: 0.5 + 0.1 * len(cell)} for cell in every("AB")}), "AB")
+@pytest.mark.parametrize("shift", [0.0, 0.01])
+def test_values_without_any_spread_decide_nothing(shift: float) -> None:
+    found = effects(
+        cells({c: {seed: 0.5 + 0.1 * len(c) + shift * seed for seed in (0, 1, 2)} for c in every("AB")}), "AB"
+    )
     one = found.effect("A")
-    assert (one.low, one.high) == pytest.approx((0.1, 0.1))
-    assert one.verdict == "helped"
+    assert one.mean == pytest.approx(0.1)
+    assert (one.low, one.high, one.p, one.verdict) == (None, None, None, "not decided")
 
 
 @pytest.mark.parametrize(("count", "resolution"), [(3, 3), (4, 4), (5, 3), (5, 5), (6, 4), (7, 3)])

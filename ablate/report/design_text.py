@@ -71,6 +71,10 @@ def effects_notes(found: FactorialEffects) -> list[str]:
         notes.append(f"p is adjusted over the {found.effects[0].family} effects together.")
     elif len(found.seeds) == 1:
         notes.append("One seed gives no interval: what looks like an effect may be chance.")
+    else:
+        notes.append(
+            "Runs differ by no more than their seed does to all variants alike: no spread to judge effects by."
+        )
     if not found.full:
         mixed = (
             " An effect is seen together with those named beside it." if any(e.aliases for e in found.effects) else ""

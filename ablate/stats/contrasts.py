@@ -29,13 +29,17 @@ if TYPE_CHECKING:
 
     Floats = np.ndarray[Any, np.dtype[np.float64]]
 
+NO_SPREAD = 1e-12
+"""What values differ by when only rounding is different."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast(Estimate):
     """A weighted sum of cells' means on one metric, in the unit of data.
 
-    seeds: those that it is computed of. per_seed: its value with each. standard_error, df: None without an interval.
-    p_alone: of a true value of 0, two-sided; None without an interval.
+    seeds: those that it is computed of. per_seed: its value with each.
+    standard_error, df, p_alone (of a true value of 0, two-sided): None without an interval, which one seed and runs
+    without any spread do not give.
     """
 
     metric: Metric
@@ -122,13 +126,15 @@ class CellValues:
             seeds=self.seeds,
             per_seed=tuple(map(float, per_seed)),
         )
-        return record if count < 2 else self._with_interval(record, share**2 * self.variances / count)
+        parts = share**2 * self.variances / count if count > 1 else np.zeros(1)
+        # Runs without any spread say nothing of how sure a difference is.
+        return self._with_interval(record, parts) if float(parts.sum()) > NO_SPREAD**2 else record
 
     def _with_interval(self, record: Contrast, parts: Floats) -> Contrast:
         """Add interval and p. parts: what each cell adds to the variance of the sum."""
         total = float(parts.sum())
         least, most = record.n - 1, (len(self.cells) - 1) * (record.n - 1)
-        df = min(max(total**2 / float((parts**2).sum() / least), least), most) if total > 0 else most
+        df = min(max(total**2 / float((parts**2).sum() / least), least), most)
         tested = Tested(record.mean, math.sqrt(total), df)
         half = tested.half(self.how.confidence)
         bottom, top = self.how.metric.difference_bounds
