@@ -47,6 +47,11 @@ class Quantity:
     style: Literal["decimals", "count", "seconds"] = "decimals"
     margin: float | None = None
 
+    @property
+    def better(self) -> str:
+        """Return which way is better, in a word: "higher" or "lower"."""
+        return "higher" if self.higher_is_better else "lower"
+
 
 ACCURACY = Quantity(
     "accuracy", "accuracy", True, (0.0, 1.0), factor=100.0, unit="%", step="points", least=1, most=2, plain=2,

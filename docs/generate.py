@@ -112,7 +112,8 @@ def _components() -> Iterator[str]:
 
 def _component(entry: Entry) -> Iterator[str]:
     steps = f" Steps after each {entry.steps}." if entry.kind == "scheduler" else ""
-    yield f"**`{entry.name}`** {_cell(entry.summary)}.{steps}\n"
+    better = f" {entry.quantity.better.capitalize()} is better." if entry.quantity else ""
+    yield f"**`{entry.name}`** {_cell(entry.summary)}.{steps}{better}\n"
     if entry.settings:
         yield "| setting | type | default |\n|---|---|---|"
         for s in entry.settings:

@@ -185,3 +185,21 @@ def test_variants_on_other_images_are_not_compared_image_by_image(study: Path) -
     results: Any = made(study, ('name = "tiny"\n', 'name = "tiny"\nmetric = "validation/loss"\n'))
     assert results.images("flipped").images == 16  # of the split that is compared
     assert results.images("other") is None
+
+
+def test_what_a_run_predicted_is_read_from_python_or_the_reason_is_given(study: Path) -> None:
+    results = made(study)
+    found = results.predictions("flipped", seed=1)
+    assert (found.logits.shape, found.labels.shape) == ((16, 2), (16,))
+    runs = results.runs
+    (stored,) = runs[(runs["variant"] == "flipped") & (runs["seed"] == 1)]["validation/accuracy"]
+    assert results.predictions("flipped", 1, "validation").right.mean() == stored
+    with pytest.raises(library.InputError, match=r"(?s)has no predictions of a split 'train'.*'validation', 'test'"):
+        results.predictions("flipped", 0, "train")
+    with pytest.raises(library.InputError, match="flipped: seed 9 is not stored"):
+        results.predictions("flipped", 9)
+    with pytest.raises(library.InputError, match="did you mean 'flipped'"):
+        results.predictions("fliped")
+    ablate("store", "clean", "--yes", "--predictions")
+    with pytest.raises(library.InputError, match="baseline, seed 0: its predictions are not there"):
+        results.predictions("baseline")

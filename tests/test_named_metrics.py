@@ -100,6 +100,13 @@ def test_a_metric_of_torchmetrics_has_its_value_direction_and_settings() -> None
     assert not error.higher_is_better
 
 
+def test_a_metric_is_shown_with_its_direction_and_as_a_study_names_it() -> None:
+    shown = ablate("components", "metric", "ece").stdout
+    assert "lower is better" in shown
+    assert 'in a study: metrics = [{ use = "ece" }]' in shown
+    assert json.loads(ablate("components", "metric", "top-k", "--json").stdout)["higher_is_better"] is True
+
+
 def test_without_torchmetrics_its_prefix_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchmetrics", None)
     with pytest.raises(library.InputError, match=r"(?s)torchmetrics is not installed.*pip install torchmetrics"):

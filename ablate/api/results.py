@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, counted, listing
+from ..errors import InputError, counted, listing, quoted
 from ..launch.study import LoadedStudy
 from ..paths import data_dir, expanded, store_dir
 from ..report.content import document, report
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ..checks.finding import Findings
+    from ..data.predictions import Predicted
     from ..stats.claims import JudgedClaim
     from ..stats.effects import FactorialEffects
     from ..stats.images import ImageComparison
@@ -49,8 +50,9 @@ def results(
     study: its name, its file (as it is now), what `load_study` returned (as it was then), or a dict.
     store: the folder of runs; without it that of the loaded study, else `ABLATE_STORE`, else `ablate-store` here.
     pilot: True for the study's pilot.
-    Loads no component. Where the file cannot be read any more, or has problems now, results are of the study as it was
-    run, and `notes` say so. Raises InputError where the study was never run in this store, with the nearest name.
+    Loads no component, unless the study names `metrics`, which are components. Where the file cannot be read any more,
+    or has problems now, results are of the study as it was run, and `notes` say so. Raises InputError where the study
+    was never run in this store, with the nearest name.
     """
     place, written = store_dir(given_folder(store, "store")), None
     if isinstance(study, Mapping):
@@ -69,7 +71,7 @@ class StudyResults:
     """The results of a study, as they stood in its store when this was made.
 
     Accuracies are fractions, losses mean cross-entropies in nats, times seconds. Frames are copies. Only `model` and
-    `data` load components and torch; nothing prints.
+    `data` load torch, and with it the components that the run was made of; nothing prints.
     notes: lines on what may not be as you expect, such as a study file that has changed since, or, from `ablate.run`,
     what trying the variants out warned of.
     """
@@ -104,8 +106,8 @@ class StudyResults:
         """Return a row for each planned run.
 
         variant, seed, key; state: "new", "unfinished", "failed" or "stored"; reason: of a failure; weights: a digest;
-        parameters, dead_weights: how many; seconds; and the last epoch's metrics, such as "test/accuracy": nan for a
-        run without a result.
+        parameters, dead_weights: how many; seconds; the last epoch's metrics, such as "test/accuracy", and those that
+        the study names, such as "test/top-k": nan for a run without a result.
         """
         return self._results.runs.copy()
 
@@ -162,6 +164,26 @@ class StudyResults:
         """
         found = self.comparison(candidate, reference)
         return self._results.image_comparison(found.candidate, found.reference)
+
+    def predictions(self, variant: str, seed: int | None = None, split: str = "test") -> Predicted:
+        """Return what a run predicted when it was evaluated last: `logits` (N, classes) float16, and `labels` (N,).
+
+        Each row of logits is less its largest. The images are those of `data(variant, split)`, in its order.
+        seed: without it, the first one that is stored. split: "test" or "validation".
+        Raises InputError where the run is not stored, and where its predictions were not kept or cannot be read.
+        """
+        seed, key = self._key(variant, seed)
+        found = self._results.load(key)
+        if split not in found:
+            run, there = f"{variant}, seed {seed}", listing(quoted(found))
+            raise InputError(
+                f"{run}: has no predictions of a split {split!r}\n  accepts {there}"
+                if found
+                else f"{run}: its predictions are not there\n  'ablate store check' says whether they are damaged; "
+                "runs keep them unless the study says keep_predictions = false, and 'ablate store clean --predictions' "
+                "removes them"
+            )
+        return found[split]
 
     @property
     def classes(self) -> pd.DataFrame:
@@ -246,14 +268,18 @@ class StudyResults:
         """Return a stored run, by default the first one. Raises InputError where it is not stored."""
         from .trained import registry_of, stored_run  # torch
 
+        folder = self._home.run(self._key(variant, seed)[1])
+        registry = registry_of(self._home, self._record, self.study.plugins, self._by_name)
+        return stored_run(folder, self.study, variant, self._record, registry)
+
+    def _key(self, variant: str, seed: int | None) -> tuple[int, str]:
+        """Return the seed and the key of a stored run, by default the first. Raises InputError where it is not."""
         stored = self._results.stored_of(variant)
         if seed is None:
             seed = next(iter(stored), None)
         if seed is None or seed not in stored:
             raise InputError(self._not_stored(variant, seed))
-        folder = self._home.run(str(stored[seed]["key"]))
-        registry = registry_of(self._home, self._record, self.study.plugins, self._by_name)
-        return stored_run(folder, self.study, variant, self._record, registry)
+        return seed, str(stored[seed]["key"])
 
     def _not_stored(self, variant: str, seed: int | None) -> str:
         """Say which runs of a variant are stored where the one asked for is not, and what to do."""
