@@ -147,3 +147,16 @@ def five_phases(variant: str, seed: int, epochs: int) -> list[dict[str, float]]:
         one["lr"] = 0.05 * (1 + math.cos(math.pi * (epoch - 1) / t_max)) / 2 if t_max else 0.001
         made.append(one)
     return made
+
+
+def phase_2_from_scratch(variant: str, seed: int, epochs: int) -> list[dict[str, float]]:
+    """Plant the same, but for a second phase that is trained from new weights: 27.7 % after 5 epochs."""
+    made = five_phases(variant, seed, epochs)
+    if variant == "Phase 2":
+        ends = {"train/loss": (4.3, 3.35), "test/loss": (3.9, 2.85), "test/accuracy": (0.10, 0.277)}
+        shift = made[-1]["test/accuracy"] - 0.36
+        for epoch, one in enumerate(made):
+            one |= {name: float(np.interp(epoch, (0, epochs - 1), ys)) for name, ys in ends.items()}
+            one["test/accuracy"] += shift
+            one["test/loss"] -= 4 * shift
+    return made

@@ -18,7 +18,7 @@ import ablate
 from ablate.checks.study import findings
 from ablate.paths import shipped
 
-from .planted import five_phases, plant
+from .planted import five_phases, phase_2_from_scratch, plant
 from .support import ablate as typed
 
 if TYPE_CHECKING:
@@ -111,6 +111,45 @@ def test_3_the_rate_that_rises_again_is_seen_before_anything_runs() -> None:
     assert "reaches its minimum after epoch 10 of 12, then rises again to the end" in said["Phase 4"]
     assert "reaches its minimum after epoch 10 of 30" in said["Phase 5"]
     assert "is back at its maximum after epoch 20" in said["Phase 5"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_3_the_dip_is_shown_with_what_the_rate_did_meanwhile(
+    results: StudyResults, pages: dict[str, str], page: str
+) -> None:
+    (finding,) = doubts(results, "dip")
+    assert finding.where == "Phase 5"
+    said = plain(finding.reason)
+    assert re.search(r"from 42\.\d % at epoch 12 to 28\.\d % at epoch 20, and recovers", said)
+    assert "meanwhile the learning rate rose from 0.00122 to 0.0488" in said
+    assert finding.remedy.startswith("dip and recovery are the schedule's")
+    assert said in pages[page]
+
+
+# 4. Phase 2 does not train.
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_4_a_loss_that_is_flat_from_the_first_epoch_is_named(
+    results: StudyResults, pages: dict[str, str], page: str
+) -> None:
+    (finding,) = doubts(results, "flat-loss")
+    assert (finding.where, finding.level) == ("Phase 2", "serious")
+    assert plain(finding.reason) == "its training loss does not fall: 2.30 in the first epoch, 2.30 in the last of 5"
+    assert finding.remedy.startswith("check that the optimizer has this model's parameters, that its weights are new")
+    assert plain(finding.reason) in pages[page]
+
+
+def test_4_reported_numbers_that_no_run_from_scratch_comes_near_are_named(tmp_path: Path) -> None:
+    loaded = ablate.load_study(STUDY, store=tmp_path / "store", data_dir=tmp_path, device="cpu")
+    plant(loaded, phase_2_from_scratch)
+    made = ablate.results(loaded)
+    assert doubts(made, "flat-loss") == []
+    found = doubts(made, "reported-not-reached")
+    assert {finding.where for finding in found} == {"Phase 2"}
+    accuracy, loss = (plain(finding.reason) for finding in found)
+    assert accuracy.startswith("the study quotes a test accuracy of 36 %, and no run comes near it: 3 runs end at 27.")
+    assert loss.startswith("the study quotes a test loss of 2.48, and no run comes near it: 3 runs end at 2.8")
 
 
 # 5. The conclusions contradict the table.
@@ -218,7 +257,8 @@ def test_8_that_one_phase_looks_for_its_rate_and_the_one_before_does_not_is_said
 
 def test_the_terminal_names_the_doubts_of_the_study(store: Path) -> None:
     said = plain(typed("check", STUDY, "--store", store).output)
-    for code in ("several-factors", "rate-rises-again", "no-validation", "unequal-epochs", "claim-against-reported"):
+    before = "several-factors", "rate-rises-again", "no-validation", "unequal-epochs", "claim-against-reported"
+    for code in (*before, "flat-loss", "dip"):
         assert f"[{code}]" in said
 
 
