@@ -17,6 +17,7 @@ from ablate.study.toml import Changes, parse_study
 from tests.support import ablate
 
 if TYPE_CHECKING:
+    from ablate.study.cells import DesignKind
     from ablate.study.spec import Study
     from tests.conftest import Write
 
@@ -310,6 +311,15 @@ def test_the_half_of_four_factors_is_the_usual_one() -> None:
 def test_long_names_stay_names() -> None:
     factors = tuple(f"a rather long name of a change {n}" for n in range(9))
     design = Design(("factorial",), factors, 3)
+    found = [design.name(cell) for cell in design.every_cell[1:]]
+    assert len(set(found)) == len(found)
+    assert max(map(len, found)) <= 80
+
+
+@pytest.mark.parametrize("kind", ["ladder", "leave-one-out", "one-at-a-time"])
+def test_names_fit_for_many_factors_and_long_ones(kind: DesignKind) -> None:
+    factors = (*(f"factor {n}" for n in range(100)), "x" * 80)
+    design = Design((kind,), factors)
     found = [design.name(cell) for cell in design.every_cell[1:]]
     assert len(set(found)) == len(found)
     assert max(map(len, found)) <= 80

@@ -69,13 +69,12 @@ class Design:
         """Return what the variant of a cell other than the baseline is called."""
         on = [factor for factor in self.factors if factor in cell]
         off = [factor for factor in self.factors if factor not in cell]
+        numbers = ", ".join(str(self.factors.index(factor) + 1) for factor in on)
+        names = [" + ".join(on), f"all but {', '.join(off)}" if off else "all", f"factors {numbers}"]
         if "leave-one-out" in self.kinds and len(self.factors) > 2 and len(off) < 2:
-            return f"all but {off[0]}" if off else "all"
-        joined = " + ".join(on)
-        if len(joined) > LONGEST_NAME and len(shorter := f"all but {', '.join(off)}") <= LONGEST_NAME:
-            return shorter if off else "all"
-        numbered = ", ".join(str(self.factors.index(factor) + 1) for factor in on)
-        return joined if len(joined) <= LONGEST_NAME else f"factors {numbered}"
+            names[:2] = [names[1], names[0]]
+        fitting = [name for name in names if len(name) <= LONGEST_NAME]
+        return fitting[0] if fitting else f"{len(on)} factors, the last {self.factors.index(on[-1]) + 1}"
 
     def parent(self, cell: Cell) -> Cell:
         """Return the cell that one is described against: a single step away, where the designs have one."""
