@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ablate.checks.results import result_findings
+from ablate.data.predictions import Predicted
 from ablate.paths import shipped
 from ablate.study.cut import Cut
 from ablate.study.spec import Choice, Recipe, Study, Variant
@@ -226,6 +227,20 @@ def test_a_clear_difference_that_the_images_alone_can_make_is_doubtful() -> None
     assert found(finals(values), study("a", "b", seeds=5, images=100_000)) == []
     unclear = values | {"b": [0.52, 0.47, 0.51, 0.55, 0.50]}
     assert "within-image-noise" not in codes(finals(unclear), made)
+
+
+def test_where_it_is_known_which_images_each_recognises_their_noise_is_that_of_the_same_images() -> None:
+    values = {"a": [0.500, 0.501, 0.499, 0.500, 0.5005], "b": [0.510, 0.511, 0.509, 0.510, 0.5105]}
+    results = planted(study("a", "b", seeds=5), finals(values))
+    keys = {str(run["key"]): values[name][seed] for name in values for seed, run in results.stored_of(name).items()}
+
+    def load(key: str) -> dict[str, Predicted]:
+        wrong = np.arange(IMAGES) >= IMAGES * keys[key]  # one recognises all that the other does
+        logits = np.where(np.stack([wrong, ~wrong], 1), np.float16(-1), np.float16(0))
+        return {"test": Predicted(logits, np.zeros(IMAGES, np.uint8))}
+
+    assert "within-image-noise" in [finding.code for finding in result_findings(results)]
+    assert "within-image-noise" not in [finding.code for finding in result_findings(replace(results, load=load))]
 
 
 def test_a_reported_number_that_no_run_comes_near_is_doubtful() -> None:

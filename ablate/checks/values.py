@@ -117,7 +117,9 @@ def _images(results: Results) -> Iterator[Finding]:
         means = [results.estimate(variant.name).mean for variant in pair]
         if not images or not all(map(math.isfinite, means)):
             continue
-        reach = 1.96 * math.hypot(*(noise(mean, images) for mean in means))
+        # Of the same images where it is known which ones each recognises, else as of unrelated ones.
+        seen = results.image_comparison(compared.candidate, compared.reference)
+        reach = 1.96 * (seen.image_error if seen else math.hypot(*(noise(mean, images) for mean in means)))
         if abs(compared.mean) <= reach:
             yield Finding(
                 "within-image-noise",
