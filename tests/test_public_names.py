@@ -28,6 +28,7 @@ PINNED = {
     "libraries of components": "Borrowed Library Quantity Setting settings_of_library",
     "datasets": "Remote downloaded_source image_folder_source",
     "studies and runs": "LoadedStudy StudyResults load_study plan results run",
+    "runs made elsewhere": "compare",
     "errors": "AblateError DataError InputError",
 }
 

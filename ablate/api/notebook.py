@@ -23,8 +23,10 @@ class Comparison(comparison.Comparison):
     mean, low and high are in the unit of data: 0.012 of an accuracy is 1.2 points.
     """
 
+    noun: verdict_text.Noun = "seed"
+
     def __repr__(self) -> str:
-        return f"<{self.candidate} − {self.reference}: {verdict_text.sentence(self)}>"
+        return f"<{self.candidate} − {self.reference}: {verdict_text.sentence(self, self.noun)}>"
 
     def _repr_html_(self) -> str:
         quantity = self.metric.quantity
@@ -33,7 +35,7 @@ class Comparison(comparison.Comparison):
         left_out = [f"Left out, without a finite result{which}: seeds {', '.join(map(str, self.left_out))}."]
         shown = table_html(("seed", "difference"), rows, numbers=True)
         title = f"{self.candidate} − {self.reference}"
-        return page_html(title, verdict_text.sentence(self), shown, left_out if self.left_out else [])
+        return page_html(title, verdict_text.sentence(self, self.noun), shown, left_out if self.left_out else [])
 
 
 def results_html(results: Results, state: str, notes: Sequence[str]) -> str:

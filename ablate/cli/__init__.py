@@ -1,7 +1,7 @@
 """The command line: each command parses and calls one function.
 
 studies   run, tune, plan, explain, lr-find
-results   report, status, dashboard
+results   report, verdict, compare, status, dashboard
 help      components, doctor, new
 store     store check, store clean
 options   what commands have in common: options, and studies as they are named

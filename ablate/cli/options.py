@@ -69,6 +69,13 @@ JobsOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to. [reports/STUDY]")]
+MethodOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="How variants are compared; docs/statistics.md has the methods.")
+]
+MarginOption = Annotated[
+    float | None,
+    typer.Option(metavar="X", help="A difference too small to matter, in the unit of the data. [half a point]"),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

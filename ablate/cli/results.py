@@ -1,14 +1,26 @@
-"""Commands that read what is stored: report, status, dashboard."""
+"""Commands that read results: report, verdict, compare, status, dashboard."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..paths import store_dir
+from .complete import variants
 from .exits import exits
-from .options import AnyRun, AnyStudy, JsonOption, LastStudy, OutOption, StorageOption, StoreOption
+from .options import (
+    AnyRun,
+    AnyStudy,
+    JsonOption,
+    LastStudy,
+    MarginOption,
+    MethodOption,
+    OutOption,
+    StorageOption,
+    StoreOption,
+)
 
 app = typer.Typer()
 
@@ -20,6 +32,7 @@ def report(
     formats: Annotated[str, typer.Option("--format", metavar="A,B", help="Any of html, md, tex and csv.")] = "html,md",
     out: OutOption = None,
     pilot: Annotated[bool, typer.Option("--pilot", help="Report the pilot.")] = False,
+    method: MethodOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
@@ -27,7 +40,73 @@ def report(
     from ..commands.report import ReportOptions, write_report
 
     kinds = [part.strip() for part in formats.split(",") if part.strip()]
-    return write_report(ReportOptions(study, store_dir(store), kinds, out, True if pilot else None, json))
+    return write_report(ReportOptions(study, store_dir(store), kinds, out, True if pilot else None, json, method))
+
+
+@app.command()
+@exits
+def verdict(
+    study: LastStudy = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VARIANT", help="Compare all others with this one. [as the study does]", autocompletion=variants
+        ),
+    ] = None,
+    metric: Annotated[str | None, typer.Option(metavar="NAME", help="Compare on this one. [the study's]")] = None,
+    margin: MarginOption = None,
+    method: MethodOption = None,
+    pilot: Annotated[bool, typer.Option("--pilot", help="Of the pilot.")] = False,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Say of each comparison of a study whether the change helped, by how much, and whether that is real."""
+    from ..commands.verdict import Otherwise, VerdictOptions, show_verdicts
+
+    otherwise = Otherwise(method, margin, metric, reference)
+    return show_verdicts(VerdictOptions(study, store_dir(store), otherwise, True if pilot else None, json))
+
+
+@app.command()
+@exits
+def compare(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE",
+            help="CSV, TSV or JSON lines, - for standard input; or two stores or studies.",
+            show_default=False,
+        ),
+    ],
+    variant: Annotated[str | None, typer.Option(metavar="COLUMN", help="Which column says what a run is of.")] = None,
+    seed: Annotated[str | None, typer.Option(metavar="COLUMN", help="Which column has its seed.")] = None,
+    metric: Annotated[str | None, typer.Option(metavar="COLUMN", help="Which column has its result.")] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(metavar="VARIANT", help="What the others are compared with. [baseline, else the first]"),
+    ] = None,
+    lower_is_better: Annotated[
+        bool | None,
+        typer.Option(
+            "--lower-is-better/--higher-is-better",
+            help="Which way is better. [by the name of the metric]",
+            show_default=False,
+        ),
+    ] = None,
+    margin: MarginOption = None,
+    method: MethodOption = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write a report there.")] = None,
+    study: Annotated[str | None, typer.Option(metavar="NAME", help="Of two stores, which study.")] = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Compare runs made elsewhere: which variant helped, by how much, and is it real?"""
+    from ..api.compare import Asked
+    from ..api.run_values import Columns
+    from ..commands.compare import CompareOptions, compare_runs
+
+    asked = Asked(Columns(variant, seed, metric), reference, margin, method, lower_is_better)
+    return compare_runs(CompareOptions(sources, asked, store_dir(store), study, out, json))
 
 
 @app.command()

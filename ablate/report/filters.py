@@ -191,6 +191,11 @@ def names(variants: Sequence[str]) -> str:
     return listing(variants)
 
 
+def sentence_case(text: str) -> str:
+    """Write a note with a capital at its start."""
+    return text[:1].upper() + text[1:]
+
+
 def or_dash(found: object) -> str:
     """Write what may be absent."""
     return numbers.ABSENT if found is None else str(found)
@@ -201,7 +206,8 @@ FILTERS: dict[str, Callable[..., str | list[str]]] = {
     for function in (
         value, detail, cell, enhancements, runs, change, answer, terms, sentence, verdict, difference, interval, basis,
         per_seed, reported_difference, reported_ends, reported_share, found_by, side, side_interval, flipped, trials,
-        objective, gain, quartiles, best_settings, settings, where, share, names, or_dash, image_by_image,
+        objective, gain, quartiles, best_settings, settings, where, share, names, sentence_case, or_dash,
+        image_by_image,
     )
 } | {"rate": numbers.rate}  # fmt: skip
 """By the names that templates call them by."""

@@ -14,6 +14,7 @@ from .verdict_text import sentence
 if TYPE_CHECKING:
     from ..stats.comparison import Comparison
     from ..stats.images import ImageComparison
+    from .verdict_text import Noun
 
 
 def plain(value: Any) -> Any:
@@ -40,11 +41,11 @@ def plain(value: Any) -> Any:
 NAMED_FIRST = ("candidate", "reference", "kind", "metric", "verdict", "difference", "low", "high")
 
 
-def comparison_facts(found: Comparison) -> dict[str, Any]:
+def comparison_facts(found: Comparison, noun: Noun = "seed") -> dict[str, Any]:
     """Return every number of a comparison, its verdict, and what they say in a sentence."""
     facts = {"difference" if name == "mean" else name: value for name, value in plain(found).items()}
     first = {name: facts.pop(name) for name in NAMED_FIRST}
-    return {**first, **facts, "text": sentence(found)}
+    return {**first, **facts, "text": sentence(found, noun)}
 
 
 def image_facts(found: ImageComparison | None) -> dict[str, Any] | None:

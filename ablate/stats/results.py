@@ -110,7 +110,7 @@ class Results:
         one = metrics.metric(metric or self.study.metric, self.study.measures)
         self.stored_of(candidate), self.stored_of(reference)  # InputError for names that are none
         pair = (candidate, reference)
-        samples, how = self._samples(one), how_of(self.study, one)
+        samples, how = self.samples(one), how_of(self.study, one)
         if one.name not in self._families:
             self._families[one.name] = compared_at(self.looks, samples, list(self._kinds), how, self._kinds)
         family = self._families[one.name]
@@ -124,7 +124,7 @@ class Results:
         one, over = self.study.compared, self.runs[self.runs["state"].isin(("stored", "failed"))]
         ended = {variant.name: set(over["seed"][over["variant"] == variant.name]) for variant in self.study.variants}
         how, pairs = how_of(self.study, one), list(self._kinds)
-        return tuple(looks_at(self.study.looks, pairs, self._samples(one), ended, how)) if self.study.looks else ()
+        return tuple(looks_at(self.study.looks, pairs, self.samples(one), ended, how)) if self.study.looks else ()
 
     def predictions_of(self, variant: str) -> Iterator[tuple[int, Predicted]]:
         """Yield what a variant's runs predicted on the split that the study compares on, with their seeds.
@@ -193,7 +193,7 @@ class Results:
             return None
         one = self.study.compared
         variants = {cell: (design.variants or {})[cell] for cell in design.cells("factorial")}
-        return CellValues(how_of(self.study, one), variants, self._samples(one))
+        return CellValues(how_of(self.study, one), variants, self.samples(one))
 
     @cached_property
     def claims(self) -> tuple[JudgedClaim, ...]:
@@ -224,7 +224,8 @@ class Results:
             found[variant][seed] = {str(name): value for name, value in row.items()}
         return found
 
-    def _samples(self, one: Metric) -> dict[str, dict[int, float]]:
+    def samples(self, one: Metric) -> dict[str, dict[int, float]]:
+        """Return the value of each stored run on a metric, by variant and seed; nan where it has none."""
         return {
             name: {seed: float(run.get(one.name, math.nan)) for seed, run in runs.items()}
             for name, runs in self._by_variant.items()

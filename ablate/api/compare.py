@@ -1,0 +1,151 @@
+"""Runs made elsewhere, compared as those of a study are: the same statistics, verdicts and words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, get_args
+
+from ..console.html import page_html, table_html
+from ..console.verdicts import verdict_lines
+from ..errors import InputError, did_you_mean, listing
+from ..report import verdict_text
+from ..report.comparison_page import Compared, render_compared
+from ..report.plain import comparison_facts
+from ..stats.family import How, compare_all
+from ..stats.tested import DEFAULT
+from ..study.comparisons import Method
+from .notebook import Comparison
+from .run_tables import of_frame
+from .run_values import Columns, checked_margin, reference_of, runs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ..metrics import Metric
+    from ..report.verdict_text import Noun
+    from .run_tables import RunTable
+
+
+def compare(  # noqa: PLR0913  # the form of a call in a notebook
+    frame: Any,
+    *,
+    variant: str | None = None,
+    seed: str | None = None,
+    metric: str | None = None,
+    reference: str | None = None,
+    margin: float | None = None,
+    method: str | None = None,
+    lower_is_better: bool | None = None,
+) -> Comparisons:
+    """Compare variants whose runs were made elsewhere: which helped, by how much, and whether it is real.
+
+    frame: a row for each run: a pandas frame, a list of dicts, or a dict of columns.
+    variant, seed, metric: the columns that say what a run is of, its seed, and its result. Without `seed`, where no
+    column is called that, runs are not paired. Without the others they are guessed where only one column can be meant.
+    reference: what all others are compared with; by default the variant called baseline, base, reference, control or
+    default, else the first one.
+    margin: a difference too small to matter, in the unit of the column; by default half a point for an accuracy.
+    method: as of `[compare]` in a study. lower_is_better: by default only for what is called a loss or an error.
+
+    Raises InputError, with the row, for a frame that cannot be compared.
+    """
+    asked = Asked(Columns(variant, seed, metric), reference, margin, method, lower_is_better)
+    return compare_table(of_frame(frame), asked)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a table of runs is to be compared; None for what nobody said. `compare` says what each is."""
+
+    columns: Columns = field(default_factory=Columns)
+    reference: str | None = None
+    margin: float | None = None
+    method: str | None = None
+    lower_is_better: bool | None = None
+
+
+def compare_table(table: RunTable, asked: Asked) -> Comparisons:
+    """Compare the runs of a table. Raises InputError as `compare`."""
+    runs = runs_of(table, asked.columns, asked.lower_is_better)
+    reference, said = reference_of(runs, asked.reference)
+    how = How(runs.metric, method_of(asked.method, runs.seeded), checked_margin(asked.margin, runs.metric))
+    pairs = [(name, reference) for name in runs.samples if name != reference]
+    found = compare_all(runs.samples, pairs, how)
+    notes = tuple(note for note in (*runs.notes, said) if note)
+    return Comparisons(found, table.source, notes, "seed" if runs.seeded else "run")
+
+
+def method_of(named: str | None, seeded: bool = True) -> Method:
+    """Return the method of this name, by default the usual one. InputError for another, or one that takes seeds."""
+    known: dict[str, Method] = {method: method for method in get_args(Method)}
+    if named is None:
+        return DEFAULT
+    if named not in known:
+        raise InputError(f"method '{named}': there is none of this name{did_you_mean(named, known)}\n"
+                         f"  accepts {listing(known)}")  # fmt: skip
+    if named == "paired" and not seeded:
+        others = [method for method in known if method != "paired"]
+        raise InputError(
+            "method 'paired': pairs runs by their seed, and no column has seeds\n"
+            f"  name that column with --seed (seed= in Python), or take another method: {listing(others)}"
+        )
+    return known[named]
+
+
+class RunComparison(Comparison):
+    """A comparison of runs that have no seeds."""
+
+    noun: Noun = "run"
+
+
+class Comparisons:
+    """What comparing runs came to.
+
+    comparisons: of each variant with the reference, each with `candidate`, `reference`, `difference`, `low`, `high`
+    (the 95 % interval), `p` (adjusted over all of them), `verdict` and more, in the unit of the column.
+    source: what was compared. notes: lines on what was decided without being told.
+    """
+
+    def __init__(self, found: Sequence[Any], source: str = "", notes: Sequence[str] = (), noun: Noun = "seed") -> None:
+        shown = RunComparison if noun == "run" else Comparison
+        self.comparisons: tuple[Comparison, ...] = tuple(shown(**vars(one)) for one in found)
+        self.source, self.notes, self.noun = source, tuple(notes), noun
+
+    @property
+    def metric(self) -> Metric:
+        """Return what was compared."""
+        return self.comparisons[0].metric
+
+    @property
+    def answer(self) -> str:
+        """Return what helped, what hurt and what is open, in a sentence."""
+        return verdict_text.answer(self.comparisons)
+
+    def report(self, folder: str | Path) -> list[Path]:
+        """Write the answer as `compare.html`, `compare.md` and `compare.csv`, and return these files.
+
+        Raises InputError where the folder cannot be written.
+        """
+        return render_compared(self._compared(), folder)
+
+    def document(self) -> dict[str, Any]:
+        """Return every number as plain JSON, in the unit of the column."""
+        return {
+            "source": self.source,
+            "metric": self.metric.name,
+            "answer": self.answer,
+            "notes": list(self.notes),
+            "comparisons": [comparison_facts(one, self.noun) for one in self.comparisons],
+        }
+
+    def _compared(self) -> Compared:
+        return Compared(self.source, self.comparisons, self.notes, self.noun)
+
+    def __repr__(self) -> str:
+        return "\n".join(verdict_lines(self.comparisons, noun=self.noun, width=0))
+
+    def _repr_html_(self) -> str:
+        rows = [list(vars(verdict_text.line(one, noun=self.noun)).values()) for one in self.comparisons]
+        shown = table_html(("", "difference", "95 % interval", "verdict", ""), rows)
+        return page_html(self.answer, verdict_text.terms(self.comparisons), shown, self.notes)

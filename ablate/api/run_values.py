@@ -1,0 +1,290 @@
+"""What a table of runs holds: which column is what, the value of each run, and in which unit it is.
+
+Everything is decided from names and numbers that anyone can see, and what is decided is said in `notes`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, counted, did_you_mean, listing, one_line, quoted
+from ..metrics import ACCURACY, UNBOUNDED, Metric, Quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .run_tables import RunTable
+
+REFERENCES = ("baseline", "base", "reference", "control", "default")
+MOST_VARIANTS = 1000
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+LOW = ("loss", "error", "err", "nll", "perplexity", "ppl", "rmse", "mse", "mae")
+"""Words in the name of a metric of which less is better."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column is what, by name; None where nobody said."""
+
+    variant: str | None = None
+    seed: str | None = None
+    metric: str | None = None
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of a table.
+
+    samples: each one's value, by variant and seed; without a column of seeds by the row it stands in, which no two
+    variants share. seeded: they have seeds. notes: what was decided without being told.
+    """
+
+    samples: Mapping[str, Mapping[int, float]]
+    metric: Metric
+    seeded: bool
+    notes: tuple[str, ...]
+
+
+def runs_of(table: RunTable, named: Columns, lower_is_better: bool | None = None) -> Runs:
+    """Return the runs of a table. Raises InputError, with the line, for what cannot be compared.
+
+    lower_is_better: of the metric; None to go by its name.
+    """
+    columns, notes = _chosen(table, named)
+    assert columns.variant is not None
+    assert columns.metric is not None
+    variants = _variants(table, columns.variant)
+    values = _values(table, columns.metric)
+    seeds = _seeds(table, columns.seed) if columns.seed else range(len(values))
+    first: dict[tuple[str, int], int] = {}
+    samples: dict[str, dict[int, float]] = {}
+    for row, (variant, seed, value) in enumerate(zip(variants, seeds, values, strict=True)):
+        if (variant, seed) in first:
+            raise table.error(
+                f"variant '{variant}' has seed {seed} twice: {table.where(first[variant, seed])} "
+                f"and {table.where(row)}\n  one row a run, as after the last epoch; "
+                "where runs have no seeds, name no column for them"
+            )
+        first[variant, seed] = row
+        samples.setdefault(variant, {})[seed] = value
+    metric, said = _metric(table, columns.metric, values, lower_is_better)
+    return Runs(samples, metric, columns.seed is not None, (*notes, *said))
+
+
+# --- which column is what ----------------------------------------------------------------------------------------
+
+
+def _chosen(table: RunTable, named: Columns) -> tuple[Columns, list[str]]:
+    """Return the columns: those that are named, and for others the only one that it can be."""
+    for option, name in vars(named).items():
+        if name is not None and name not in table.columns:
+            raise table.error(
+                f"there is no column '{one_line(name, 80)}' for the {option}{did_you_mean(name, table.columns)}\n"
+                f"  has {listing(quoted(table.columns), 20)}"
+            )
+    given = [name for name in vars(named).values() if name is not None]
+    if len(set(given)) < len(given):
+        raise table.error(f"one column cannot be two things: {listing(quoted(given))}")
+    notes, found = [], named
+    free = [name for name in table.columns if name not in given]
+    numeric = {name for name in free if all(map(_number_or_nothing, table.column(name)))}
+    if found.seed is None and len(by_name := [name for name in free if name.casefold() == "seed"]) == 1:
+        found = replace(found, seed=by_name[0])
+    if found.variant is None:
+        found = replace(
+            found, variant=_only(table, "variant", [n for n in free if n not in numeric and n != found.seed])
+        )
+        notes.append(f"variants are those of column '{found.variant}'")
+    if found.metric is None:
+        rest = [name for name in free if name in numeric and name not in (found.seed, found.variant)]
+        found = replace(found, metric=_only(table, "metric", rest))
+        notes.append(f"compared on column '{found.metric}'")
+    if found.seed is None:
+        notes.append("no column is named for seeds: runs are not paired")
+    elif named.seed is None:
+        notes.append(f"seeds are those of column '{found.seed}'")
+    return found, notes
+
+
+def _only(table: RunTable, option: str, candidates: Sequence[str]) -> str:
+    if len(candidates) == 1:
+        return candidates[0]
+    kind = "text" if option == "variant" else "numbers"
+    which = f"columns {listing(quoted(candidates), 6)} could be" if candidates else f"no column of {kind} could be"
+    raise table.error(f"{which} the {option}; name one\n  has {listing(quoted(table.columns), 20)}")
+
+
+def _number_or_nothing(value: Any) -> bool:
+    return _is_missing(value) or _as_number(value) is not None
+
+
+# --- values ------------------------------------------------------------------------------------------------------
+
+
+def _variants(table: RunTable, column: str) -> list[str]:
+    names = ["" if _is_missing(value) else str(value).strip() for value in table.column(column)]
+    if "" in names:
+        raise table.error(f"column '{column}' has no variant here", names.index(""))
+    known = dict.fromkeys(names)
+    if len(known) == 1:
+        raise table.error(
+            f"column '{column}' has only one variant, '{names[0]}': a comparison takes two\n"
+            f"  has {listing(quoted(table.columns), 20)}"
+        )
+    if len(known) > MOST_VARIANTS:
+        raise table.error(
+            f"column '{column}' has {len(known):,} different variants: is it the right one?\n"
+            f"  has {listing(quoted(table.columns), 20)}"
+        )
+    return names
+
+
+def _values(table: RunTable, column: str) -> list[float]:
+    found = []
+    for row, value in enumerate(table.column(column)):
+        number = _as_number(value)
+        if number is None:
+            raise table.error(f"column '{column}': {_no_number(value)}", row)
+        if not math.isfinite(number):
+            raise table.error(
+                f"column '{column}' is {one_line(str(value).strip(), 40)}: a run without a finite value cannot be "
+                "compared\n  take its row out, and say so where you show the result",
+                row,
+            )
+        found.append(number)
+    return found
+
+
+def _seeds(table: RunTable, column: str) -> list[int]:
+    found = []
+    for row, value in enumerate(table.column(column)):
+        number = _as_number(value)
+        if number is None or not math.isfinite(number) or number != int(number):
+            shown = "nothing" if _is_missing(value) else f"'{one_line(str(value).strip(), 40)}'"
+            raise table.error(
+                f"column '{column}' has {shown} where a seed belongs, a whole number\n"
+                "  where runs have no numbered seeds, name no column for them",
+                row,
+            )
+        found.append(int(value) if isinstance(value, int) else int(number))
+    return found
+
+
+def _no_number(value: Any) -> str:
+    """Say what stands where a number belongs, and what to do."""
+    if _is_missing(value):
+        return "nothing where a number belongs\n  take the row out where the run has no result"
+    text = str(value).strip()
+    said = f"'{one_line(text, 40)}' where a number belongs"
+    if DECIMAL_COMMA.fullmatch(text):
+        return f"{said}; it has a decimal comma, so write {text.replace(',', '.')}"
+    if text.endswith("%") and NUMBER.fullmatch(text[:-1].strip()):
+        return f"{said}; write {text[:-1].strip()}, without the sign"
+    return said
+
+
+@cache
+def _of_text(text: str) -> float | None:
+    stripped = text.strip()
+    if NUMBER.fullmatch(stripped):
+        return float(stripped)
+    return float(stripped) if stripped.casefold().lstrip("+-") in ("nan", "inf", "infinity") else None
+
+
+def _as_number(value: Any) -> float | None:
+    """Return a value as a number, nan and infinities too; None for what is none."""
+    if isinstance(value, str):
+        return _of_text(value)
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _is_missing(value: Any) -> bool:
+    return (
+        value is None
+        or (isinstance(value, str) and not value.strip())
+        or (isinstance(value, float) and math.isnan(value))
+    )
+
+
+# --- the metric and its unit -------------------------------------------------------------------------------------
+
+
+def _metric(
+    table: RunTable, column: str, values: Sequence[float], lower_is_better: bool | None
+) -> tuple[Metric, list[str]]:
+    """Return what the values are of, and what was decided about them."""
+    words = re.split(r"[^a-z0-9]+", column.casefold())
+    low = any(word in LOW or word.endswith("loss") for word in words)
+    lower, said = low if lower_is_better is None else lower_is_better, []
+    if low and lower_is_better is None:
+        said.append(f"less of '{column}' is better")
+    accuracy = not low and any(re.fullmatch(r"acc.*|.*accuracy|.*acc|top\d*|f1.*", word) for word in words)
+    if not accuracy or lower or min(values) < 0 or max(values) > 100:
+        quantity = Quantity(column, column, not lower, UNBOUNDED, least=0, most=6, plain=3)
+        return Metric(column, quantity), said
+    if max(values) <= 1:
+        return Metric(column, replace(ACCURACY, name=column, label=column)), said
+    _check_not_mixed(table, column, values)
+    quantity = replace(ACCURACY, name=column, label=column, factor=1.0, bounds=(0.0, 100.0), margin=0.5)
+    return Metric(column, quantity), said
+
+
+def _check_not_mixed(table: RunTable, column: str, values: Sequence[float]) -> None:
+    """Raise InputError where some accuracies are fractions and others percentages."""
+    small = [row for row, value in enumerate(values) if 0 < value <= 1]
+    if not small:
+        return
+    lines = listing((f"{table.where(row)} ({values[row]:g})" for row in small), 4)
+    raise table.error(
+        f"column '{column}' has percentages, up to {max(values):g}, and {counted(len(small), 'value')} of 1 or less, "
+        f"which would be fractions: {lines}\n"
+        "  write all of them the same way; where they are right, rename the column, as in 'score', and numbers are "
+        "taken as they are"
+    )
+
+
+def checked_margin(margin: float | None, metric: Metric) -> float | None:
+    """Return the margin: as given, in the unit of data, else the metric's own. InputError for one that is wrong."""
+    quantity = metric.quantity
+    if margin is None:
+        return quantity.margin
+    if not math.isfinite(margin) or margin <= 0:
+        raise InputError(f"margin {margin:g}: has to be a number above 0, in the unit of '{quantity.name}'")
+    fractions, percentages = quantity.factor == 100, quantity.step == "points" and quantity.factor == 1
+    if fractions and margin >= 0.1:
+        raise InputError(
+            f"margin {margin:g}: is {margin * 100:g} points, since '{quantity.name}' is in fractions\n"
+            f"  for {margin:g} points, give {margin / 100:g}"
+        )
+    if percentages and margin < 0.02:
+        raise InputError(
+            f"margin {margin:g}: is {margin:g} points, since '{quantity.name}' is in percentages\n"
+            f"  for {margin * 100:g} points, give {margin * 100:g}"
+        )
+    return margin
+
+
+def reference_of(runs: Runs, named: str | None) -> tuple[str, str]:
+    """Return what all others are compared with, and how that was decided. InputError for a name that is none."""
+    names = list(runs.samples)
+    if named is not None:
+        if named not in names:
+            raise InputError(
+                f"reference '{one_line(named, 80)}': is no variant{did_you_mean(named, names)}\n"
+                f"  accepts {listing(quoted(names), 20)}"
+            )
+        return named, ""
+    usual = [name for name in names if name.casefold() in REFERENCES]
+    if len(usual) == 1:
+        return usual[0], f"compared with '{usual[0]}', by its name"
+    return names[0], f"compared with '{names[0]}', the first variant"

@@ -1,0 +1,60 @@
+"""A comparison of runs made elsewhere as files: a page, Markdown, and CSV."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import escapes, verdict_text
+from .csv_tables import comparisons_csv
+from .pages import page, write_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..stats.comparison import Comparison
+    from .verdict_text import Line, Noun
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What was compared: where the runs are from, what came of it, and what was decided without being told."""
+
+    source: str
+    comparisons: Sequence[Comparison]
+    notes: Sequence[str]
+    noun: Noun
+
+    @property
+    def answer(self) -> str:
+        """Return the answer in a sentence."""
+        return verdict_text.answer(self.comparisons)
+
+    @property
+    def terms(self) -> str:
+        """Return on what terms it stands."""
+        return verdict_text.terms(self.comparisons)
+
+    @property
+    def lines(self) -> list[Line]:
+        """Return each comparison as the cells of a line."""
+        return [verdict_text.line(one, noun=self.noun) for one in self.comparisons]
+
+    @property
+    def sentences(self) -> list[str]:
+        """Return each comparison as a sentence."""
+        return [verdict_text.sentence(one, self.noun) for one in self.comparisons]
+
+
+def render_compared(compared: Compared, folder: str | Path) -> list[Path]:
+    """Write `compare.html`, `compare.md` and `compare.csv` to a folder. InputError where it cannot be written."""
+    html = page("compare.html.jinja", {"compared": compared}, autoescape=True, finalize=escapes.for_html)
+    markdown = page("compare.md.jinja", {"compared": compared}, finalize=escapes.escape_markdown)
+    files = {
+        Path(folder) / "compare.html": html.encode(),
+        Path(folder) / "compare.md": markdown.encode(),
+        Path(folder) / "compare.csv": comparisons_csv(compared.comparisons, compared.noun).encode(),
+    }
+    write_files(files)
+    return list(files)

@@ -1,0 +1,342 @@
+"""Runs made elsewhere, compared from the command line and from Python."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+import ablate as library
+from ablate.api.run_tables import of_frame, read_bytes
+from ablate.api.run_values import Columns, runs_of
+from ablate.errors import InputError
+from ablate.report import verdict_text
+from tests.support import ablate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+ROWS = [
+    ("base", 0, 0.912), ("base", 1, 0.915), ("base", 2, 0.910),
+    ("cutout", 0, 0.931), ("cutout", 1, 0.935), ("cutout", 2, 0.929),
+    ("mixup", 0, 0.913), ("mixup", 1, 0.916), ("mixup", 2, 0.920),
+]  # fmt: skip
+GOOD = "arm,seed,acc\n" + "".join(f"{arm},{seed},{acc}\n" for arm, seed, acc in ROWS)
+NAMED = ("--variant", "arm", "--seed", "seed", "--metric", "acc", "--method", "paired")
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    return pd.DataFrame(ROWS, columns=["arm", "seed", "acc"])
+
+
+def lines(output: str) -> list[str]:
+    return [" ".join(line.split()) for line in output.splitlines()]
+
+
+def test_a_file_is_compared_by_the_same_words_as_a_study(
+    write: Callable[[str, str], Path], frame: pd.DataFrame
+) -> None:
+    told = ablate("compare", write("r.csv", GOOD), *NAMED)
+    assert (told.exit_code, lines(told.stdout)) == (
+        0,
+        [
+            "cutout against base +1.93 points (+1.79 to +2.08, 3 seeds) helped",
+            "mixup against base +0.4 points (−0.9 to +1.7, 3 seeds) not decided",
+            " ".join(verdict_text.terms(library.compare(frame, method="paired").comparisons).split()),
+        ],
+    )
+    assert told.stderr == "compared with 'base', by its name\n"
+
+
+def test_what_nobody_names_is_guessed_where_one_thing_can_be_meant(
+    write: Callable[[str, str], Path],
+) -> None:
+    guessed = ablate("compare", write("r.csv", GOOD), "--method", "paired")
+    assert guessed.stdout == ablate("compare", "r.csv", *NAMED).stdout
+    assert guessed.stderr.splitlines() == [
+        "variants are those of column 'arm'",
+        "compared on column 'acc'",
+        "seeds are those of column 'seed'",
+        "compared with 'base', by its name",
+    ]
+
+
+def test_json_has_every_number_and_python_gives_the_same(
+    write: Callable[[str, str], Path], frame: pd.DataFrame
+) -> None:
+    told = json.loads(ablate("compare", write("r.csv", GOOD), *NAMED, "--json").stdout)
+    found = library.compare(frame, variant="arm", seed="seed", metric="acc", reference="base", method="paired")
+    assert told["comparisons"] == found.document()["comparisons"]
+    first, numbers = found.comparisons[0], told["comparisons"][0]
+    theirs = stats.ttest_rel([0.931, 0.935, 0.929], [0.912, 0.915, 0.910])
+    assert (first.candidate, first.reference, first.verdict) == ("cutout", "base", "helped")
+    assert (first.difference, first.low, first.high, first.p) == (
+        numbers["difference"], numbers["low"], numbers["high"], numbers["p"],
+    )  # fmt: skip
+    assert first.p_alone == pytest.approx(theirs.pvalue, rel=1e-9)
+    assert first.p == pytest.approx(2 * theirs.pvalue, rel=1e-9)
+    assert repr(found).splitlines()[0].split()[:4] == ["cutout", "against", "base", "+1.93"]
+    assert found.answer in found._repr_html_()
+
+
+@pytest.mark.parametrize("form", ["dicts", "columns", "frame"])
+def test_a_frame_may_be_dicts_or_columns(form: str, frame: pd.DataFrame) -> None:
+    given = {"dicts": frame.to_dict("records"), "columns": frame.to_dict("list"), "frame": frame}[form]
+    assert library.compare(given).comparisons == library.compare(frame).comparisons
+
+
+FORMS = {
+    "tsv": ("r.tsv", GOOD.replace(",", "\t")),
+    "semicolons": ("r.csv", GOOD.replace(",", ";")),
+    "json lines": ("r.jsonl", "".join(json.dumps({"arm": a, "seed": s, "acc": v}) + "\n" for a, s, v in ROWS)),
+    "json array": ("r.json", json.dumps([{"arm": a, "seed": s, "acc": v} for a, s, v in ROWS])),
+    "no suffix": ("results", GOOD),
+    "json without suffix": ("r.log", "".join(json.dumps({"arm": a, "seed": s, "acc": v}) + "\n" for a, s, v in ROWS)),
+    "byte order mark": ("r.csv", "\ufeff" + GOOD),
+    "crlf": ("r.csv", GOOD.replace("\n", "\r\n")),
+    "no last line end": ("r.csv", GOOD.rstrip()),
+    "empty lines": ("r.csv", GOOD.replace("\n", "\n\n")),
+    "quoted": ("r.csv", GOOD.replace("cutout", '"cutout"').replace("arm", '"arm"')),
+    "blanks": ("r.csv", GOOD.replace(",", " , ")),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_table_is_read_alike(form: str, write: Callable[[str, str], Path]) -> None:
+    expected = ablate("compare", write("good.csv", GOOD), *NAMED).stdout
+    name, text = FORMS[form]
+    assert ablate("compare", write(name, text), *NAMED).stdout == expected
+
+
+def test_standard_input_is_read() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ablate", "compare", "-", *NAMED], input=GOOD, capture_output=True, text=True, check=True
+    )
+    assert lines(done.stdout)[0].startswith("cutout against base +1.93 points")
+
+
+def test_utf_16_as_spreadsheets_export_it_is_read() -> None:
+    assert read_bytes("x", GOOD.replace(",", "\t").encode("utf-16")).columns == ("arm", "seed", "acc")
+
+
+def test_a_name_may_hold_the_separator_and_a_line_end() -> None:
+    table = read_bytes("x", b'arm,acc\n"a, b",1\n"c\nd",2\ne,3\n')
+    assert [row[0] for row in table.rows] == ["a, b", "c\nd", "e"]
+    assert [table.where(row) for row in range(3)] == ["line 2", "line 3", "line 5"]
+
+
+# --- bad input: each one clear error -----------------------------------------------------------------------------
+
+BAD = {
+    "no such column": (GOOD, ["--metric", "akk"], "no column 'akk' for the metric\n  has 'arm', 'seed', 'acc'"),
+    "nearest column": (GOOD, ["--variant", "arms"], "no column 'arms' for the variant; did you mean 'arm'?"),
+    "one for two": (GOOD, ["--variant", "arm", "--metric", "arm"], "one column cannot be two things: 'arm', 'arm'"),
+    "text": (GOOD.replace("0.935", "good"), NAMED, "line 6: column 'acc': 'good' where a number belongs"),
+    "nothing": (GOOD.replace("0.935", ""), NAMED, "line 6: column 'acc': nothing where a number belongs"),
+    "per cent": (GOOD.replace("0.935", "93.5%"), NAMED, "'93.5%' where a number belongs; write 93.5, without"),
+    "decimal comma": (
+        "arm;seed;acc\na;0;0,91\nb;0;0,93\n", NAMED,
+        "line 2: column 'acc': '0,91' where a number belongs; it has a decimal comma, so write 0.91",
+    ),
+    "infinity": (GOOD.replace("0.935", "inf"), NAMED, "line 6: column 'acc' is inf: a run without a finite value"),
+    "nan": (GOOD.replace("0.935", "NaN"), NAMED, "line 6: column 'acc' is NaN: a run without a finite value"),
+    "overflow": (GOOD.replace("0.935", "1e999"), NAMED, "line 6: column 'acc' is 1e999: a run without a finite value"),
+    "seed twice": (GOOD + "base,1,0.9\n", NAMED, "variant 'base' has seed 1 twice: line 3 and line 11"),
+    "odd seed": (GOOD.replace("base,1", "base,one"), NAMED, "line 3: column 'seed' has 'one' where a seed belongs"),
+    "one variant": ("arm,acc\na,1\na,2\n", [], "column 'arm' has only one variant, 'a': a comparison takes two"),
+    "no variant here": (GOOD.replace("cutout,1", ",1"), NAMED, "line 6: column 'arm' has no variant here"),
+    "mixed": (
+        "arm,acc\na,91\na,0.93\nb,93\nb,92\n", [],
+        "column 'acc' has percentages, up to 93, and 1 value of 1 or less, which would be fractions: line 3",
+    ),
+    "empty": ("", [], "r.csv: is empty"),
+    "blank": (" \n\n", [], "r.csv: is empty"),
+    "header only": ("arm,seed,acc\n", [], "has the names of columns and no row of a run"),
+    "no header": ("1,0.9\n2,0.8\n", [], "line 1: holds numbers, and has to name the columns"),
+    "ragged": (GOOD.replace("cutout,1,", "cut,out,1,"), [], "line 6: has 4 fields, and line 1 names 3 columns"),
+    "open quote": (GOOD.replace("cutout,1", '"cutout,1'), [], "line 6: is no row of a table: unexpected end of data"),
+    "column twice": (GOOD.replace("arm,seed", "acc,seed"), [], "line 1: two columns are called 'acc'"),
+    "reference": (GOOD, ["--reference", "bas"], "reference 'bas': is no variant; did you mean 'base'?"),
+    "method": (GOOD, ["--method", "welsh"], "there is none of this name; did you mean 'welch'?"),
+    "points for fractions": (GOOD, ["--margin", "0.5"], "margin 0.5: is 50 points, since 'acc' is in fractions"),
+    "fraction for points": (
+        "arm,acc\na,91\na,92\nb,93\nb,92\n", ["--margin", "0.005"], "margin 0.005: is 0.005 points, since"
+    ),
+    "no margin": (GOOD, ["--margin", "0"], "margin 0: has to be a number above 0, in the unit of 'acc'"),
+    "two metrics": ("arm,acc,loss\na,1,2\nb,1,2\n", [], "columns 'acc', 'loss' could be the metric; name one"),
+    "no text": ("lr,acc\n0.1,0.5\n0.2,0.6\n", [], "no column of text could be the variant; name one"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_clear_error(case: str, write: Callable[[str, str], Path]) -> None:
+    text, options, expected = BAD[case]
+    told = ablate("compare", write("r.csv", text), *options)
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert told.stderr.startswith("error: ")
+    assert expected in told.stderr
+
+
+JSON = {
+    "broken": ('{"arm": "a", "acc": 1}\n{"arm": "b", acc}\n', "line 2: is not JSON: Expecting property name"),
+    "no object": ('{"arm": "a", "acc": 1}\n[1]\n', "line 2: is no object"),
+    "nested": ('{"arm": "a", "acc": [1]}\n{"arm": "b", "acc": 2}\n', "line 1: column 'acc': '[1]' where a number"),
+    "truth": ('{"arm": "a", "acc": true}\n{"arm": "b", "acc": 2}\n', "line 1: column 'acc': 'True' where a number"),
+    "absent": ('{"arm": "a", "acc": 1}\n{"arm": "b"}\n', "line 2: column 'acc': nothing where a number belongs"),
+    "array": ("[1, 2]", "item 1: is no object"),
+    "empty array": ("[]", "has no runs in it"),
+}
+
+
+@pytest.mark.parametrize("case", JSON)
+def test_bad_json_is_told_with_its_line(case: str, write: Callable[[str, str], Path]) -> None:
+    text, expected = JSON[case]
+    told = ablate("compare", write("r.jsonl", text), "--variant", "arm", "--metric", "acc")
+    assert (told.exit_code, expected in told.stderr) == (2, True), told.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"PK\x03\x04rest", "is a spreadsheet or an archive: export it as CSV"),
+        (b"\x1f\x8brest", "is compressed"),
+        (b"arm,acc\na,\x001\n", "is not a text file"),
+        (b"arm,acc\na,1\ncaf\xe9,2\n", "line 3: is not UTF-8 text"),
+    ],
+)
+def test_what_is_no_text_is_told(content: bytes, expected: str, folder: Path) -> None:
+    (folder / "r.csv").write_bytes(content)
+    told = ablate("compare", "r.csv")
+    assert (told.exit_code, expected in told.stderr) == (2, True)
+
+
+def test_a_file_that_is_not_there_is_told_with_the_nearest_name(write: Callable[[str, str], Path]) -> None:
+    write("results.csv", GOOD)
+    told = ablate("compare", "result.csv")
+    assert told.exit_code == 2
+    assert told.stderr == "error: result.csv: there is no such file; did you mean 'results.csv'?\n"
+
+
+def test_folders_that_are_no_store_and_too_many_files_are_told(write: Callable[[str, str], Path], folder: Path) -> None:
+    write("r.csv", GOOD)
+    (folder / "here").mkdir()
+    (folder / "there").mkdir()
+    assert "here: is a folder\n  accepts a file of runs" in ablate("compare", "here").stderr
+    assert "here: is a folder and no store" in ablate("compare", "here", "there").stderr
+    assert "takes one file of runs, or two stores or studies" in ablate("compare", "r.csv", "r.csv", "r.csv").stderr
+
+
+def test_the_same_errors_come_from_python_with_the_row(frame: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="the frame: there is no column 'arms' for the variant; did you mean 'arm'"):
+        library.compare(frame, variant="arms")
+    with pytest.raises(InputError, match="the frame: row 4: column 'acc' is nan"):
+        library.compare(frame.assign(acc=frame["acc"].where(frame.index != 4)))
+    with pytest.raises(InputError, match="variant 'base' has seed 1 twice: row 1 and row 9"):
+        library.compare(pd.concat([frame, frame.iloc[[1]]]), variant="arm", seed="seed", metric="acc")
+    with pytest.raises(InputError, match="the frame: two columns are called 'acc'"):
+        library.compare(frame.rename(columns={"seed": "acc"}))
+    for wrong in ("r.csv", 5, [1], {"a": 5}, {"a": [1], "b": [1, 2]}, [], {}):
+        with pytest.raises(InputError):
+            library.compare(wrong)
+
+
+# --- units, directions, seeds ------------------------------------------------------------------------------------
+
+
+def judged(rows: list[tuple[Any, ...]], *names: str, **options: Any) -> Any:
+    columns = names or ("arm", "seed", "acc")
+    return library.compare([dict(zip(columns, row, strict=True)) for row in rows], **options)
+
+
+def test_fractions_and_percentages_are_the_same_points() -> None:
+    percentages = [(arm, seed, acc * 100) for arm, seed, acc in ROWS]
+    assert repr(judged(percentages)) == repr(judged(list(ROWS)))
+    assert [c.verdict for c in judged(percentages).comparisons] == [c.verdict for c in judged(list(ROWS)).comparisons]
+    assert judged(percentages, margin=0.5).comparisons[0].margin == 0.5
+    assert judged(list(ROWS), margin=0.005).comparisons[0].margin == 0.005
+
+
+def test_a_metric_that_is_no_accuracy_has_no_unit_and_no_margin_of_its_own() -> None:
+    found = judged(ROWS, "arm", "seed", "reward").comparisons[0]
+    assert (found.margin, found.metric.quantity.step) == (None, "")
+
+
+def test_less_of_a_loss_is_better_and_that_is_said() -> None:
+    found = judged(ROWS, "arm", "seed", "val_loss")
+    assert (found.comparisons[0].verdict, "less of 'val_loss' is better" in found.notes) == ("hurt", True)
+    assert judged(ROWS, "arm", "seed", "score", lower_is_better=True).comparisons[0].verdict == "hurt"
+    assert judged(ROWS, "arm", "seed", "val_loss", lower_is_better=False).comparisons[0].verdict == "helped"
+
+
+def test_runs_without_seeds_are_not_paired_and_counted_as_runs() -> None:
+    rows = [(arm, acc) for arm, _, acc in ROWS]
+    found = judged(rows, "arm", "acc", method="welch")
+    ours, theirs = ([acc for arm, acc in rows if arm == name] for name in ("cutout", "base"))
+    assert found.comparisons[0].p_alone == pytest.approx(
+        stats.ttest_ind(ours, theirs, equal_var=False).pvalue, rel=1e-9
+    )
+    assert "3 runs" in repr(found)
+    assert "3 runs each" in repr(found.comparisons[0])
+    with pytest.raises(InputError, match="method 'paired': pairs runs by their seed, and no column has seeds"):
+        judged(rows, "arm", "acc", method="paired")
+
+
+def test_one_run_each_gives_a_difference_and_no_interval() -> None:
+    found = judged([("a", 0.5), ("b", 0.6)], "arm", "acc", reference="a").comparisons[0]
+    assert (found.difference, found.low, found.verdict) == (pytest.approx(0.1), None, "not decided")
+    assert "one run, which gives no interval" in repr(found)
+
+
+def test_without_a_usual_name_the_first_variant_is_the_reference() -> None:
+    found = judged([("x", 0, 0.5), ("y", 0, 0.6)])
+    assert (found.comparisons[0].reference, "compared with 'x', the first variant" in found.notes) == ("x", True)
+
+
+def test_a_million_rows_are_read(frame: pd.DataFrame) -> None:
+    table = of_frame(frame)
+    rows = [(arm, seed + 3 * more, acc) for more in range(30_000) for arm, seed, acc in ROWS]
+    large = dataclasses.replace(table, rows=rows, places=range(len(rows)))
+    assert len(runs_of(large, Columns()).samples["base"]) == 90_000
+
+
+# --- what it writes ----------------------------------------------------------------------------------------------
+
+
+def test_a_report_has_the_answer_in_html_markdown_and_csv(folder: Path, write: Callable[[str, str], Path]) -> None:
+    told = ablate("compare", write("r.csv", GOOD), *NAMED, "--out", "out")
+    assert told.exit_code == 0
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["compare.csv", "compare.html", "compare.md"]
+    html, markdown = ((folder / "out" / f"compare.{kind}").read_text() for kind in ("html", "md"))
+    for page in (html, markdown):
+        assert "On acc against base: cutout (+1.93\xa0points) helped; mixup (+0.4\xa0points) is not decided." in page
+    read = pd.read_csv(folder / "out" / "compare.csv").set_index("candidate")
+    assert read["verdict"].to_dict() == {"cutout": "helped", "mixup": "not decided"}
+
+
+def test_no_name_becomes_markup_in_a_report(tmp_path: Path, attack: str) -> None:
+    name = attack.strip() or "x"
+    found = library.compare([{"arm": n, "seed": s, "acc": 0.1 * s} for n in ("base", name) for s in (1, 2, 3)])
+    plain = library.compare([{"arm": n, "seed": s, "acc": 0.1 * s} for n in ("base", "x") for s in (1, 2, 3)])
+    html, markdown = (path.read_text() for path in found.report(tmp_path / "a")[:2])
+    like, _ = (path.read_text() for path in plain.report(tmp_path / "b")[:2])
+    assert html.count("<") == like.count("<")
+    assert "<script" not in markdown
+
+
+def test_comparing_a_file_needs_no_torch_and_no_pandas(write: Callable[[str, str], Path]) -> None:
+    write("r.csv", GOOD)
+    code = (
+        "import sys; from ablate.cli import main; sys.argv = ['ablate', 'compare', 'r.csv']\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print(sorted({'torch', 'pandas', 'matplotlib', 'scipy.stats', 'statsmodels'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
