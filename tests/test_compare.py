@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -13,6 +17,7 @@ import pytest
 from scipy import stats
 
 import ablate as library
+from ablate.api.compare import Asked, compare_table
 from ablate.api.run_tables import of_frame, read_bytes
 from ablate.api.run_values import Columns, runs_of
 from ablate.errors import InputError
@@ -21,7 +26,6 @@ from tests.support import ablate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 ROWS = [
     ("base", 0, 0.912), ("base", 1, 0.915), ("base", 2, 0.910),
@@ -230,6 +234,7 @@ def test_folders_that_are_no_store_and_too_many_files_are_told(write: Callable[[
     (folder / "here").mkdir()
     (folder / "there").mkdir()
     assert "here: is a folder\n  accepts a file of runs" in ablate("compare", "here").stderr
+    assert "r.csv: is a file; ablate compare takes one, with all runs in it" in ablate("compare", "r.csv", "x").stderr
     assert "here: is a folder and no store" in ablate("compare", "here", "there").stderr
     assert "takes one file of runs, or two stores or studies" in ablate("compare", "r.csv", "r.csv", "r.csv").stderr
 
@@ -305,6 +310,8 @@ def test_a_million_rows_are_read(frame: pd.DataFrame) -> None:
     rows = [(arm, seed + 3 * more, acc) for more in range(30_000) for arm, seed, acc in ROWS]
     large = dataclasses.replace(table, rows=rows, places=range(len(rows)))
     assert len(runs_of(large, Columns()).samples["base"]) == 90_000
+    found = compare_table(large, Asked()).comparisons[0]
+    assert (found.n_candidate, found.superiority, found.verdict) == (90_000, 1.0, "helped")
 
 
 # --- what it writes ----------------------------------------------------------------------------------------------
@@ -340,3 +347,17 @@ def test_comparing_a_file_needs_no_torch_and_no_pandas(write: Callable[[str, str
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_page_on_comparing_shows_what_the_command_prints(folder: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "compare.md").read_text()
+    (table,) = re.findall(r"```csv\n(.*?)```", page, re.DOTALL)
+    command, shown = re.findall(r"```console\n\$ (ablate compare results.csv.*?)\n(.*?)```", page, re.DOTALL)[0]
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (folder / "results.csv").write_text(table)
+    told = ablate(*command.split()[1:])
+    assert told.stdout.startswith(shown)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code, {"frame": pd.read_csv("results.csv")})
+    assert printed.getvalue().startswith("cutout helped 1.9")

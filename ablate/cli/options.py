@@ -74,7 +74,9 @@ MethodOption = Annotated[
 ]
 MarginOption = Annotated[
     float | None,
-    typer.Option(metavar="X", help="A difference too small to matter, in the unit of the data. [half a point]"),
+    typer.Option(
+        metavar="X", help="A difference too small to matter, in the unit of the data; of an accuracy, half a point."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

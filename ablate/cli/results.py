@@ -50,10 +50,10 @@ def verdict(
     reference: Annotated[
         str | None,
         typer.Option(
-            metavar="VARIANT", help="Compare all others with this one. [as the study does]", autocompletion=variants
+            metavar="VARIANT", help="Compare all others with this one, not as the study does.", autocompletion=variants
         ),
     ] = None,
-    metric: Annotated[str | None, typer.Option(metavar="NAME", help="Compare on this one. [the study's]")] = None,
+    metric: Annotated[str | None, typer.Option(metavar="NAME", help="Compare on this one, not on the study's.")] = None,
     margin: MarginOption = None,
     method: MethodOption = None,
     pilot: Annotated[bool, typer.Option("--pilot", help="Of the pilot.")] = False,
@@ -78,18 +78,32 @@ def compare(
             show_default=False,
         ),
     ],
-    variant: Annotated[str | None, typer.Option(metavar="COLUMN", help="Which column says what a run is of.")] = None,
-    seed: Annotated[str | None, typer.Option(metavar="COLUMN", help="Which column has its seed.")] = None,
-    metric: Annotated[str | None, typer.Option(metavar="COLUMN", help="Which column has its result.")] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Which column says what a run is of; else the only one of text."),
+    ] = None,
+    seed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Which column has its seed; else one called seed, else runs are not paired."
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Which column has its result; else the only other one of numbers."),
+    ] = None,
     reference: Annotated[
         str | None,
-        typer.Option(metavar="VARIANT", help="What the others are compared with. [baseline, else the first]"),
+        typer.Option(
+            metavar="VARIANT",
+            help="What the others are compared with; else one called baseline or alike, else the first.",
+        ),
     ] = None,
     lower_is_better: Annotated[
         bool | None,
         typer.Option(
             "--lower-is-better/--higher-is-better",
-            help="Which way is better. [by the name of the metric]",
+            help="Which way is better; else by the name of the metric.",
             show_default=False,
         ),
     ] = None,

@@ -38,6 +38,8 @@ class Side:
 
     def records(self) -> tuple[Store, list[StudyRecord]]:
         """Return the studies that it may be. Raises InputError where there is none."""
+        if self.source.is_file() and self.source.suffix != ".toml":
+            raise InputError(f"{self.name}: is a file; ablate compare takes one, with all runs in it")
         if not self.source.is_dir():
             home, record = find_study(Store(self.store), str(self.source), None)
             return home, [record]
