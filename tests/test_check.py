@@ -180,7 +180,8 @@ def test_check_takes_the_study_run_last_and_its_results(doubtful: Path, capsys: 
     done = ablate("check")
     assert "study run last" in done.stderr
     assert "from 8 of 8 runs" in done.stdout.splitlines()[0]
-    assert "  baseline, never flipped  [same-weights]" in done.stdout.splitlines()
+    lines = done.stdout.splitlines()
+    assert lines[lines.index("  [same-weights]") + 1].startswith("  baseline, never flipped: their runs")
     found = json.loads(ablate("check", "--json").stdout)
     assert [vars(finding) for finding in library.results("tiny").findings] == found
     before = {one["code"] for one in found if CODES[one["code"]].subject != "results"}

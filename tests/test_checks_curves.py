@@ -221,8 +221,8 @@ def test_a_clear_difference_that_the_images_alone_can_make_is_doubtful() -> None
     (finding,) = found(finals(values), made)
     assert (finding.code, finding.where) == ("within-image-noise", "b")
     assert finding.reason.replace("\xa0", " ") == (
-        "its difference to a of +1.0 points is clear for these images, and 10,000 images alone can set two equal "
-        "networks 1.4 points apart"
+        "its difference to a of +1.0 points is clear for these images, and other test images alone can move it by "
+        "1.4 points (at most, with 10,000 of them)"
     )
     assert found(finals(values), study("a", "b", seeds=5, images=100_000)) == []
     unclear = values | {"b": [0.52, 0.47, 0.51, 0.55, 0.50]}

@@ -24,6 +24,8 @@ CHANCE = 2.0
 """So many standard errors of the test images above chance is no better than chance, where one guess in 40 ends."""
 SPREAD, SPREAD_LEVEL = 2.0, 0.01
 """A spread is far above the others' at so many times theirs, where equal spreads do that in one study in a hundred."""
+SURE = 1.96
+"""So many standard errors hold 95 % of what images do."""
 NEAR, NEAR_SHARE = 0.02, 0.1
 """A run comes near a reported accuracy within so much of it, and near a reported loss within this share of it.
 
@@ -106,29 +108,36 @@ def _spread(results: Results) -> Iterator[Finding]:
 
 
 def _images(results: Results) -> Iterator[Finding]:
-    one = results.study.compared
-    if one.quantity != ACCURACY:
+    if results.study.compared.quantity != ACCURACY:
         return
     for compared in results.comparisons:
         if compared.verdict not in ("helped", "hurt"):
             continue
-        pair = [results.study.variant(name) for name in (compared.candidate, compared.reference)]
-        images = min(_images_of(variant, results) for variant in pair)
-        means = [results.estimate(variant.name).mean for variant in pair]
-        if not images or not all(map(math.isfinite, means)):
-            continue
-        # Of the same images where it is known which ones each recognises, else as of unrelated ones.
-        seen = results.image_comparison(compared.candidate, compared.reference)
-        reach = 1.96 * (seen.image_error if seen else math.hypot(*(noise(mean, images) for mean in means)))
+        reach, how = _image_reach(results, compared.candidate, compared.reference)
         if abs(compared.mean) <= reach:
+            apart = numbers.with_sign(reach, ACCURACY, 1).lstrip("+")
             yield Finding(
                 "within-image-noise",
                 compared.candidate,
                 f"its difference to {compared.reference} of {numbers.with_sign(compared.mean, ACCURACY, 1)} is clear "
-                f"for these images, and {images:,} images alone can set two equal networks "
-                f"{numbers.with_sign(reach, ACCURACY, 1).lstrip('+')} apart",
-                "test on more images, or look at the comparison image by image",
+                f"for these images, and other test images alone can move it by {apart} ({how})",
+                "test on more images before you build on it",
             )
+
+
+def _image_reach(results: Results, candidate: str, reference: str) -> tuple[float, str]:
+    """Return how far other images alone can move a difference (95 %), 0 where that is not known; and how it was found.
+
+    Without what the runs predicted, the two count as right on unrelated images, which is the most that it can be.
+    """
+    found = results.image_comparison(candidate, reference)
+    if found is not None:
+        return SURE * found.image_error if math.isfinite(found.image_error) else 0.0, "compared image by image"
+    pair = [results.study.variant(name) for name in (candidate, reference)]
+    images = min(_images_of(variant, results) for variant in pair)
+    means = [results.estimate(variant.name).mean for variant in pair]
+    errors = [noise(mean, images) if math.isfinite(mean) else 0.0 for mean in means]
+    return SURE * math.hypot(*errors), f"at most, with {images:,} of them"
 
 
 def _reported(results: Results) -> Iterator[Finding]:

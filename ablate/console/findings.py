@@ -33,13 +33,20 @@ def in_brief(found: Sequence[Finding]) -> Iterator[str]:
 
 
 def listed(found: Sequence[Finding]) -> Iterator[str]:
-    """Say in full what is doubtful and what to do about it, by level; waived ones share a line."""
+    """Say in full what is doubtful and what to do about it, by level; waived ones share a line.
+
+    Findings of one code that follow each other stand together, with a remedy that they share said once.
+    """
     standing = [finding for finding in found if not finding.waived]
     for level, of_level in groupby(standing, key=lambda finding: finding.level):
         these = list(of_level)
         yield f"\n{_heading(level, len(these))}"
-        for finding in these:
-            yield from _in_full(finding)
+        for code, of_code in groupby(these, key=lambda finding: finding.code):
+            yield f"\n  [{code}]"
+            for remedy, alike in groupby(of_code, key=lambda finding: finding.remedy):
+                for finding in alike:
+                    yield from _wrapped(f"{_plain(finding.where)}: {_plain(finding.reason)}", "    ", "      ")
+                yield from _wrapped(f"→ {_plain(remedy)}", "    ", "      ")
     waived = list(_waived_line(found))
     yield from ["", *waived] if waived else []
 
@@ -57,12 +64,6 @@ def _heading(level: str, count: int) -> str:
     return counted(count, "serious finding" if level == "serious" else level)
 
 
-def _in_full(finding: Finding) -> Iterator[str]:
-    yield from _wrapped(f"{_plain(finding.where)}  [{finding.code}]", "  ")
-    yield from _wrapped(_plain(finding.reason), "      ")
-    yield from _wrapped(f"→ {_plain(finding.remedy)}", "      ", "        ")
-
-
 def _waived_line(found: Sequence[Finding]) -> Iterator[str]:
     waived = [f"{f.code} at {_plain(f.where)} ({_plain(f.waived)})" for f in found if f.waived]
     if waived:
@@ -73,9 +74,8 @@ def _plain(text: str) -> str:
     return one_line(text, 2000)
 
 
-def _wrapped(text: str, first: str, rest: str | None = None) -> list[str]:
+def _wrapped(text: str, first: str, rest: str) -> list[str]:
     wide = max(NARROWEST, min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST))
-    below = first if rest is None else rest
     return textwrap.wrap(
-        text, wide, initial_indent=first, subsequent_indent=below, break_long_words=False, break_on_hyphens=False
+        text, wide, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
     )
