@@ -143,9 +143,9 @@ def test_check_lists_findings_by_level_with_remedies_and_waived_ones_in_a_line(d
     lines = done.stdout.splitlines()
     assert lines[0].startswith("tiny: 2 serious findings, 2 warnings, 1 waived (before training: no run is stored yet)")
     at = lines.index("2 serious findings")
-    assert lines[at + 1] == "  both  [several-factors]"
-    assert lines[at + 2].startswith("      changes 2 factors against baseline (epochs, batch_size)")
-    assert "      → add a variant for each factor alone; 'ablate explain' finds the fewest" in lines
+    assert lines[at + 2] == "  [several-factors]"
+    assert lines[at + 3].startswith("    both: changes 2 factors against baseline (epochs, batch_size)")
+    assert "    → add a variant for each factor alone; 'ablate explain' finds the fewest" in lines
     assert lines[-1] == "waived: unequal-epochs at epochs (the question is what a third epoch brings)"
 
 
@@ -181,7 +181,7 @@ def test_check_takes_the_study_run_last_and_its_results(doubtful: Path, capsys: 
     assert "study run last" in done.stderr
     assert "from 8 of 8 runs" in done.stdout.splitlines()[0]
     lines = done.stdout.splitlines()
-    assert lines[lines.index("  [same-weights]") + 1].startswith("  baseline, never flipped: their runs")
+    assert lines[lines.index("  [same-weights]") + 1].startswith("    baseline, never flipped: their runs")
     found = json.loads(ablate("check", "--json").stdout)
     assert [vars(finding) for finding in library.results("tiny").findings] == found
     before = {one["code"] for one in found if CODES[one["code"]].subject != "results"}

@@ -12,6 +12,7 @@ import pytest
 from ablate.checks.results import result_findings
 from ablate.data.predictions import Predicted
 from ablate.paths import shipped
+from ablate.study.comparisons import Comparing
 from ablate.study.cut import Cut
 from ablate.study.spec import Choice, Recipe, Study, Variant
 from ablate.study.toml import read_study
@@ -241,6 +242,17 @@ def test_where_it_is_known_which_images_each_recognises_their_noise_is_that_of_t
 
     assert "within-image-noise" in [finding.code for finding in result_findings(results)]
     assert "within-image-noise" not in [finding.code for finding in result_findings(replace(results, load=load))]
+
+
+def test_too_few_seeds_for_the_margin_are_told_by_the_spread_of_the_runs() -> None:
+    values = {"a": [0.50, 0.51, 0.49], "b": [0.505, 0.495, 0.515]}
+    asked = replace(study("a", "b"), comparing=Comparing(margin=0.005))
+    (finding,) = found(finals(values), asked)
+    assert (finding.code, finding.where) == ("too-few-seeds", "study.seeds")
+    assert finding.reason.replace("\xa0", " ").startswith("3 seeds that spread by 1.00 points (seen) show differences")
+    assert codes(finals(values), study("a", "b")) == []  # nobody asked for a margin
+    near = {name: [0.5 + (one - 0.5) / 50 for one in sample] for name, sample in values.items()}
+    assert "too-few-seeds" not in codes(finals(near), asked)
 
 
 def test_a_reported_number_that_no_run_comes_near_is_doubtful() -> None:

@@ -54,7 +54,7 @@ def test_models_of_unequal_size_are_noted_with_numbers() -> None:
     (note,) = found('set = { model = { use = "cnn", width = 16 } }', Probe(4000, 150_000, "u", "a"))
     assert (note.code, note.level, note.where) == ("unequal-models", "note", "a")
     assert note.reason == (
-        "4,000 parameters (4 times the 1,000) and 150\N{NO-BREAK SPACE}k FLOPs an image (3 times the "
+        "4 times the parameters (4,000, not 1,000) and 3 times the FLOPs an image (150\N{NO-BREAK SPACE}k, not "
         "50.0\N{NO-BREAK SPACE}k) of baseline: a difference may be the size's"
     )
 
@@ -144,7 +144,7 @@ def test_a_learning_rate_that_one_side_alone_looks_for_is_doubtful() -> None:
     text = 'set = { optimizer = { use = "sgd", lr = { find = true }, momentum = 0.5 } }'
     (finding,) = findings(study(text))
     assert (finding.code, finding.where) == ("unequal-search", "a")
-    assert finding.reason.startswith("a finds its learning rate by a range test and that of baseline is fixed")
+    assert finding.reason.startswith("finds its learning rate by a range test, and that of baseline is fixed")
 
 
 def test_a_range_test_that_is_the_question_is_not_doubtful() -> None:

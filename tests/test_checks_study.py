@@ -74,6 +74,23 @@ def test_two_seeds_are_not_one() -> None:
     assert found("one-seed", study(seeds=(0, 1))) == []
 
 
+COMPARE = "[compare]\nmargin = 0.005\nspread = %s\n"
+
+
+def test_too_few_seeds_for_the_stated_margin_and_spread_are_doubtful() -> None:
+    (finding,) = found("too-few-seeds", study(ONE_CHANGE + "\n" + COMPARE % 0.01, seeds=(0, 1, 2)))
+    assert finding.level == "warning"
+    assert finding.reason.replace("\xa0", " ").startswith(
+        "3 seeds that spread by 1.00 points (stated) show differences of "
+    )
+    assert "and the margin is 0.50 points: what lies between stays undecided" in finding.reason.replace("\xa0", " ")
+
+
+def test_enough_seeds_or_no_stated_margin_are_not_doubtful() -> None:
+    assert found("too-few-seeds", study(ONE_CHANGE + "\n" + COMPARE % 0.0005, seeds=(0, 1, 2))) == []
+    assert found("too-few-seeds", study(ONE_CHANGE + "\n[compare]\nspread = 0.01", seeds=(0, 1, 2))) == []
+
+
 # The validation split
 
 NO_VALIDATION = HEAD.replace(", validation = 100", "")

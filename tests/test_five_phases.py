@@ -249,7 +249,7 @@ def test_8_unequal_budgets_are_named_with_their_numbers(pages: dict[str, str], p
 
 def test_8_that_one_phase_looks_for_its_rate_and_the_one_before_does_not_is_said() -> None:
     (finding,) = (finding for finding in before_training() if finding.code == "unequal-search")
-    assert finding.reason.startswith("Phase 3 finds its learning rate by a range test and that of Phase 2 is fixed")
+    assert finding.reason.startswith("finds its learning rate by a range test, and that of Phase 2 is fixed")
 
 
 # All of them, where a user looks first.

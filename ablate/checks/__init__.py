@@ -4,6 +4,7 @@ finding  the record and the codes
 study    of a valid study, before anything runs
 claims   of what is concluded of it
 budgets  of the chance that each variant gets
+seeds    of whether its seeds are enough
 data     of its data, once cut
 models   of its variants' models and first training steps
 results  of results, such as ones that are the same where they should differ

@@ -73,13 +73,14 @@ def _searches(study: Study) -> Iterator[Finding]:
         one_alone = bool(RangeTest.of(ours)) != bool(RangeTest.of(theirs))
         changed = [factor for factor, _, _ in differences(theirs, ours)]
         if compared.kind == "change" and one_alone and changed != ["optimizer.lr"]:
-            finds, fixed = compared.candidate, compared.reference
-            if RangeTest.of(theirs):
-                finds, fixed = fixed, finds
+            said = (
+                f"finds its learning rate by a range test, and that of {compared.reference} is fixed"
+                if RangeTest.of(ours)
+                else f"has a fixed learning rate, and {compared.reference} finds its own by a range test"
+            )
             yield Finding(
                 "unequal-search",
                 compared.candidate,
-                f"{finds} finds its learning rate by a range test and that of {fixed} is fixed: "
-                "a difference may be the rate's",
+                f"{said}: a difference may be the rate's",
                 "look for both, with lr = { find = true }, or for neither",
             )

@@ -59,7 +59,7 @@ def _sizes(ours: Probe, theirs: Probe) -> str:
     """Say how the sizes of two models differ, "" where they hardly do."""
     pairs = (("parameters", ours.parameters, theirs.parameters), ("FLOPs an image", ours.flops, theirs.flops))
     told = [
-        f"{numbers.count(one)} {what} ({one / other:.2g} times the {numbers.count(other)})"
+        f"{one / other:.2g} times the {what} ({numbers.count(one)}, not {numbers.count(other)})"
         for what, one, other in pairs
         if one and other and max(one, other) >= UNLIKE * min(one, other)
     ]

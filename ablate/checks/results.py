@@ -10,6 +10,7 @@ from ..errors import listing
 from ..metrics import METRICS
 from .curves import curve_findings
 from .finding import Finding, Findings, with_waivers
+from .seeds import seen_seed_findings
 from .values import value_findings
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def result_findings(results: Results) -> Findings:
         return Findings()
     found = [*_same_weights(results), *_same_values(results), *_no_spread(results), *_unmeasured(results)]
     if not results.study.pilot:  # whose numbers mean nothing
-        found += [*curve_findings(results), *value_findings(results)]
+        found += [*curve_findings(results), *value_findings(results), *seen_seed_findings(results)]
     return with_waivers(results.study, found, ["results"])
 
 

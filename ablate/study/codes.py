@@ -15,8 +15,8 @@ Level = Literal["serious", "warning", "note"]
 """serious: a conclusion would be wrong or cannot be drawn; warning: it may be off; note: worth knowing."""
 LEVELS: tuple[Level, ...] = ("serious", "warning", "note")
 """The levels in the order in which findings are listed."""
-Subject = Literal["study", "schedules", "models", "results", "tuning"]
-"""What has to be known before a finding can be made."""
+Subject = Literal["study", "schedules", "models", "spread", "results", "tuning"]
+"""What has to be known before a finding can be made; the spread of runs may be stated, or seen in results."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,9 @@ class Code:
 CODES: Mapping[str, Code] = {
     "one-seed": Code("study", "serious", "no difference has an error bar"),
     "two-seeds": Code("study", "warning", "an error bar from two seeds is too wide to decide much"),
+    "too-few-seeds": Code(
+        "spread", "warning", "the seeds cannot show differences as small as the margin that the study states"
+    ),
     "no-validation": Code("study", "warning", "every decision is made on the test set"),
     "several-factors": Code("study", "serious", "a variant changes several things at once: none can be credited"),
     "unequal-epochs": Code("study", "warning", "a difference may be the budget's"),
