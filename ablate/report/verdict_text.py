@@ -15,6 +15,7 @@ from .. import numbers
 from ..errors import counted, listing
 from ..numbers import NBSP
 from ..stats.comparison import ALPHA, Verdict
+from ..stats.power import MOST_FURTHER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -159,6 +160,8 @@ def _more(found: Comparison, noun: Noun) -> str:
     if not found.further_seeds:
         return ""
     size = difference(found).lstrip(f"+{numbers.MINUS}")
+    if found.further_seeds > MOST_FURTHER:
+        return f"more than {MOST_FURTHER} more {noun}s would tell it"
     what = "decide it" if float(bare(found).replace(numbers.MINUS, "-")) == 0 else f"tell {size} from none"
     return f"about {counted(found.further_seeds, f'more {noun}')} would {what}"
 

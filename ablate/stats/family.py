@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .comparison import ALPHA, Comparison, verdict
+from .power import Planned, further_seeds
 from .tested import CONFIDENCE, DEFAULT, adjusted, tests_of
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ def compare_all(
     found = []
     for pair, one, p in zip(pairs, tested, adjusted(tested, finite, pairs, how.method), strict=True):
         record = replace(_alone(samples, finite, pair, how), kind=(kinds or {}).get(pair, ""), family=family)
-        found.append(record if one is None or p is None else _with_interval(record, one, p, how.confidence))
+        if one is not None and p is not None:
+            record = _with_further(_with_interval(record, one, p, how.confidence), one, len(samples))
+        found.append(record)
     return found
 
 
@@ -118,6 +121,16 @@ def _with_interval(record: Comparison, one: Tested, p: float, confidence: float)
         p_equivalence=None if record.margin is None else one.p_equivalence(record.margin),
         verdict=verdict(one.difference, (low, high), p, record.margin, record.metric.higher_is_better, record.level),
     )
+
+
+def _with_further(record: Comparison, one: Tested, variants: int) -> Comparison:
+    """Add how many seeds would decide what is not decided."""
+    if record.verdict != "not decided":
+        return record
+    planned = Planned(record.method, variants, record.family, record.level)
+    runs = min(record.n_candidate, record.n_reference)
+    spread = one.spread(record.n_candidate, record.n_reference)
+    return replace(record, further_seeds=further_seeds(one.difference, spread, runs, planned, record.margin))
 
 
 def superiority(ours: Sequence[float], theirs: Sequence[float], higher: bool) -> float | None:

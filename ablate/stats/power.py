@@ -1,49 +1,119 @@
-"""What a comparison can find: by simulated studies, since most methods learn from all variants and have no formula."""
+"""What a number of seeds can show: power, the smallest difference that would be found, and the seeds that one takes.
+
+Power is that of the comparison's own method at the level that Holm's method asks of the smallest p of a family, for
+variants that all spread alike. Where a method's standard error is a plain t test's, it comes from the noncentral t
+distribution, else from the method itself on drawn spreads, which are the same on every call.
+"""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import nctdtr, ndtr, stdtrit  # scipy.stats has the same, and takes 0.7 s to import
 
 from .comparison import ALPHA
-from .methods import Layout
-from .tested import DEFAULT, UNPAIRED
+from .methods import Floats, Layout
+from .tested import UNPAIRED
 
 if TYPE_CHECKING:
     from ..study.comparisons import Method
 
-STUDIES = 10_000
-POWER = 0.8
-MOST_OTHERS = 20
-"""A variant learns from so many others as well as from more."""
+ENOUGH = 0.8
+"""The power that is asked for: a true difference is found in four studies of five."""
+MOST_FURTHER = 100
+"""More seeds than that are not counted."""
+DRAWS = 256
 
 
-def smallest_detectable(spread: float, n: int, family: int, method: Method | None = None) -> float:
-    """Return the true difference that four of five studies find: p below 0.05 after adjustment, with its sign.
+@dataclass(frozen=True)
+class Planned:
+    """What decides how much a number of seeds shows, beside the spread.
 
-    spread: standard deviation of a variant's runs, alike for all. n: seeds of each variant, two or more. family: how
-    many comparisons are made at once, all with one reference; the others are taken to find nothing. method: None for
-    the default one. Seeds are taken to be independent, also where the method pairs them.
+    method: that compares. variants: how many the study has. family: how many comparisons share the false alarms.
+    level: what the adjusted p has to be below.
     """
-    return spread * _in_spreads(n, family, method or DEFAULT)
+
+    method: Method
+    variants: int
+    family: int = 1
+    level: float = ALPHA
 
 
-@lru_cache(maxsize=64)
-def _in_spreads(n: int, family: int, method: Method) -> float:
-    """Return it in units of the spread: what each of many studies would have needed, and four of five had.
+def power(difference: float, spread: float, runs: int, planned: Planned) -> float:
+    """Return how often a true difference is found.
 
-    Means and variances of normal runs are drawn as such, which takes no longer with many seeds.
+    difference, spread: in one unit; spread is the standard deviation of the runs of a variant, above 0. runs: of each
+    side, two or more.
     """
-    draw, variants = np.random.default_rng(0), min(family, MOST_OTHERS) + 1
-    variances = draw.chisquare(n - 1, size=(STUDIES, variants)) / (n - 1)
-    by_chance = draw.normal(scale=np.sqrt(2 / n), size=STUDIES)
-    if method == "paired":
-        error, df = np.sqrt(2 * variances[:, 0] / n), np.full(STUDIES, n - 1)
-    else:
-        layout = Layout(np.full(variants, n), np.array([1]), np.array([0]))
-        error, df = (found[:, 0] for found in UNPAIRED[method](variances, layout))
-    needed = stdtrit(df, 1 - ALPHA / family / 2) * error - by_chance
-    return float(np.quantile(needed, POWER))
+    return _power(abs(difference) / spread, runs, planned)
+
+
+def smallest_detectable(spread: float, runs: int, planned: Planned, enough: float = ENOUGH) -> float | None:
+    """Return the true difference that is found with that power, in the unit of the spread; None below two runs."""
+    if runs < 2:
+        return None
+    return spread * _smallest(runs, planned, enough)
+
+
+def further_seeds(
+    difference: float, spread: float, runs: int, planned: Planned, margin: float | None = None
+) -> int | None:
+    """Return how many more seeds of each side would find a difference with 80 % power.
+
+    difference: the seen one; of one within the margin, the margin is asked for instead. spread: the seen one, as of
+    `power`. runs: of the smaller side. None where there is nothing to find or no spread; MOST_FURTHER + 1 for more.
+    """
+    target = max(abs(difference), margin or 0.0)
+    if not (target > 0 and spread > 0 and math.isfinite(target / spread)):
+        return None
+    size = target / spread
+    low, high = max(runs, 1), max(runs, 1) + MOST_FURTHER
+    if _power(size, high, planned) < ENOUGH:
+        return MOST_FURTHER + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _power(size, middle, planned) >= ENOUGH else (middle, high)
+    return high - runs
+
+
+def _power(size: float, runs: int, planned: Planned) -> float:
+    """Return the power for a difference of so many spreads."""
+    off = size / math.sqrt(2 / runs)
+    if planned.method in ("paired", "pooled"):
+        df = (1 if planned.method == "paired" else planned.variants) * (runs - 1)
+        critical = float(stdtrit(df, 1 - planned.level / planned.family / 2))
+        return 1 - _below(df, off, critical) + _below(df, off, -critical)
+    halves = _halves(runs, planned)
+    return float((ndtr(off - halves) + ndtr(-off - halves)).mean())
+
+
+def _below(df: float, off: float, t: float) -> float:
+    """Return the noncentral t distribution's share below t; far in its tails, where scipy has nan, the normal's."""
+    found = float(nctdtr(df, off, t))
+    return float(ndtr(t - off)) if math.isnan(found) else found
+
+
+@lru_cache(maxsize=1024)
+def _smallest(runs: int, planned: Planned, enough: float) -> float:
+    low, high = 0.0, 1.0
+    while _power(high, runs, planned) < enough:
+        low, high = high, 2 * high
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if _power(middle, runs, planned) >= enough else (middle, high)
+    return high
+
+
+@lru_cache(maxsize=1024)
+def _halves(runs: int, planned: Planned) -> Floats:
+    """Return how far from 0 a difference has to be, in its own true standard errors, with drawn spreads."""
+    count = max(planned.variants, 2)
+    variances = np.random.default_rng(0).chisquare(runs - 1, (DRAWS, count)) / (runs - 1)
+    layout = Layout(np.full(count, runs), np.array([1]), np.array([0]))
+    error, df = UNPAIRED[planned.method](variances, layout)
+    halves: Floats = (stdtrit(df, 1 - planned.level / planned.family / 2) * error / math.sqrt(2 / runs))[:, 0]
+    return halves

@@ -44,6 +44,10 @@ class Tested:
     standard_error: float
     df: float
 
+    def spread(self, ours: int, theirs: int) -> float:
+        """Return the spread of a variant's runs that the standard error stands for, by the runs of each side."""
+        return self.standard_error / math.sqrt(1 / ours + 1 / theirs)
+
     def half(self, confidence: float = CONFIDENCE) -> float:
         """Return half the width of the interval."""
         return float(stdtrit(self.df, (1 + confidence) / 2)) * self.standard_error
