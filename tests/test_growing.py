@@ -208,7 +208,7 @@ def test_a_report_says_that_seeds_were_added_and_what_p_has_to_be_below(growing:
     (page,) = ablate.results(growing).report("out", "html")
     text = page.read_text(encoding="utf-8")
     assert "Seeds were added while a comparison was not decided." in text
-    assert "over 2 comparisons, to be below 0.0058 at 3 seeds" in text
+    assert "over 2 comparisons, to be below 0.0028 at 3 seeds" in text
     assert "the first 3 for every variant, more where a comparison was not decided by fewer" in text
 
 

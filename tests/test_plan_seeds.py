@@ -13,8 +13,9 @@ import pytest
 
 from ablate.commands.run import run_study
 from ablate.launch.make import RunOptions
-from ablate.stats.power import smallest_detectable
+from ablate.stats.power import Planned, smallest_detectable
 from ablate.stats.spread import pooled_spread
+from ablate.stats.tested import DEFAULT
 from tests.support import Draws, ablate, options
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def test_a_guess_of_the_author_stands_in_for_results(three: Path) -> None:
     found = reach(three)
     assert (found["spread"], found["source"]) == (0.01, "the study's own guess")
     assert found["differences"] == [
-        {"seeds": n, "difference": smallest_detectable(0.01, n, 1, None)} for n in (3, 5, 8)
+        {"seeds": n, "difference": smallest_detectable(0.01, n, Planned(DEFAULT, 2))} for n in (3, 5, 8)
     ]
     said = ablate("plan", three).stdout
     assert "smallest difference shown in 4 of 5 such studies: " in said

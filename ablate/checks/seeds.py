@@ -33,13 +33,14 @@ def seen_seed_findings(results: Results) -> Iterator[Finding]:
 
 
 def _too_few(study: Study, spread: float, seeds: int, how: str) -> Iterator[Finding]:
-    margin, family, quantity = study.comparing.margin, len(study.comparisons), study.compared.quantity
-    if margin is None or seeds < 2 or not family or not spread or study.pilot or study.looks:
+    margin, quantity = study.comparing.margin, study.compared.quantity
+    if margin is None or seeds < 2 or not study.comparisons or not spread or study.pilot or study.looks:
         return
-    from ..stats.power import smallest_detectable  # scipy, which most studies do without here
+    from ..stats.family import planned_of  # with scipy, which most studies do without here
+    from ..stats.power import smallest_detectable
 
-    least = smallest_detectable(spread, seeds, family, study.comparing.method)
-    if least > margin:
+    least = smallest_detectable(spread, seeds, planned_of(study, study.compared))
+    if least is not None and least > margin:
         sizes = [numbers.with_sign(one, quantity).lstrip("+") for one in (spread, least, margin)]
         yield Finding(
             "too-few-seeds",

@@ -9,7 +9,7 @@ from .costs import expected_seconds, total_seconds
 from .spread import expected_spread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from ..store.run_frames import Cost
     from .plan import Plan
@@ -48,14 +48,22 @@ def reach(study: LoadedStudy, plan: Plan, known: Mapping[str, Cost], at_a_time: 
         return None
     each = [spec for spec in study.specs if spec.seed == written.seeds[0]]
     spread = expected_spread(study, plan)
-    own = [written.looks[0], written.looks[-1]] if written.looks else [len(written.seeds)]
-    more = [] if written.looks else [size for size in SIZES if size > own[-1]][:MOST_SAID]
-    found = _differences(study, spread, [*own, *more]) if spread else {}
+    found = _differences(study, spread) if spread else {}
     return Reach(family, len(each), total_seconds(expected_seconds(each, known), at_a_time), spread, found)
 
 
-def _differences(study: LoadedStudy, spread: Spread, sizes: Sequence[int]) -> dict[int, float]:
-    from ..stats.power import smallest_detectable  # scipy, which a plan that knows no spread does without
+def _differences(study: LoadedStudy, spread: Spread) -> dict[int, float]:
+    """Return the smallest difference by number of seeds; of a growing study, at its first look and at its last."""
+    from ..stats.comparison import ALPHA  # with scipy, which a plan that knows no spread does without
+    from ..stats.family import planned_of
+    from ..stats.power import smallest_detectable
+    from ..stats.spending import levels
 
-    family, method = len(study.study.comparisons), study.written.comparing.method
-    return {n: smallest_detectable(spread.value, n, family, method) for n in dict.fromkeys(sizes) if n > 1}
+    resolved, own = study.study, len(study.seeds)
+    sizes = {own: ALPHA} | dict.fromkeys([size for size in SIZES if size > own][:MOST_SAID], ALPHA)
+    if looks := resolved.looks:
+        each = levels(looks, ALPHA, len(resolved.comparisons))
+        sizes = {looks[0]: each[0], looks[-1]: each[-1]}
+    plans = {n: planned_of(resolved, resolved.compared, level) for n, level in sizes.items()}
+    found = {n: smallest_detectable(spread.value, n, planned) for n, planned in plans.items()}
+    return {n: size for n, size in found.items() if size is not None}

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from ..study.spec import Study
     from .tested import Pair, Samples, Tested
 
+GROWING_PAIR: Method = "welch"
+"""What compares the only two variants of a study whose seeds are added: no others steady their spreads, and first looks
+ask for a p so small that the default one, made for 0.05, would be too easily below it (`benchmarks/looks.py`)."""
+
 
 @dataclass(frozen=True)
 class How:
@@ -40,7 +44,13 @@ class How:
 def how_of(study: Study, metric: Metric) -> How:
     """Return how a study compares its variants on a metric; the margin that it states is of its own metric."""
     stated = study.comparing.margin if metric.name == study.metric else None
-    return How(metric, study.comparing.method or DEFAULT, metric.quantity.margin if stated is None else stated)
+    usual = GROWING_PAIR if study.looks and len(study.comparisons) == 1 else DEFAULT
+    return How(metric, study.comparing.method or usual, metric.quantity.margin if stated is None else stated)
+
+
+def planned_of(study: Study, metric: Metric, level: float = ALPHA) -> Planned:
+    """Return what decides, beside the spread, how much a study's seeds show on a metric. level: as of `How`."""
+    return Planned(how_of(study, metric).method, len(study.variants), len(study.comparisons), level)
 
 
 def compare_all(
