@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from ablate.data.predictions import Predicted
 from ablate.errors import StoreError
 from ablate.execute.inline import Inline
-from ablate.launch.costs import predictions_bytes
+from ablate.launch.costs import expected_bytes, predictions_bytes
 from ablate.launch.study import open_study
 from ablate.store.predictions import packed, unpacked
 from ablate.store.run_folder import NoPredictionsError, RunFolder
@@ -224,6 +224,10 @@ def test_a_plan_counts_the_room_of_predictions_and_of_nothing_that_is_not_kept(s
     # 16 images of each split: two logits and a label.
     assert predictions_bytes(job.spec) == 32 * (2 * 2 + 4)
     run(Inline(), [job])
+    kept, without = (
+        expected_bytes([job.spec], {"baseline": 1000}, 1, Limits(keep_predictions=keep)) for keep in (True, False)
+    )
+    assert kept == (without or 0) + 32 * (2 * 2 + 4)
     size = (made(job)[0].path / "predictions.npz").stat().st_size
     assert size - 1500 < predictions_bytes(job.spec)  # the rest is the archive's own
     hidden = replace(job.spec, recipe=replace(job.spec.recipe, splits=replace(job.spec.recipe.splits, test=-16)))
