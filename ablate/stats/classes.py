@@ -57,6 +57,6 @@ def confusion_frame(results: Results) -> pd.DataFrame:
 def _confusions(results: Results) -> list[tuple[str, int, Counts]]:
     found = []
     for variant in results.study.variants:
-        for seed, predicted in results.predictions_of(variant.name):
+        for seed, predicted in results.predicted.of(variant.name):
             found.append((variant.name, seed, confusion(predicted)))
     return found

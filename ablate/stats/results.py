@@ -15,17 +15,17 @@ from .contrasts import CellValues
 from .effects import FactorialEffects, effects
 from .estimates import Estimate, estimate
 from .family import how_of
-from .images import compare_images
 from .looks import aside, compared_at, looks_at
+from .predicted import PredictedRuns
 from .shapley import MOST_FACTORS, ShapleyShares, shapley
 from .tunings import fair_comparisons
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
 
-    from ..data.predictions import Predicted, Predictions
+    from ..data.predictions import Predictions
     from ..metrics import Metric, Unmeasured
     from ..study.comparisons import ComparisonKind, PlannedComparison
     from ..study.spec import Study
@@ -56,7 +56,6 @@ class Results:
     unmeasured: tuple[Unmeasured, ...] = ()
     load: Callable[[str], Predictions] = lambda _: {}
     _estimates: dict[tuple[str, str], Estimate] = field(default_factory=dict, init=False, repr=False)
-    _recognised: dict[str, tuple[dict[int, Any], dict[int, Any]]] = field(default_factory=dict, init=False, repr=False)
     _families: dict[str, dict[tuple[str, str], Comparison]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
@@ -126,36 +125,14 @@ class Results:
         how, pairs = how_of(self.study, one), list(self._kinds)
         return tuple(looks_at(self.study.looks, pairs, self.samples(one), ended, how)) if self.study.looks else ()
 
-    def predictions_of(self, variant: str) -> Iterator[tuple[int, Predicted]]:
-        """Yield what a variant's runs predicted on the split that the study compares on, with their seeds.
-
-        Runs without finite predictions are left out. InputError for an unknown variant.
-        """
-        split = self.study.compared.split
-        for seed, run in sorted(self.stored_of(variant).items()):
-            predicted = self.load(str(run["key"])).get(split)
-            if predicted is not None and predicted.finite:
-                yield seed, predicted
+    @cached_property
+    def predicted(self) -> PredictedRuns:
+        """Return what the stored runs predicted on the split that the study compares on."""
+        return PredictedRuns(self.study.compared.split, self.stored_of, self.load)
 
     def image_comparison(self, candidate: str, reference: str) -> ImageComparison | None:
-        """Compare two variants image by image, on the split that the study compares on.
-
-        None where no seed has predictions of both, or where they were not evaluated on the same images.
-        InputError for an unknown variant.
-        """
-        (ours, one), (theirs, other) = self._recognised_by(candidate), self._recognised_by(reference)
-        if len({labels.tobytes() for labels in (*ours.values(), *theirs.values())}) > 1:
-            return None
-        return compare_images((candidate, one), (reference, other))
-
-    def _recognised_by(self, variant: str) -> tuple[dict[int, Any], dict[int, Any]]:
-        """Return, by seed, the labels of a variant's images, and which of them it recognises."""
-        if variant not in self._recognised:
-            labels, right = dict[int, Any](), dict[int, Any]()
-            for seed, predicted in self.predictions_of(variant):
-                labels[seed], right[seed] = predicted.labels, predicted.right
-            self._recognised[variant] = labels, right
-        return self._recognised[variant]
+        """Compare two variants image by image (see `PredictedRuns.compared`). InputError for an unknown variant."""
+        return self.predicted.compared(candidate, reference)
 
     @cached_property
     def planned(self) -> tuple[PlannedComparison, ...]:
