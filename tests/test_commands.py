@@ -364,7 +364,9 @@ def test_every_problem_of_a_file_is_in_one_message(study: Path) -> None:
 # Imports: these commands stay quick
 
 
-@pytest.mark.parametrize("command", [["--help"], ["status"], ["report"], ["components"], ["plan", "studies/tiny.toml"]])
+@pytest.mark.parametrize(
+    "command", [["--help"], ["status"], ["report"], ["components"], ["plan", "studies/tiny.toml"], ["check"]]
+)
 def test_these_commands_import_no_torch(study: Path, command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     run_inline(study, capsys)
     code = (

@@ -46,7 +46,8 @@ def _missing(results: Results) -> Iterator[Finding]:
     for variant in results.study.variants:
         rows = results.runs[results.runs["variant"] == variant.name]
         # A run that diverged and trained on is stored, without a loss and a value.
-        gone = (rows["state"] == "stored") & rows["train/loss"].isna() & rows[results.study.metric].isna()
+        values = rows.reindex(columns=["train/loss", results.study.metric])
+        gone = (rows["state"] == "stored") & values.isna().all(axis=1)
         ended = rows[(rows["state"] == "failed") | gone]
         if len(ended):
             seeds = listing(map(str, sorted(ended["seed"])))
