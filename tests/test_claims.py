@@ -312,7 +312,8 @@ def test_a_claim_can_be_added_to_a_study_that_has_run(tmp_path: Path) -> None:
     plant(ablate.load_study(file, store=tmp_path / "store"), finals({"base": BASE, "one": HIGH, "two": SAME}))
     file.write_text(head + claim())
     results = ablate.results(file, store=tmp_path / "store")
-    assert [one.verdict for one in results.claims] == ["supported"]
+    assert repr(results.claims) == "(<claim 'T': supported>,)"
+    assert "supported: T" in results._repr_html_()
     assert set(results.runs["state"]) == {"stored"}
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import numbers
 from ..console.html import page_html, table_html
-from ..report import filters, verdict_text
+from ..report import claim_text, filters, verdict_text
 from ..report.table import table
 from ..stats import comparison
 
@@ -49,10 +49,14 @@ def results_html(results: Results, state: str, notes: Sequence[str]) -> str:
         for row in shown.rows
     ]
     said = [verdict_text.answer(results.comparisons), verdict_text.terms(results.comparisons)]
+    claims = [f"{claim_text.claim_verdict(one)}: {one.claim.text}" for one in results.claims]
     reasons = [f"{run['variant']}, seed {run['seed']} failed: {run['reason']}" for run in failed]
     table_of_variants = table_html(headings, rows, numbers=True)
     return page_html(
-        study.title or study.name, state, table_of_variants, [*filter(None, said), *notes, *reasons, *shown.notes]
+        study.title or study.name,
+        state,
+        table_of_variants,
+        [*filter(None, said), *claims, *notes, *reasons, *shown.notes],
     )
 
 

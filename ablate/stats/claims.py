@@ -32,7 +32,7 @@ class ReportedDifference:
     agrees: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class JudgedClaim:
     """A claim with its evidence.
 
@@ -46,6 +46,9 @@ class JudgedClaim:
     evidence: Comparison
     factors: tuple[str, ...] = ()
     reported: ReportedDifference | None = None
+
+    def __repr__(self) -> str:
+        return f"<claim {self.claim.text!r}: {self.verdict}>"
 
 
 def judge(claim: Claim, evidence: Comparison, study: Study) -> JudgedClaim:
