@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.special import digamma, polygamma
+from scipy.special import digamma, polygamma, stdtr
 
 from ablate.metrics import metric
 from ablate.report import verdict_text
 from ablate.stats.family import How, compare_all
 from ablate.stats.methods import Layout, moderated, moderation, trigamma_inverse
-from ablate.stats.methods_shrinkage import shrinkage, strength
-from ablate.stats.multiplicity import dunnett
+from ablate.stats.methods_shrinkage import caution, shrinkage, strength
+from ablate.stats.multiplicity import dunnett, holm, holm_array
 
 if TYPE_CHECKING:
     from ablate.stats.comparison import Comparison
@@ -143,3 +143,33 @@ def test_methods_that_do_not_pair_use_every_run(method: Method) -> None:
 def test_one_run_on_a_side_has_no_interval_whatever_the_others_have(method: Method) -> None:
     found = one_of({**COUNTS, "drug a": [9.0]}, method)
     assert (found.low, found.p, found.verdict) == (None, None, "not decided")
+
+
+def test_two_runs_of_two_variants_are_paired() -> None:
+    two = {"control": [0.5, 0.52], "drug a": [0.55, 0.56]}
+    assert one_of(two, "shrinkage") == one_of(two, "paired")
+    assert one_of({**two, "other": [0.4, 0.43]}, "shrinkage").method == "shrinkage"
+
+
+def test_adjusted_p_of_the_default_allow_for_few_runs() -> None:
+    samples = {"a": [0.50, 0.52, 0.51], "b": [0.53, 0.55, 0.56], "c": [0.40, 0.42, 0.44], "d": [0.47, 0.49, 0.46]}
+    for pairs, common in (([("b", "a"), ("c", "a")], True), ([("b", "a"), ("c", "b")], False)):
+        found = compared(samples, pairs, "shrinkage")
+        by_holm = holm([one.p_alone for one in found])
+        more = caution(3, 2, common)
+        assert more > 1
+        assert [one.p for one in found] == pytest.approx([more * (p or 0) for p in by_holm], rel=1e-12)
+        (alone,) = compared(samples, pairs[:1], "shrinkage")
+        assert alone.p == alone.p_alone
+
+
+def test_intervals_and_false_alarms_of_the_default_keep_their_promise() -> None:
+    draw = np.random.default_rng(5)
+    for spreads in ([1, 1, 1, 1, 1], [3, 1, 1, 1, 1], [10, 1, 1, 1, 1], [1, 3, 1, 1, 1]):
+        values = draw.standard_normal((20_000, 5, 3)) * np.array(spreads, dtype=float)[:, None]
+        layout = Layout(np.full(5, 3), np.arange(1, 5), np.zeros(4, dtype=int))
+        error, df = shrinkage(values.var(-1, ddof=1), layout)
+        means = values.mean(-1)
+        p = 2 * stdtr(df, -np.abs(means[:, 1:] - means[:, :1]) / error)
+        assert (p >= 0.05).mean(0).min() > 0.927
+        assert (caution(3, 4, True) * holm_array(p).min(-1) < 0.05).mean() < 0.057

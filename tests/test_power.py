@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from scipy.special import stdtrit
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
+from ablate.metrics import metric
+from ablate.stats.family import How, compare_all
 from ablate.stats.methods import Layout
 from ablate.stats.power import MOST_FURTHER, Planned, further_seeds, power, smallest_detectable
 from ablate.stats.tested import DEFAULT, UNPAIRED
+
+if TYPE_CHECKING:
+    from ablate.study.comparisons import Method
 
 STUDENT = Planned("pooled", variants=2)
 
@@ -53,14 +59,40 @@ def test_one_run_detects_nothing() -> None:
 
 @pytest.mark.parametrize("runs", [3, 5])
 def test_power_of_the_default_is_that_of_a_simulation(runs: int) -> None:
-    random = np.random.default_rng(1)
+    planned, random = Planned(DEFAULT, 5, 4), np.random.default_rng(1)
     values = random.standard_normal((20_000, 5, runs))
     values[:, 1] += 3
     layout = Layout(np.full(5, runs), np.array([1]), np.array([0]))
     error, df = UNPAIRED[DEFAULT](values.var(-1, ddof=1), layout)
     difference = values[:, 1].mean(-1) - values[:, 0].mean(-1)
-    far = np.abs(difference) > (stdtrit(df, 1 - 0.05 / 4 / 2) * error)[:, 0]
-    assert power(3.0, 1.0, runs, Planned(DEFAULT, 5, 4)) == pytest.approx(far.mean(), abs=0.03)
+    far = np.abs(difference) > (stdtrit(df, 1 - planned.tail(runs) / 2) * error)[:, 0]
+    assert power(3.0, 1.0, runs, planned) == pytest.approx(far.mean(), abs=0.03)
+
+
+@pytest.mark.slow
+def test_four_of_five_studies_find_the_smallest_difference() -> None:
+    draw, found = np.random.default_rng(2), []
+    pairs = [(f"v{place}", "base") for place in range(4)]
+    size = smallest_detectable(0.01, 4, Planned(DEFAULT, 5, 4))
+    assert size is not None
+    for _ in range(400):
+        samples = {name: dict(enumerate(draw.normal(0.5, 0.01, 4))) for name in ["base", *(c for c, _ in pairs)]}
+        samples["v0"] = {seed: value + size for seed, value in samples["v0"].items()}
+        found.append(compare_all(samples, pairs, How(metric("test/accuracy")))[0].verdict == "helped")
+    assert np.mean(found) == pytest.approx(0.8, abs=0.06)
+
+
+@pytest.mark.parametrize("method", ["paired", "welch", "pooled", "moderated", "shrinkage"])
+def test_more_seeds_and_fewer_comparisons_find_less(method: Method) -> None:
+    sizes = [smallest_detectable(1.0, n, Planned(method, 5, 4)) or 0 for n in (2, 3, 5, 8, 20, 1000)]
+    assert sizes == sorted(sizes, reverse=True)
+    one, ten = (smallest_detectable(1.0, 5, Planned(method, 5, family)) or 0 for family in (1, 10))
+    assert one < ten
+
+
+def test_a_ladder_asks_for_more_than_comparisons_with_one_reference() -> None:
+    shared, ladder = (smallest_detectable(1.0, 3, Planned(DEFAULT, 5, 4, shared=one)) or 0 for one in (True, False))
+    assert shared < ladder
 
 
 def test_planning_takes_a_few_milliseconds() -> None:

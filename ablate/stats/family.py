@@ -10,7 +10,7 @@ import numpy as np
 
 from .comparison import ALPHA, Comparison, verdict
 from .power import Planned, further_seeds
-from .tested import CONFIDENCE, DEFAULT, adjusted, tests_of
+from .tested import CONFIDENCE, DEFAULT, adjusted, method_of, tests_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +50,8 @@ def how_of(study: Study, metric: Metric) -> How:
 
 def planned_of(study: Study, metric: Metric, level: float = ALPHA) -> Planned:
     """Return what decides, beside the spread, how much a study's seeds show on a metric. level: as of `How`."""
-    return Planned(how_of(study, metric).method, len(study.variants), len(study.comparisons), level)
+    family, shared = len(study.comparisons), len({one.reference for one in study.comparisons}) == 1
+    return Planned(how_of(study, metric).method, len(study.variants), family, level, shared)
 
 
 def compare_all(
@@ -65,13 +66,16 @@ def compare_all(
     learn how much runs spread from all of them. A value that is not finite is left out and named.
     """
     finite = {name: {s: value for s, value in of.items() if math.isfinite(value)} for name, of in samples.items()}
+    how = replace(how, method=method_of(how.method, finite))
     tested = tests_of(finite, pairs, how.method)
     family = sum(one is not None for one in tested)
+    shared = len({reference for _, reference in pairs}) == 1
+    planned = Planned(how.method, len(samples), max(family, 1), how.level, shared)
     found = []
     for pair, one, p in zip(pairs, tested, adjusted(tested, finite, pairs, how.method), strict=True):
         record = replace(_alone(samples, finite, pair, how), kind=(kinds or {}).get(pair, ""), family=family)
         if one is not None and p is not None:
-            record = _with_further(_with_interval(record, one, p, how.confidence), one, len(samples))
+            record = _with_further(_with_interval(record, one, p, how.confidence), one, planned)
         found.append(record)
     return found
 
@@ -133,11 +137,10 @@ def _with_interval(record: Comparison, one: Tested, p: float, confidence: float)
     )
 
 
-def _with_further(record: Comparison, one: Tested, variants: int) -> Comparison:
+def _with_further(record: Comparison, one: Tested, planned: Planned) -> Comparison:
     """Add how many seeds would decide what is not decided."""
     if record.verdict != "not decided":
         return record
-    planned = Planned(record.method, variants, record.family, record.level)
     runs = min(record.n_candidate, record.n_reference)
     spread = one.spread(record.n_candidate, record.n_reference)
     return replace(record, further_seeds=further_seeds(one.difference, spread, runs, planned, record.margin))

@@ -30,14 +30,19 @@ class Strength(NamedTuple):
     factor: float
 
 
-STRENGTHS: dict[int, tuple[Strength, Strength, Strength]] = {
-    2: (Strength(0.0, 0.2, 4.4, 1.05), Strength(0.02, 0.24, 4.4, 1.05), Strength(0.02, 0.2, 4.4, 1.05)),
-    3: (Strength(0.0, 34.9, 4.5, 1.22), Strength(1.9, 4.6, 3.5, 1.06), Strength(1.9, 4.5, 3.5, 1.05)),
-    4: (Strength(0.0, 7.8, 3.9, 1.13), Strength(3.3, 7.4, 1.9, 1.05), Strength(2.1, 13.0, 1.8, 1.09)),
-    5: (Strength(0.0, 4.0, 2.0, 1.02), Strength(0.5, 1.1, 1.4, 1.01), Strength(0.2, 1.4, 0.8, 1.025)),
-    20: (Strength(0.0, 0.0, 2.0, 1.0), Strength(0.0, 0.0, 2.0, 1.0), Strength(0.0, 0.0, 2.0, 1.0)),
-}
-"""By runs of the smaller side, for 2, 5 and 11 variants; simulated (`benchmarks/coverage.py --tune`)."""
+SIMULATED = (2, 3, 5, 11)
+"""Numbers of variants that `STRENGTHS` has."""
+STRENGTHS: dict[int, tuple[tuple[float, ...], ...]] = {
+    2: ((0, 30, 10, 1.57), (0, 0.28, 5, 1.02), (0.015, 0.24, 9, 1.018), (0.04, 0.34, 13, 1.035)),
+    3: ((0, 35, 4.5, 1.215), (1.1, 2.1, 4.6, 1.028), (1.8, 4.5, 3, 1.058), (1.7, 4.9, 3.4, 1.053)),
+    4: ((0, 13.5, 3.4, 1.095), (3, 5, 2, 1.04), (3.3, 7.4, 1.95, 1.055), (2.1, 13, 1.9, 1.09)),
+    5: ((0, 6.8, 3, 1.035), (4.5, 12, 1.9, 1.045), (4.5, 11.7, 1.6, 1.05), (3.4, 28, 2, 1.06)),
+    8: ((0, 11, 2.2, 1.02), (4, 19, 2.1, 1), (3.5, 14, 1.6, 1), (3, 20, 1.6, 1)),
+    20: ((0, 9, 1.6, 1), (6, 25, 1.5, 1), (6, 25, 1.3, 1), (6, 25, 1.3, 1)),
+}  # fmt: skip
+"""`Strength` by runs of the smaller side and number of variants; found by simulation, see docs/decisions/019."""
+CAUTION = {2: (1.25, 1.5), 3: (1.2, 1.8), 4: (1.0, 1.55), 5: (1.0, 1.55), 8: (1.0, 1.4), 20: (1.0, 1.2)}
+"""What adjusted p are multiplied by, by runs of the smaller side: all compared with one reference, and otherwise."""
 MOST_AGREEMENT = 1.5
 """How much more than equal spreads a variant counts whose own is far smaller."""
 
@@ -65,8 +70,21 @@ def strength(runs: int, variants: int) -> Strength:
     runs: of each variant, two or more. variants: two or more.
     """
     known = sorted(STRENGTHS)
-    at = np.array([_between(np.log([2, 5, 11]), np.array(STRENGTHS[n]), np.log(variants)) for n in known])
+    at = np.array([_between(np.log(SIMULATED), np.array(STRENGTHS[n]), np.log(variants)) for n in known])
     return Strength(*map(float, _between(1 / np.array(known[::-1]), at[::-1], 1 / runs)))
+
+
+def caution(runs: int, comparisons: int, common: bool) -> float:
+    """Return what p, adjusted by Holm's method, is multiplied by, where there are several comparisons.
+
+    With few runs a test's tails are longer than its t distribution has them, and Holm's small levels are about tails.
+    common: all have the same reference. Its runs make their false alarms come together; those of a ladder add up.
+    """
+    if comparisons < 2:
+        return 1.0
+    known = sorted(CAUTION, reverse=True)
+    at = np.array([CAUTION[n][0 if common else 1] for n in known])
+    return float(np.interp(1 / runs, 1 / np.array(known), at))
 
 
 def _between(places: Floats, rows: Floats, place: float) -> Floats:

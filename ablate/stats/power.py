@@ -17,7 +17,8 @@ from scipy.special import nctdtr, ndtr, stdtrit  # scipy.stats has the same, and
 
 from .comparison import ALPHA
 from .methods import Floats, Layout
-from .tested import UNPAIRED
+from .methods_shrinkage import caution
+from .tested import UNPAIRED, by_design
 
 if TYPE_CHECKING:
     from ..study.comparisons import Method
@@ -34,13 +35,23 @@ class Planned:
     """What decides how much a number of seeds shows, beside the spread.
 
     method: that compares. variants: how many the study has. family: how many comparisons share the false alarms.
-    level: what the adjusted p has to be below.
+    level: what the adjusted p has to be below. shared: all have the same reference, unlike a ladder's.
     """
 
     method: Method
     variants: int
     family: int = 1
     level: float = ALPHA
+    shared: bool = True
+
+    def method_at(self, runs: int) -> Method:
+        """Return the method that compares so many runs of each variant."""
+        return by_design(self.method, self.variants, runs)
+
+    def tail(self, runs: int) -> float:
+        """Return what the p of one comparison has to be below, where it is the smallest of the family."""
+        more = caution(runs, self.family, self.shared) if self.method_at(runs) == "shrinkage" else 1.0
+        return self.level / self.family / more
 
 
 def power(difference: float, spread: float, runs: int, planned: Planned) -> float:
@@ -83,9 +94,10 @@ def further_seeds(
 def _power(size: float, runs: int, planned: Planned) -> float:
     """Return the power for a difference of so many spreads."""
     off = size / math.sqrt(2 / runs)
-    if planned.method in ("paired", "pooled"):
-        df = (1 if planned.method == "paired" else planned.variants) * (runs - 1)
-        critical = float(stdtrit(df, 1 - planned.level / planned.family / 2))
+    method = planned.method_at(runs)
+    if method in ("paired", "pooled"):
+        df = (1 if method == "paired" else planned.variants) * (runs - 1)
+        critical = float(stdtrit(df, 1 - planned.tail(runs) / 2))
         return 1 - _below(df, off, critical) + _below(df, off, -critical)
     halves = _halves(runs, planned)
     return float((ndtr(off - halves) + ndtr(-off - halves)).mean())
@@ -115,5 +127,5 @@ def _halves(runs: int, planned: Planned) -> Floats:
     variances = np.random.default_rng(0).chisquare(runs - 1, (DRAWS, count)) / (runs - 1)
     layout = Layout(np.full(count, runs), np.array([1]), np.array([0]))
     error, df = UNPAIRED[planned.method](variances, layout)
-    halves: Floats = (stdtrit(df, 1 - planned.level / planned.family / 2) * error / math.sqrt(2 / runs))[:, 0]
+    halves: Floats = (stdtrit(df, 1 - planned.tail(runs) / 2) * error / math.sqrt(2 / runs))[:, 0]
     return halves

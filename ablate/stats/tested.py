@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit  # scipy.stats has the same, and takes 0.7 s to import
 
 from .methods import Floats, Layout, Sureness, moderated, paired, pooled, welch
-from .methods_shrinkage import shrinkage
+from .methods_shrinkage import caution, shrinkage
 from .multiplicity import dunnett, holm
 
 if TYPE_CHECKING:
@@ -69,6 +69,21 @@ class Tested:
         )
 
 
+def method_of(asked: Method, samples: Samples) -> Method:
+    """Return the method that compares these runs, which is `paired` in place of another only where seeds match."""
+    several = [runs.keys() for runs in samples.values() if len(runs) > 1]
+    matching = len(several) == 2 and several[0] == several[1]
+    return by_design(asked, len(several), len(several[0])) if matching else asked
+
+
+def by_design(asked: Method, variants: int, runs: int) -> Method:
+    """Return the method that compares so many variants with so many runs each.
+
+    Two runs each of two variants are too few for the default, which covers more than it says there: they are paired.
+    """
+    return "paired" if (asked, variants, runs) == ("shrinkage", 2, 2) else asked
+
+
 def tests_of(samples: Samples, pairs: Sequence[Pair], method: Method) -> list[Tested | None]:
     """Return each pair's comparison; None where a side has no two runs, or where none of them spread.
 
@@ -89,10 +104,15 @@ def tests_of(samples: Samples, pairs: Sequence[Pair], method: Method) -> list[Te
 def adjusted(
     tests: Sequence[Tested | None], samples: Samples, pairs: Sequence[Pair], method: Method
 ) -> list[float | None]:
-    """Return each p adjusted over all known: by Dunnett's method where `pooled` compares all with one, else Holm's."""
+    """Return each p adjusted over all known, by Holm's method; by Dunnett's where `pooled` compares all with one."""
     known = [place for place, one in enumerate(tests) if one is not None]
-    if method != "pooled" or len({pairs[place][1] for place in known}) != 1:
-        return holm([None if one is None else one.p() for one in tests])
+    common = len({pairs[place][1] for place in known}) == 1
+    if method != "pooled" or not common:
+        runs = min((len(samples[name]) for place in known for name in pairs[place]), default=2)
+        more = caution(runs, len(known), common) if method == "shrinkage" else 1.0
+        return [
+            None if p is None else min(1.0, more * p) for p in holm([None if one is None else one.p() for one in tests])
+        ]
     chosen = [one for one in tests if one is not None]
     t = np.array([one.difference / one.standard_error for one in chosen])
     layout = _layout(samples, [pairs[place] for place in known], [name for pair in pairs for name in pair])
