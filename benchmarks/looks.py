@@ -28,6 +28,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from ablate.stats.family import GROWING_PAIR
 from ablate.stats.methods import Layout, paired
+from ablate.stats.methods_shrinkage import caution
 from ablate.stats.multiplicity import holm_array
 from ablate.stats.spending import levels, spent
 from ablate.stats.tested import DEFAULT, UNPAIRED
@@ -43,17 +44,28 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Case:
-    """Studies that are alike: the effect and spread of each variant, the baseline's first, and the margin."""
+    """Studies that are alike: the effect and spread of each variant, the baseline's first, and the margin.
+
+    ladder: each variant is compared with the one before it. effects are of comparisons, and add up then.
+    """
 
     name: str
     effects: tuple[float, ...]
     spreads: tuple[float, ...]
     margin: float = 0.0
+    ladder: bool = False
 
 
-def case(name: str, effects: list[float], spread: float = 1.0, last: float = 1.0, margin: float = 0.0) -> Case:
+def case(
+    name: str,
+    effects: list[float],
+    spread: float = 1.0,
+    last: float = 1.0,
+    margin: float = 0.0,
+    ladder: bool = False,
+) -> Case:
     """Return a case. spread: of the baseline. last: of the last variant; others have 1."""
-    return Case(name, (0.0, *effects), (spread, *[1.0] * (len(effects) - 1), last), margin)
+    return Case(name, (0.0, *effects), (spread, *[1.0] * (len(effects) - 1), last), margin, ladder)
 
 
 CASES = [
@@ -67,6 +79,10 @@ CASES = [
     case("9, no effect", [0.0] * 9),
     case("9, no effect, baseline spreads threefold", [0.0] * 9, spread=3.0),
     case("9, no effect, one spreads tenfold", [0.0] * 9, last=10.0),
+    case("4, a ladder, no effect", [0.0] * 4, ladder=True),
+    case("4, a ladder, the baseline spreads threefold", [0.0] * 4, spread=3.0, ladder=True),
+    case("4, a ladder, the last spreads tenfold", [0.0] * 4, last=10.0, ladder=True),
+    case("9, a ladder, no effect", [0.0] * 9, ladder=True),
     case("4, one of 3 spreads", [3.0, 0.0, 0.0, 0.0]),
     case("4, all of 1.5 spreads", [1.5] * 4),
     case("4, all of 3 spreads", [3.0] * 4),
@@ -101,7 +117,7 @@ PLANS = [Plan("looks", SIZES), Plan("at 5 once", (5,)), Plan("at 12 once", (12,)
 TRIED = [
     Plan("5 % at each", SIZES, None),
     Plan("linear", SIZES, lambda share, alpha: alpha * share),
-    Plan("power 3", SIZES, lambda share, alpha: alpha * share**3),
+    Plan("power 2", SIZES, lambda share, alpha: alpha * share**2),
     Plan("like Pocock", SIZES, lambda share, alpha: alpha * math.log1p((math.e - 1) * share)),
     Plan("like O'Brien and Fleming", SIZES, _obrien_fleming),
     Plan("each seed", tuple(range(LEAST, MOST + 1))),
@@ -113,18 +129,21 @@ def simulate(case: Case, plan: Plan, studies: int, method: str) -> dict[str, flo
     """Return what studies come to: the columns of the table."""
     draw = np.random.default_rng(1)  # the same for all plans
     values = draw.normal(size=(studies, len(case.effects), MOST)) * np.array(case.spreads)[:, None]
-    values += np.array(case.effects)[:, None]
+    values += (np.cumsum(case.effects) if case.ladder else np.array(case.effects))[:, None]
+    candidates = np.arange(1, len(case.effects))
+    references = candidates - 1 if case.ladder else np.zeros_like(candidates)
     family, alone = plan.levels(len(case.effects) - 1), plan.levels(1)
     decided = np.zeros((studies, len(case.effects) - 1), dtype=int)  # 1 and -1 for a sign, 2 for no difference
     runs, at_first = np.full((studies, len(case.effects)), plan.looks[0]), decided
     for n, level, level_alone in zip(plan.looks, family, alone, strict=True):
         still = decided == 0
-        runs[:, 1:][still] = n
-        runs[:, 0][still.any(1)] = n
-        difference, error, df = compare(values, runs, method)
+        for at, (candidate, reference) in enumerate(zip(candidates, references, strict=True)):
+            runs[still[:, at, None] & np.isin(np.arange(runs.shape[1]), (candidate, reference))] = n
+        difference, error, df = compare(values, runs, (candidates, references), method)
         reach = np.abs(difference) + stdtrit(df, 1 - level_alone / 2) * error
         alike = still & (reach <= case.margin)
         p = holm_array(2 * stdtr(df, -np.abs(difference) / error))
+        p *= cautions(runs.min(1), len(candidates), common=not case.ladder)[:, None] if method == "shrinkage" else 1.0
         sure = still & ~alike & (p < level)
         decided = np.where(alike, 2, np.where(sure, np.sign(difference).astype(int), decided))
         at_first = decided if n == plan.looks[0] else at_first
@@ -143,10 +162,19 @@ def _share(found: np.ndarray, *, studies: bool = False) -> float:
     return float((found.any(1) if studies else found).mean()) if found.shape[1] else math.nan
 
 
-def compare(values: Floats, runs: np.ndarray, method: str) -> tuple[Floats, Floats, Floats]:
-    """Return differences from the baseline, their standard errors and degrees of freedom.
+def cautions(runs: np.ndarray, comparisons: int, *, common: bool) -> Floats:
+    """Return what the default method multiplies adjusted p by, by the fewest runs that a variant has."""
+    known = {count: caution(int(count), comparisons, common) for count in np.unique(runs)}
+    return np.array([known[count] for count in runs])
+
+
+def compare(
+    values: Floats, runs: np.ndarray, pairs: tuple[np.ndarray, np.ndarray], method: str
+) -> tuple[Floats, Floats, Floats]:
+    """Return differences, their standard errors and degrees of freedom.
 
     values: (studies, variants, seeds). runs: how many of the first seeds each variant has, (studies, variants).
+    pairs: places of candidates and references.
     """
     shape = (len(values), values.shape[1] - 1)
     difference, error, df = np.empty(shape), np.empty(shape), np.empty(shape)
@@ -156,18 +184,18 @@ def compare(values: Floats, runs: np.ndarray, method: str) -> tuple[Floats, Floa
         there = np.arange(values.shape[2]) < counts[:, None]
         mean = (chosen * there).sum(-1) / counts
         variance = ((chosen - mean[..., None]) ** 2 * there).sum(-1) / (counts - 1)
-        candidates = np.arange(1, len(counts))
-        layout = Layout(counts, candidates, np.zeros_like(candidates))
+        layout = Layout(counts, *pairs)
         found = _sureness(method, chosen, variance, layout)
         at = which.ravel() == place
-        difference[at], error[at], df[at] = mean[:, 1:] - mean[:, :1], found[0], found[1]
+        difference[at], error[at], df[at] = mean[:, pairs[0]] - mean[:, pairs[1]], found[0], found[1]
     return difference, error, df
 
 
 def _sureness(method: str, values: Floats, variance: Floats, layout: Layout) -> tuple[Floats, Floats]:
     if method != "paired":
         return UNPAIRED[method](variance, layout)
-    each = [paired(values[:, c, : layout.runs[c]] - values[:, 0, : layout.runs[c]]) for c in layout.candidates]
+    pairs = [(c, r, layout.runs[[c, r]].min()) for c, r in zip(layout.candidates, layout.references, strict=True)]
+    each = [paired(values[:, c, :n] - values[:, r, :n]) for c, r, n in pairs]
     return np.stack([one[0] for one in each], -1), np.stack([one[1] for one in each], -1)
 
 

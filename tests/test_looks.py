@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SIZES = (3, 4, 6, 8, 12)
 PAIRS = [("clear", "base"), ("placebo", "base")]
-HOW = How(metric("test/accuracy"), "paired", margin=0.001)
+HOW = How(metric("test/accuracy"), "welch", margin=0.001)
 
 
 @dataclass
@@ -181,3 +181,13 @@ def test_without_looks_comparisons_are_of_all_seeds() -> None:
     runs.end_what_is_asked()
     found = compared_at([], runs.samples, PAIRS, HOW)
     assert list(found.values()) == compare_all(runs.samples, PAIRS, HOW)
+
+
+def test_a_study_that_compares_nothing_stops_at_its_first_look() -> None:
+    runs = Runs()
+    for name in runs.effects:
+        for seed in range(3):
+            runs.end(name, seed)
+    (look,) = looks_at(SIZES, [], runs.samples, runs.ended, HOW)
+    assert look.made
+    assert look.undecided == ()

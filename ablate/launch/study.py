@@ -115,7 +115,7 @@ class LoadedStudy:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Return the seeds that each variant is run with."""
+        """Return the seeds that each variant is run with; where they are added as they are needed, those it may be."""
         return self.study.seeds
 
     @property
@@ -153,7 +153,9 @@ class LoadedStudy:
 
     def __repr__(self) -> str:
         names = listing((repr(name) for name in self.variants), 6)
-        return f"<study '{self.name}': {counted(len(self.specs), 'run')} of {names}>"
+        return (
+            f"<study '{self.name}': {'at most ' * bool(self.study.looks)}{counted(len(self.specs), 'run')} of {names}>"
+        )
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
