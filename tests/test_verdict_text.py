@@ -89,6 +89,7 @@ def test_unequal_numbers_of_seeds_and_those_left_out_are_named() -> None:
     assert line(found)[2] == "(+0.40 to +2.00, 5 and 3 seeds)"
     assert line(found)[4] == "seeds 3, 7 left out"
     odd = compared(n_candidate=1, n_reference=3, low=None, high=None, p=None, verdict="not decided")
+    assert line(odd)[4] == "one seed of cutout gives no interval"
     assert verdict_text.basis(odd) == "1 and 3 seeds, which give no interval"
 
 

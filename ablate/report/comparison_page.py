@@ -42,6 +42,11 @@ class Compared:
         return [verdict_text.line(one, noun=self.noun) for one in self.comparisons]
 
     @property
+    def remarked(self) -> bool:
+        """Tell whether there is more to say of any comparison than its verdict."""
+        return any(line.remark for line in self.lines)
+
+    @property
     def sentences(self) -> list[str]:
         """Return each comparison as a sentence."""
         return [verdict_text.sentence(one, self.noun) for one in self.comparisons]

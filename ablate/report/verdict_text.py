@@ -151,7 +151,9 @@ def _undecided(found: Comparison, noun: Noun) -> str:
     if found.without_spread:
         return f"no {noun} differs from another: how sure this is cannot be said"
     if found.low is None or found.p is None:
-        return f"one {noun} gives no interval" if found.n_candidate == found.n_reference == 1 else "no interval"
+        sides = {found.candidate: found.n_candidate, found.reference: found.n_reference}
+        single = [name for name, n in sides.items() if n == 1]
+        return f"one {noun}{f' of {single[0]}' if len(single) == 1 else ''} gives no interval"
     alone = f"clear alone, not among {found.family} comparisons ({p(found.p, found.level)})" if found.clear else ""
     return "; ".join(part for part in (alone, _more(found, noun)) if part)
 
