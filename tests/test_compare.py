@@ -55,7 +55,7 @@ def test_a_file_is_compared_by_the_same_words_as_a_study(
             "cutout against base +1.93 points (+1.79 to +2.08, 3 seeds) helped",
             (
                 "mixup against base +0.4 points (−0.9 to +1.7, 3 seeds) not decided "
-                "about 10 more seeds would tell 0.4 points from none"
+                "about 10 more seeds would tell 0.5 points from none"
             ),
             " ".join(verdict_text.terms(library.compare(frame, method="paired").comparisons).split()),
         ],
