@@ -160,6 +160,8 @@ def test_a_decided_comparison_is_of_its_look_and_says_so(growing: Path) -> None:
     assert (placebo.verdict, placebo.look, len(placebo.seeds)) == ("not decided", 12, 12)
     assert found.comparison("clear", metric="test/loss").look == 3
     assert found.comparison("clear", "placebo").look == 12
+    other = json.loads(command("verdict", "growing", "--metric", "test/loss", "--json").stdout)["comparisons"]
+    assert [(one["metric"], one["look"]) for one in other] == [("test/loss", 3), ("test/loss", 12)]
 
 
 def test_a_look_does_without_runs_that_failed_and_names_them(growing: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ablate.metrics import metric
 from ablate.stats.family import How, compare_all
-from ablate.stats.looks import Look, aside, compared_at, looks_at
+from ablate.stats.looks import Look, aside, compared_at, look_at_all, looks_at
 from ablate.stats.spending import levels
 from ablate.study.seeds import look_sizes
 
@@ -191,3 +191,12 @@ def test_a_study_that_compares_nothing_stops_at_its_first_look() -> None:
     (look,) = looks_at(SIZES, [], runs.samples, runs.ended, HOW)
     assert look.made
     assert look.undecided == ()
+
+
+def test_what_all_variants_say_together_is_of_the_last_look_that_all_had() -> None:
+    runs = Runs()
+    assert look_at_all(runs.looks(), ["base", "clear"]).number == 1
+    runs.end_what_is_asked()
+    looks = runs.looks()
+    assert look_at_all(looks, ["base", "clear", "placebo"]).size == 3
+    assert look_at_all(looks, ["base", "placebo"]).size == 12

@@ -263,7 +263,7 @@ def test_an_interval_ends_where_an_accuracy_does_and_the_note_says_so() -> None:
     told = report(made).table
     assert cells(report(made), 1)[4] == "82.7 to 100.0"
     cut = (
-        "95 % coverage; it is cut off where it would leave what an accuracy (0 to 100 %) or a loss (0 and more) can be."
+        "95 % coverage; it is cut off where it would leave what the metric can be, such as 0 to 100 % for an accuracy."
     )
     assert told.notes[0].replace("\xa0", " ").endswith(cut)
     assert report(records()).table.notes[0].endswith("coverage.")
@@ -275,7 +275,10 @@ def test_a_difference_of_accuracies_is_at_most_100_points() -> None:
     made.results.runs.loc[made.results.runs["variant"] == "Phase 3", "test/accuracy"] = [1.0, 0.8, 1.0]
     found = compared(report(made))
     assert verdict_text.interval(found.result).endswith("to\xa0+100.0")
-    assert "The interval is cut off at 100\xa0points, the most that two accuracies differ by." in found.cautions
+    assert (
+        "The interval is cut off at 100\xa0points, the most that two values of test accuracy differ by."
+        in found.cautions
+    )
 
 
 def test_a_pilots_training_time_counts_a_shared_run_once() -> None:

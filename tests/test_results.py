@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import stats
 
 from ablate.errors import InputError
 from ablate.metrics import metric
+from ablate.stats.comparison import turned
 from ablate.stats.estimates import Estimate, estimate
 from ablate.stats.results import Results
 from ablate.study.comparisons import Comparing
@@ -168,6 +170,20 @@ def test_the_family_is_what_the_study_compares_in_its_order() -> None:
     made = results(a={0: 0.5}, b={0: 0.4}, c={0: 0.6})
     assert [(found.candidate, found.reference) for found in made.comparisons] == [("b", "a"), ("c", "b")]
     assert made.comparison("c", "a").kind == ""
+
+
+def test_a_pair_of_the_family_is_the_same_evidence_the_other_way_round() -> None:
+    made = results(a={0: 0.5, 1: 0.7}, b={0: 0.61, 1: 0.82}, c={0: 0.6, 1: 0.9})
+    there, back = made.comparison("b", "a"), made.comparison("a", "b")
+    assert (back.p, back.family, back.kind) == (there.p, 2, "")
+    assert there.low is not None
+    assert there.high is not None
+    assert (back.mean, back.low, back.high) == (-there.mean, -there.high, -there.low)
+    assert (there.superiority, back.superiority) == (0.75, 0.25)
+    assert (back.candidate, back.reference, back.per_seed) == ("a", "b", tuple(-one for one in there.per_seed))
+    helped, hurt = replace(there, verdict="helped"), replace(there, verdict="hurt")
+    assert (turned(helped).verdict, turned(hurt).verdict) == ("hurt", "helped")
+    assert turned(turned(helped)) == replace(helped, kind="")
 
 
 def test_an_unknown_variant_or_metric_is_told_with_the_nearest_name() -> None:

@@ -25,11 +25,10 @@ SAID: dict[Says, str] = {
 def claim_findings(study: Study) -> Iterator[Finding]:
     """Find claims that reported numbers speak against, with one finding for all that say the same."""
     one = study.compared
-    margin = one.quantity.margin if study.comparing.margin is None else study.comparing.margin
     claims = dict.fromkeys((claim.variant, claim.against, claim.says) for claim in study.claims)
     for variant, against, says in claims:
         alike = [c for c in study.claims if (c.variant, c.against, c.says) == (variant, against, says)]
-        found = reported_difference(alike[0], study, one, margin)
+        found = reported_difference(alike[0], study, one, study.margin_on(one))
         if found is None or found.agrees:
             continue
         decimals = max(numbers.decimals_given(number, one.quantity) for number in (found.before, found.after))

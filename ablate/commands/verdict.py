@@ -79,15 +79,16 @@ def show_verdicts(options: VerdictOptions) -> int:
 
 def compared_otherwise(results: Results, otherwise: Otherwise) -> Results:
     """Return results that are compared by another method, margin or metric. InputError for one that there is not."""
-    study, comparing = results.study, results.study.comparing
+    study, comparing, looked = results.study, results.study.comparing, None
     if otherwise.metric is not None and otherwise.metric != study.metric:
         study = replace(study, metric=metric(otherwise.metric, study.measures).name)
         comparing = replace(comparing, margin=None)  # what the study states is of its own metric
+        looked = results.looks  # which asked for the runs, whatever they are compared on
     if otherwise.method is not None:
         comparing = replace(comparing, method=method_of(otherwise.method))
     if otherwise.margin is not None:
         comparing = replace(comparing, margin=checked_margin(otherwise.margin, study.compared))
-    return replace(results, study=replace(study, comparing=comparing))
+    return replace(results, study=replace(study, comparing=comparing), looked=looked)
 
 
 def against(results: Results, reference: str) -> tuple[Comparison, ...]:

@@ -9,6 +9,7 @@ from .. import numbers
 from ..errors import counted, listing
 from ..numbers import NBSP
 from ..stats.comparison import Verdict
+from . import verdict_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -68,7 +69,7 @@ def effects_notes(found: FactorialEffects) -> list[str]:
     )
     notes = [rests]
     if found.effects[0].p is not None:
-        notes.append(f"p is adjusted over the {found.effects[0].family} effects together.")
+        notes.append(f"p is adjusted over the {found.effects[0].family} effects together{_level(found)}.")
     elif len(found.seeds) == 1:
         notes.append("One seed gives no interval: what looks like an effect may be chance.")
     else:
@@ -88,6 +89,16 @@ def effects_notes(found: FactorialEffects) -> list[str]:
         step = NBSP + quantity.step if quantity.step else ""
         notes.append(f"No practical difference: the interval lies within ±{numbers.as_given(margin, quantity)}{step}.")
     return [*notes, *_missing(found.missing)]
+
+
+def _level(found: FactorialEffects) -> str:
+    """Say what p has to be below where seeds were added."""
+    if found.look is None:
+        return ""
+    return (
+        f". Seeds were added while a comparison was not decided, so p has to be below {found.level:.2g} with these "
+        f"{found.look}, and intervals are as much wider"
+    )
 
 
 def shares_said(found: ShapleyShares) -> list[str]:
@@ -111,9 +122,7 @@ def shares_said(found: ShapleyShares) -> list[str]:
 
 def p_value(value: float | None) -> str:
     """Write a p for a column that says so."""
-    if value is None:
-        return numbers.ABSENT
-    return f"<{NBSP}0.001" if value < 0.001 else numbers.fixed(value, 3)
+    return numbers.ABSENT if value is None else verdict_text.p(value).removeprefix(f"p{NBSP}").removeprefix(f"={NBSP}")
 
 
 def _worth_saying(effect: Effect) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from .estimates import Estimate
@@ -79,6 +79,27 @@ class Comparison(Estimate):
     def clear(self) -> bool:
         """Tell whether there is an interval and it does not hold 0."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+
+_TURNED: dict[Verdict, Verdict] = {"helped": "hurt", "hurt": "helped"}
+
+
+def turned(found: Comparison) -> Comparison:
+    """Return a comparison the other way round: the same evidence, so the same p."""
+    return replace(
+        found,
+        candidate=found.reference,
+        reference=found.candidate,
+        mean=0.0 - found.mean,
+        low=None if found.high is None else 0.0 - found.high,
+        high=None if found.low is None else 0.0 - found.low,
+        n_candidate=found.n_reference,
+        n_reference=found.n_candidate,
+        per_seed=tuple(0.0 - one for one in found.per_seed),
+        superiority=None if found.superiority is None else 1 - found.superiority,
+        verdict=_TURNED.get(found.verdict, found.verdict),
+        kind="",
+    )
 
 
 def verdict(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .estimates import Estimate
+from .estimates import Estimate, ends
 from .tested import Tested
 
 if TYPE_CHECKING:
@@ -137,9 +137,7 @@ class CellValues:
         df = min(max(total**2 / float((parts**2).sum() / least), least), most)
         tested = Tested(record.mean, math.sqrt(total), df)
         half = tested.half(self.how.confidence)
-        bottom, top = self.how.metric.difference_bounds
-        low, high = max(record.mean - half, bottom), min(record.mean + half, top)
-        cut = high - low < 2 * half * (1 - 1e-9)
+        low, high, cut = ends(record.mean, half, self.how.metric.difference_bounds)
         more = {"low": low, "high": high, "cut": cut, "standard_error": tested.standard_error, "df": df}
         return Contrast(**{**vars(record), **more, "p_alone": tested.p()})
 

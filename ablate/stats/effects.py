@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from .comparison import verdict
+from .comparison import ALPHA, verdict
 from .contrasts import CellValues, Contrast, Missing
 from .multiplicity import holm
 
@@ -53,6 +53,7 @@ class FactorialEffects:
     """All main effects and interactions of two factors of a factorial, on one metric.
 
     cells: how many there are; those of a full factorial are 2 ** len(factors). missing: seeds that were left out.
+    level, look: as of `Comparison`.
     """
 
     metric: Metric
@@ -61,6 +62,8 @@ class FactorialEffects:
     effects: tuple[Effect, ...]
     seeds: tuple[int, ...]
     missing: tuple[Missing, ...]
+    level: float = ALPHA
+    look: int | None = None
 
     @property
     def full(self) -> bool:
@@ -99,6 +102,8 @@ def effects(values: CellValues, factors: Sequence[str]) -> FactorialEffects:
         tuple(_judged(effect, p, family, values.how.level) for effect, p in zip(made, adjusted, strict=True)),
         values.seeds,
         values.missing,
+        values.how.level,
+        values.how.look,
     )
 
 

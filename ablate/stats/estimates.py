@@ -60,5 +60,11 @@ def estimate(values: ArrayLike, confidence: float = 0.95, bounds: tuple[float, f
     if n == 1:
         return Estimate(mean=mean, low=None, high=None, n=n)
     half = float(stdtrit(n - 1, (1 + confidence) / 2)) * float(numbers.std(ddof=1)) / math.sqrt(n)
+    low, high, cut = ends(mean, half, bounds)
+    return Estimate(mean=mean, low=low, high=high, n=n, cut=cut)
+
+
+def ends(mean: float, half: float, bounds: tuple[float, float]) -> tuple[float, float, bool]:
+    """Return the ends of an interval of this half width, cut off at the bounds, and whether anything was cut off."""
     low, high = max(mean - half, min(bounds[0], mean)), min(mean + half, max(bounds[1], mean))
-    return Estimate(mean=mean, low=low, high=high, n=n, cut=high - low < 2 * half * (1 - 1e-9))
+    return low, high, high - low < 2 * half * (1 - 1e-9)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .comparison import ALPHA, Comparison, verdict
+from .estimates import ends
 from .power import Planned, further_seeds
 from .tested import CONFIDENCE, DEFAULT, adjusted, method_of, tests_of
 
@@ -42,10 +43,9 @@ class How:
 
 
 def how_of(study: Study, metric: Metric) -> How:
-    """Return how a study compares its variants on a metric; the margin that it states is of its own metric."""
-    stated = study.comparing.margin if metric.name == study.metric else None
+    """Return how a study compares its variants on a metric."""
     usual = GROWING_PAIR if study.looks and len(study.comparisons) == 1 else DEFAULT
-    return How(metric, study.comparing.method or usual, metric.quantity.margin if stated is None else stated)
+    return How(metric, study.comparing.method or usual, study.margin_on(metric))
 
 
 def planned_of(study: Study, metric: Metric, level: float = ALPHA) -> Planned:
@@ -121,7 +121,7 @@ def _mean(runs: Mapping[int, float]) -> float:
 
 def _with_interval(record: Comparison, one: Tested, p: float, confidence: float) -> Comparison:
     """Add what a method says: interval, p and verdict."""
-    low, high, cut = _within(one.difference, one.half(confidence), record.metric.difference_bounds)
+    low, high, cut = ends(one.difference, one.half(confidence), record.metric.difference_bounds)
     return replace(
         record,
         mean=one.difference,
@@ -138,7 +138,7 @@ def _with_interval(record: Comparison, one: Tested, p: float, confidence: float)
 
 
 def _with_further(record: Comparison, one: Tested, planned: Planned) -> Comparison:
-    """Add how many seeds would decide what is not decided."""
+    """Add how many seeds would decide what is not decided. variants: those with two runs or more."""
     if record.verdict != "not decided":
         return record
     runs = min(record.n_candidate, record.n_reference)
@@ -154,8 +154,3 @@ def superiority(ours: Sequence[float], theirs: Sequence[float], higher: bool) ->
     above = sum(int(np.searchsorted(ranked, ours, side).sum()) for side in ("left", "right"))
     share = above / (2 * len(ours) * len(theirs))
     return share if higher else 1 - share
-
-
-def _within(mean: float, half: float, bounds: tuple[float, float]) -> tuple[float, float, bool]:
-    low, high = max(mean - half, min(bounds[0], mean)), min(mean + half, max(bounds[1], mean))
-    return low, high, high - low < 2 * half * (1 - 1e-9)

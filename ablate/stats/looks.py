@@ -15,7 +15,7 @@ from .family import compare_all
 from .spending import levels
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ..study.comparisons import ComparisonKind
     from .comparison import Comparison
@@ -124,6 +124,12 @@ def compared_at(
 def aside(looks: Sequence[Look], pair: Pair) -> list[Look]:
     """Return the look that a comparison is of which the study does not plan, and which is adjusted alone."""
     return [replace(look, open=(pair,), level=1 - look.confidence) for look in _at_results(looks)[-1:]]
+
+
+def look_at_all(looks: Sequence[Look], names: Iterable[str]) -> Look:
+    """Return the last look that had as many seeds of each of these variants: what they say together is of it."""
+    every, made = list(names), _at_results(looks)
+    return next((look for look in reversed(made) if all(look.seeds[name] >= look.size for name in every)), made[0])
 
 
 def _at_results(looks: Sequence[Look]) -> list[Look]:

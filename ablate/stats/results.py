@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from .. import metrics
 from ..errors import InputError, did_you_mean, listing, quoted
 from .claims import JudgedClaim, judge
+from .comparison import turned
 from .contrasts import CellValues
 from .effects import FactorialEffects, effects
 from .estimates import Estimate, estimate
 from .family import how_of
-from .looks import aside, compared_at, looks_at
+from .looks import aside, compared_at, look_at_all, looks_at
 from .predicted import PredictedRuns
 from .shapley import MOST_FACTORS, ShapleyShares, shapley
 from .tunings import fair_comparisons
@@ -47,6 +48,7 @@ class Results:
     tunings: what tuning found for the study's variants.
     unmeasured: the metrics that the study names and that some or all runs have no value of.
     load: returns what a run, by its key, predicted on each split; nothing where that was not kept.
+    looked: the looks that asked for the runs, where `study` is compared on another metric than then; else None.
     """
 
     study: Study
@@ -55,6 +57,7 @@ class Results:
     tunings: tuple[VariantTuning, ...] = ()
     unmeasured: tuple[Unmeasured, ...] = ()
     load: Callable[[str], Predictions] = lambda _: {}
+    looked: tuple[Look, ...] | None = None
     _estimates: dict[tuple[str, str], Estimate] = field(default_factory=dict, init=False, repr=False)
     _families: dict[str, dict[tuple[str, str], Comparison]] = field(default_factory=dict, init=False, repr=False)
 
@@ -102,8 +105,8 @@ class Results:
     def comparison(self, candidate: str, reference: str, metric: str | None = None) -> Comparison:
         """Compare two variants on a metric, by default the study's.
 
-        Its p is adjusted over the study's comparisons on the metric; that of a pair which the study does not plan is
-        not. Without a run on one of the sides the mean is nan and n is 0.
+        Its p is adjusted over the study's comparisons on the metric; that of a pair which the study plans neither way
+        round is not. Without a run on one of the sides the mean is nan and n is 0.
         InputError for an unknown variant or metric.
         """
         one = metrics.metric(metric or self.study.metric, self.study.measures)
@@ -113,13 +116,17 @@ class Results:
         if one.name not in self._families:
             self._families[one.name] = compared_at(self.looks, samples, list(self._kinds), how, self._kinds)
         family = self._families[one.name]
-        if pair not in family:
+        if (back := (reference, candidate)) in family:
+            family.setdefault(pair, turned(family[back]))
+        elif pair not in family:
             family |= compared_at(aside(self.looks, pair), samples, [pair], how)
         return family[pair]
 
     @cached_property
     def looks(self) -> tuple[Look, ...]:
         """Return the looks at a study whose seeds are added as they are needed, the one to come among them."""
+        if self.looked is not None:
+            return self.looked
         one, over = self.study.compared, self.runs[self.runs["state"].isin(("stored", "failed"))]
         ended = {variant.name: set(over["seed"][over["variant"] == variant.name]) for variant in self.study.variants}
         how, pairs = how_of(self.study, one), list(self._kinds)
@@ -170,7 +177,11 @@ class Results:
             return None
         one = self.study.compared
         variants = {cell: (design.variants or {})[cell] for cell in design.cells("factorial")}
-        return CellValues(how_of(self.study, one), variants, self.samples(one))
+        how, samples = how_of(self.study, one), self.samples(one)
+        if self.looks:
+            look = look_at_all(self.looks, variants.values())
+            how, samples = look.how(how), look.of(samples)
+        return CellValues(how, variants, samples)
 
     @cached_property
     def claims(self) -> tuple[JudgedClaim, ...]:
