@@ -478,6 +478,12 @@ def test_variants_that_are_one_run_in_a_pilot_are_trained_once(study: Path, caps
     assert code == 0
     assert err.count("start ") == 2
     assert [line.split()[:2] for line in out.splitlines()[2:]] == [["baseline", "1"], ["flipped", "1"], ["longer", "1"]]
+    told = ablate("verdict", "--pilot")
+    assert told.exit_code == 0
+    assert told.stdout == ""
+    assert "its numbers mean nothing. So nothing is compared." in told.stderr
+    found = json.loads(ablate("verdict", "--pilot", "--json").stdout)
+    assert (found["pilot"], found["comparisons"]) == (True, [])
 
 
 def test_a_study_that_could_not_be_started_does_not_become_the_one_run_last(
@@ -563,7 +569,8 @@ def test_a_study_of_odd_names_is_reported_in_every_format_within_its_folder(
     report = ablate("report", "--format", "html,md,tex,csv")
     assert report.exit_code == 0, report.output
     (folder,) = Path("reports").iterdir()
-    names = ["report.html", "report.md", "report.tex", "runs.csv", "epochs.csv"]
+    tables = ["runs.csv", "epochs.csv", "comparisons.csv", "classes.csv"]
+    names = ["report.html", "report.md", "report.tex", *tables]
     assert report.stdout.splitlines() == [str(folder / name) for name in names]
     new = {path for path in Path().rglob("*") if path not in before and path.is_file()}
     new -= set(Path("home").rglob("*"))  # matplotlib's list of fonts

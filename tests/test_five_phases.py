@@ -202,6 +202,13 @@ def test_5_the_reports_own_numbers_speak_against_it_before_anything_runs(tmp_pat
     }
 
 
+def test_5_the_terminal_says_which_claims_are_contradicted(store: Path) -> None:
+    said = plain(typed("verdict", STUDY, "--store", store).output)
+    assert "contradicted: Cutout is essential for generalisation" in said
+    assert "contradicted: A deeper network raises accuracy a lot" in said
+    assert "the reported numbers themselves say −2.06 points, against the claim" in said
+
+
 # 6. One seed each, so no difference has an error bar.
 
 

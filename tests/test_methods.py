@@ -173,3 +173,17 @@ def test_intervals_and_false_alarms_of_the_default_keep_their_promise() -> None:
         p = 2 * stdtr(df, -np.abs(means[:, 1:] - means[:, :1]) / error)
         assert (p >= 0.05).mean(0).min() > 0.927
         assert (caution(3, 4, True) * holm_array(p).min(-1) < 0.05).mean() < 0.057
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["baseline", "ladder"])
+@pytest.mark.parametrize("runs", [3, 5])
+def test_a_change_without_effect_is_called_in_few_studies_whatever_the_layout(layout: str, runs: int) -> None:
+    draw, names = np.random.default_rng(runs), ["base", "a", "b", "c", "d"]
+    pairs = list(zip(names[1:], names if layout == "ladder" else ["base"] * 4, strict=False))
+    called = 0
+    for _ in range(1500):
+        samples = {name: dict(enumerate(draw.normal(0.5, 0.01, runs))) for name in names}
+        found = compare_all(samples, pairs, How(METRIC))
+        called += any(one.verdict in ("helped", "hurt") for one in found)
+    assert called / 1500 < 0.055 + 0.01  # twice what 1500 studies vary by

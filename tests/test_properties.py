@@ -445,12 +445,16 @@ def bad_studies(draw: Any) -> str:
     return toml(document)
 
 
+FIRST_TIME = re.compile(r"^(?:walking|loading) .*, the first time\n", re.MULTILINE)
+"""What is said before something slow that this machine remembers afterwards."""
+
+
 @examples(30)
 @given(bad_studies())
 def test_a_bad_study_is_reported_with_what_is_wrong(text: str) -> None:
     done = plan(text)
     is_reported_well(done, text)
-    assert plan(text).output == done.output
+    assert plan(text).output == FIRST_TIME.sub("", done.output)
 
 
 @examples(15)

@@ -37,7 +37,7 @@ def compared(**changes: Any) -> Comparison:
     return Comparison(**(known | changes))
 
 
-UNDECIDED = compared(mean=0.003, low=-0.001, high=0.007, p=0.2, verdict="not decided", further_seeds=6)
+UNDECIDED = compared(mean=0.003, low=-0.001, high=0.007, p=0.2, margin=0.002, verdict="not decided", further_seeds=6)
 WITHIN = compared(mean=0.001, low=-0.002, high=0.004, p=0.9, verdict="no practical difference")
 ONE = compared(
     low=None, high=None, n=1, n_candidate=1, n_reference=1, seeds=(0,), per_seed=(0.012,), p=None, verdict="not decided"
@@ -68,9 +68,19 @@ def test_a_line_of_what_is_not_decided_says_what_would_decide_it() -> None:
         "+0.30 points", "(−0.10 to +0.70, 5 seeds)", "not decided",
         "about 6 more seeds would tell 0.30 points from none",
     ]  # fmt: skip
-    none = dataclasses.replace(UNDECIDED, mean=0.0, further_seeds=1)
+    none = dataclasses.replace(UNDECIDED, mean=0.0, margin=None, further_seeds=1)
     assert line(none)[4] == "about 1 more seed would decide it"
+    many = dataclasses.replace(UNDECIDED, further_seeds=101)
+    assert line(many)[4] == "more than 100 more seeds would tell 0.30 points from none"
     assert line(dataclasses.replace(UNDECIDED, further_seeds=None))[4] == ""
+
+
+def test_seeds_for_a_difference_within_the_margin_are_those_that_tell_the_margin_from_none() -> None:
+    small = dataclasses.replace(UNDECIDED, margin=0.005)
+    assert line(small)[4] == "about 6 more seeds would tell 0.5 points from none"
+    assert plain(verdict_text.sentence(small)).endswith("About 6 more seeds would tell 0.5 points from none.")
+    loss = dataclasses.replace(small, metric=metric("test/loss"), mean=-0.0001, margin=0.02)
+    assert line(loss)[4] == "about 6 more seeds would tell 0.02 from none"
 
 
 def test_a_line_of_no_practical_difference_says_within_what() -> None:

@@ -68,10 +68,11 @@ def show_verdicts(options: VerdictOptions) -> int:
         about = {"study": study.name, "pilot": study.pilot, "store": str(home.root), "metric": study.metric}
         text.say_json(about | verdicts_document(results, found))
         return 0
-    if study.pilot:
-        text.note(PILOT)
     if changed := changed_since(home, record):
         text.note(changed)
+    if study.pilot:
+        text.note(f"{PILOT} So nothing is compared.")
+        return 0
     for line in verdicts_text(results, found) or ["nothing to compare: the study has one variant"]:
         text.say(line)
     return 0

@@ -161,11 +161,13 @@ def _undecided(found: Comparison, noun: Noun) -> str:
 def _more(found: Comparison, noun: Noun) -> str:
     if not found.further_seeds:
         return ""
-    size = difference(found).lstrip(f"+{numbers.MINUS}")
-    if found.further_seeds > MOST_FURTHER:
-        return f"more than {MOST_FURTHER} more {noun}s would tell it"
-    what = "decide it" if float(bare(found).replace(numbers.MINUS, "-")) == 0 else f"tell {size} from none"
-    return f"about {counted(found.further_seeds, f'more {noun}')} would {what}"
+    # Of a difference within the margin, the margin is what they are counted for (`stats.power`).
+    within = found.margin is not None and abs(found.mean) < found.margin
+    size = margin(found) if within else difference(found).lstrip(f"+{numbers.MINUS}")
+    some = within or float(bare(found).replace(numbers.MINUS, "-")) != 0
+    many = f"more than {MOST_FURTHER}" if found.further_seeds > MOST_FURTHER else f"about {found.further_seeds}"
+    seeds = f"{many} more {noun}{'s' * (found.further_seeds != 1)}"
+    return f"{seeds} would {f'tell {size} from none' if some else 'decide it'}"
 
 
 # --- in sentences ------------------------------------------------------------------------------------------------

@@ -143,8 +143,11 @@ class Results:
 
     @cached_property
     def planned(self) -> tuple[PlannedComparison, ...]:
-        """Return which variants the study compares, what weighs most first, without what tuning made unfair."""
-        return fair_comparisons(self.study, self.tunings)
+        """Return which variants the study compares, what weighs most first, without what tuning made unfair.
+
+        Of a pilot none: its numbers mean nothing.
+        """
+        return () if self.study.pilot else fair_comparisons(self.study, self.tunings)
 
     def reference(self, candidate: str) -> str | None:
         """Return what a variant is compared with first, by name: on the page, in tables and in notebooks."""
@@ -173,7 +176,7 @@ class Results:
     @cached_property
     def _factorial(self) -> CellValues | None:
         design = self.study.design
-        if design is None or "factorial" not in design.kinds:
+        if design is None or "factorial" not in design.kinds or self.study.pilot:
             return None
         one = self.study.compared
         variants = {cell: (design.variants or {})[cell] for cell in design.cells("factorial")}
@@ -185,9 +188,9 @@ class Results:
 
     @cached_property
     def claims(self) -> tuple[JudgedClaim, ...]:
-        """Return what the results say of each claim of the study, in its order."""
+        """Return what the results say of each claim of the study, in its order; those of a pilot say nothing."""
         found = []
-        for claim in self.study.claims:
+        for claim in () if self.study.pilot else self.study.claims:
             there = (claim.variant, claim.against)
             back = (claim.against, claim.variant)
             pair = back if back in self._kinds and there not in self._kinds else there
