@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 import pytest
 
+from ablate.api.results import results
 from ablate.commands.tune import TuneOptions, tune_study
 from ablate.commands.tune_trials import open_searches
 from ablate.components.contracts import Range, Values
@@ -455,6 +456,25 @@ def test_where_the_own_settings_are_best_nothing_is_added(study: Path) -> None:
     assert found.best.default
     chosen = with_tuned(options(study, "baseline.epochs=6", only=("baseline",)))
     assert chosen.changes.tuned == ()
+
+
+def test_run_compares_with_a_reference_whose_own_settings_are_best_as_the_report_does(study: Path) -> None:
+    slow = '[[variant]]\nname = "slow"\nfrom = "baseline"\nset = { optimizer = { use = "adam", lr = 1e-9 } }\n'
+    study.write_text(study.read_text() + slow)
+    table = '[tune]\ntrials = 2\nsampler = "grid"\nsettings = { "optimizer.lr" = { values = [1e-9, 5e-3] } }\n'
+    tune(with_table(study, table), "baseline", "slow", objectives=("loss",))
+    done = ablate(
+        "run", study, "--tuned", "--only", "baseline", "--only", "slow", "--json", "--device", "cpu", "--jobs", "1"
+    )
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)["comparisons"]
+    reported = results("tiny").document()["comparisons"]
+    assert [(one["candidate"], one["reference"], one["p"], one["verdict"]) for one in told] == [
+        (one["candidate"], one["reference"], one["p"], one["verdict"]) for one in reported
+    ]
+    assert ("slow (tuned)", "baseline", "tuned change") in {
+        (one["candidate"], one["reference"], one["kind"]) for one in told
+    }
 
 
 def test_trials_are_used_runs_to_the_store(study: Path) -> None:

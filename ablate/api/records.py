@@ -55,7 +55,7 @@ def read_records(
     wanted, _ = asked_for(home, study, keys)
     runs, epochs = read_frames(home, wanted)
     made = measured(home, study, runs, lambda: components_of(home, record, study, by_name))
-    tunings = _tunings(home, record, study, keys, note)
+    tunings = fitting_tunings(home, study, keys, note)
     results = Results(made.study, made.runs, epochs, tunings, made.unmeasured, predictions_in(home))
     return Records(
         results=results,
@@ -99,12 +99,15 @@ def _read(record: StudyRecord, note: Note) -> Study:
         return record.as_run().done()
 
 
-def _tunings(
-    home: Store, record: StudyRecord, study: Study, keys: Mapping[tuple[str, int], str], note: Note
+def fitting_tunings(
+    home: Store, study: Study, keys: Mapping[tuple[str, int], str], note: Note = silent
 ) -> tuple[VariantTuning, ...]:
-    """Return what tuning found, without what it found of variants that have changed since."""
+    """Return what tuning found, without what it found of variants that have changed since.
+
+    keys: of the study's runs. note: takes a line for each of those.
+    """
     fitting = []
-    for tuning in load_tunings(home, record.name):
+    for tuning in load_tunings(home, study.name):
         own = next((keys[name, seed] for name, seed in keys if name == tuning.variant), "")
         tried = next((trial.key for trial in tuning.trials if trial.default), "")
         epochs = next((v.recipe.epochs for v in study.variants if v.name == tuning.variant), tuning.of_epochs)

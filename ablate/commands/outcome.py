@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..console import text
-from ..numbers import ABSENT, NBSP, duration, ends, value
+from ..numbers import ABSENT, NBSP, digits, duration, ends, value
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 def results_table(results: Results, only: Collection[str] = ()) -> str:
     """Return a table of the variants that have runs, planned or made. only: of these variants; empty for all."""
     compared, rows = results.study.compared, []
+    decimals = max(2, digits(compared.quantity, (found.half_width for found in results.estimates().values())))
     for variant in dict.fromkeys(results.runs["variant"]):
         if only and variant not in only:
             continue
         found, runs = results.estimate(variant), results.stored_of(variant).values()
         took = duration(sum(run["seconds"] for run in runs) / len(runs)) if runs else ABSENT
-        mean = value(found.mean, compared.quantity, 2)
-        interval = ends(found.low, found.high, compared.quantity, 2).replace(NBSP, " ")
+        mean = value(found.mean, compared.quantity, decimals)
+        interval = ends(found.low, found.high, compared.quantity, decimals).replace(NBSP, " ")
         rows.append([variant, str(len(runs)), mean, interval, took])
     head = [results.study.label, "runs", heading(compared), "95 % interval", "time each"]
     return text.table(head, rows, right=(1, 2, 3, 4))
