@@ -187,3 +187,17 @@ def test_a_change_without_effect_is_called_in_few_studies_whatever_the_layout(la
         found = compare_all(samples, pairs, How(METRIC))
         called += any(one.verdict in ("helped", "hurt") for one in found)
     assert called / 1500 < 0.055 + 0.01  # twice what 1500 studies vary by
+
+
+@pytest.mark.parametrize(("runs", "variants"), [(2, 5), (3, 2), (3, 5), (5, 11)])
+def test_the_default_has_no_more_degrees_of_freedom_than_all_runs_and_promises_no_tiny_p_for_nothing(
+    runs: int, variants: int
+) -> None:
+    rng = np.random.default_rng(20)
+    values = rng.standard_normal((20_000, variants, runs))
+    others = np.arange(1, variants)
+    found = shrinkage(values.var(-1, ddof=1), Layout(np.full(variants, runs), others, np.zeros_like(others)))
+    assert found.df.max() <= variants * (runs - 1)
+    means = values.mean(-1)
+    p = 2 * stdtr(found.df, -np.abs(means[:, 1:] - means[:, :1]) / found.standard_error)
+    assert (p < 0.001).mean() < 0.0015

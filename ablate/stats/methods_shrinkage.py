@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 
 from .methods import Floats, Layout, Sureness, satterthwaite
 
@@ -43,6 +44,8 @@ STRENGTHS: dict[int, tuple[tuple[float, ...], ...]] = {
 """`Strength` by runs of the smaller side and number of variants; found by simulation, see docs/decisions/019."""
 CAUTION = {2: (1.25, 1.5), 3: (1.2, 1.8), 4: (1.0, 1.55), 5: (1.0, 1.55), 8: (1.0, 1.4), 20: (1.0, 1.2)}
 """What adjusted p are multiplied by, by runs of the smaller side: all compared with one reference, and otherwise."""
+LEVEL = 0.975
+"""Of the t distribution, at the ends of the 95 % interval that `STRENGTHS` was found for."""
 MOST_AGREEMENT = 1.5
 """How much more than equal spreads a variant counts whose own is far smaller."""
 
@@ -61,7 +64,10 @@ def shrinkage(variances: Floats, layout: Layout) -> Sureness:
     own, weight = layout.own, how.weight * agreement
     drawn = (weight * others + own * variances) / (weight + own)
     error, df = satterthwaite(drawn, layout, own + how.bonus * agreement)
-    return Sureness(how.factor * error, df)
+    # Never more degrees of freedom than all runs have: p far out would promise what no such number of runs can. The
+    # standard error grows with it, so that the 95 % interval stays the one that was simulated.
+    most = np.minimum(df, own.sum())
+    return Sureness(how.factor * error * (stdtrit(df, LEVEL) / stdtrit(most, LEVEL)), most)
 
 
 def strength(runs: int, variants: int) -> Strength:
