@@ -364,3 +364,12 @@ def test_the_page_on_comparing_shows_what_the_command_prints(folder: Path) -> No
     with contextlib.redirect_stdout(printed):
         exec(code, {"frame": pd.read_csv("results.csv")})
     assert printed.getvalue().startswith("cutout helped 1.9")
+
+
+def test_names_without_a_space_wrap_on_the_page_so_that_the_numbers_stay_in_sight(tmp_path: Path) -> None:
+    runs = [{"arm": arm, "seed": s, "acc": 0.5 + 0.001 * s} for arm in ("base", "y" * 120) for s in range(3)]
+    library.compare(runs).report(tmp_path)
+    style = (tmp_path / "compare.html").read_text()
+    for where in (".comparison tbody th", ".answer p, .told", ".comparison .judged", ".comparison thead .change"):
+        rule = style.split(f"\n{where}", 1)[1].split("}")[0]
+        assert "overflow-wrap: anywhere" in rule, where

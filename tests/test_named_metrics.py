@@ -196,14 +196,24 @@ def test_a_metric_that_is_named_after_training_is_computed_and_nothing_is_traine
     assert [finding.code for finding in results.findings if finding.code == "metric-absent"] == []
 
 
-def test_a_report_has_a_column_for_each_named_metric(study: Path) -> None:
-    named(study, '["top-k", "ece"]')
+def test_a_report_has_a_second_table_for_the_named_metrics_that_it_is_not_compared_on(study: Path) -> None:
+    named(study, '["top-k", "ece", "balanced-accuracy"]', 'metric = "test/balanced-accuracy"')
     assert run_here(study) == 0
     assert ablate("report", "--format", "md,csv,html,tex").exit_code == 0
     folder = Path("reports") / "tiny"
     text = (folder / "report.md").read_text()
     assert "Test top-5 accuracy (%)" in text
     assert "Test calibration error (%)" in text
+    main, further = text.split("### Further metrics")
+    assert "Test balanced accuracy" in main
+    assert "Verdict" in main
+    assert "Test top-5 accuracy" not in main
+    assert "Test balanced accuracy" not in further
+    page, tex = (folder / "report.html").read_text(), (folder / "report.tex").read_text()
+    assert page.count('<table class="comparison">') == tex.count("Test top-5 accuracy") + 1 == 2
+    assert "-metrics}" in tex
+    frame = library.results(study).table
+    assert {"test/top-k", "test/ece"} <= set(frame["metric"])
     assert "test/ece" in (folder / "runs.csv").read_text().splitlines()[0]
 
 

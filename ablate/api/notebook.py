@@ -52,6 +52,10 @@ def results_html(results: Results, state: str, notes: Sequence[str]) -> str:
     claims = [f"{claim_text.claim_verdict(one)}: {one.claim.text}" for one in results.claims]
     reasons = [f"{run['variant']}, seed {run['seed']} failed: {run['reason']}" for run in failed]
     table_of_variants = table_html(headings, rows, numbers=True)
+    if shown.further:
+        further = [(row.name, *(filters.cell(row, column) for column in shown.further)) for row in shown.rows]
+        headings = (shown.label, *(column.title for column in shown.further))
+        table_of_variants += table_html(headings, further, numbers=True)
     return page_html(
         study.title or study.name,
         state,
