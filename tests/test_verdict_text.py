@@ -98,6 +98,9 @@ def test_unequal_numbers_of_seeds_and_those_left_out_are_named() -> None:
     found = compared(n_candidate=5, n_reference=3, left_out=(3, 7))
     assert line(found)[2] == "(+0.40 to +2.00, 5 and 3 seeds)"
     assert line(found)[4] == "seeds 3, 7 left out"
+    uneven = dataclasses.replace(found, left_out=(3,), one_sided=(3, 4))
+    assert line(uneven)[4] == "seed 3 left out; seed 4 on one side only"
+    assert line(uneven, noun="run")[4] == "run 3 left out"
     odd = compared(n_candidate=1, n_reference=3, low=None, high=None, p=None, verdict="not decided")
     assert line(odd)[4] == "one seed of cutout gives no interval"
     assert verdict_text.basis(odd) == "1 and 3 seeds, which give no interval"

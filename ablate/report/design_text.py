@@ -9,12 +9,12 @@ from .. import numbers
 from ..errors import counted, listing
 from ..numbers import NBSP
 from ..stats.comparison import Verdict
-from . import verdict_text
+from .verdict_text import difference, margin, p
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from ..stats.contrasts import Contrast, Missing
+    from ..stats.contrasts import Missing
     from ..stats.effects import Alias, Effect, FactorialEffects
     from ..stats.shapley import Gain, ShapleyShares
 
@@ -36,20 +36,12 @@ def beside(gain: Gain) -> str:
     return f"after {listing(gain.to)}" if gain.to else "first"
 
 
-def seen(found: Contrast, decimals: int | None = None) -> str:
-    """Write a sum of means with its sign and unit."""
-    quantity = found.metric.quantity
-    return numbers.with_sign(
-        found.mean, quantity, numbers.digits(quantity, [found.half_width]) if decimals is None else decimals
-    )
-
-
 def effects_said(found: FactorialEffects) -> list[str]:
     """Say what the main effects and the interactions come to."""
     main = [effect for effect in found.effects if len(effect.factors) == 1]
     said = []
     for verdict in get_args(Verdict):
-        of = [f"{factors(effect)} ({seen(effect)})" for effect in main if effect.verdict == verdict]
+        of = [f"{factors(effect)} ({difference(effect)})" for effect in main if effect.verdict == verdict]
         said += [f"{verdict}: {listing(of)}"] if of and not math.isnan(main[0].mean) else []
     over = "on average over the combinations of the others"
     paragraphs = [f"On {found.metric.label}, {over}: {'; '.join(said)}."] if said else []
@@ -85,9 +77,7 @@ def effects_notes(found: FactorialEffects) -> list[str]:
             "factors are taken to be absent."
         )
     if any(effect.verdict == "no practical difference" for effect in found.effects):
-        margin, quantity = found.effects[0].margin or 0.0, found.metric.quantity
-        step = NBSP + quantity.step if quantity.step else ""
-        notes.append(f"No practical difference: the interval lies within ±{numbers.as_given(margin, quantity)}{step}.")
+        notes.append(f"No practical difference: the interval lies within ±{margin(found.effects[0])}.")
     return [*notes, *_missing(found.missing)]
 
 
@@ -107,22 +97,22 @@ def shares_said(found: ShapleyShares) -> list[str]:
         return []
     widest = max(found.shares, key=lambda share: share.spread)
     total = (
-        f"All factors together: {seen(found.total)} in {found.metric.label}. The shares sum to that: each is what a "
-        "factor adds when they are added one after the other, on average over all orders."
+        f"All factors together: {difference(found.total)} in {found.metric.label}. The shares sum to that: each is "
+        "what a factor adds when they are added one after the other, on average over all orders."
     )
     paragraphs = [total]
     if widest.spread > 0:
-        ends = (f"{seen(gain)} {beside(gain)}" for gain in (widest.least, widest.most))
+        ends = (f"{difference(gain)} {beside(gain)}" for gain in (widest.least, widest.most))
         paragraphs.append(
             f"The order matters most for {widest.factor}: it adds {' and '.join(ends)}. The lowest and the highest of "
-            "many are picked for being so, and lie further apart than the true ones."
+            "many estimates lie further apart than the true ones do."
         )
     return paragraphs
 
 
 def p_value(value: float | None) -> str:
     """Write a p for a column that says so."""
-    return numbers.ABSENT if value is None else verdict_text.p(value).removeprefix(f"p{NBSP}").removeprefix(f"={NBSP}")
+    return numbers.ABSENT if value is None else p(value).removeprefix(f"p{NBSP}").removeprefix(f"={NBSP}")
 
 
 def _worth_saying(effect: Effect) -> bool:
@@ -145,5 +135,5 @@ def _missing(missing: Iterable[Missing]) -> list[str]:
 
 FILTERS: dict[str, Callable[..., str | Sequence[str]]] = {
     function.__name__: function
-    for function in (factors, aliases, beside, seen, effects_said, effects_notes, shares_said, p_value)
+    for function in (factors, aliases, beside, effects_said, effects_notes, shares_said, p_value)
 }

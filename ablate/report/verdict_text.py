@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ..stats.comparison import Comparison
+    from ..stats.contrasts import Contrast
+    from ..stats.effects import Effect
 
 Noun = Literal["seed", "run"]
 """What repeats a variant: seeds, or runs that nobody numbered."""
@@ -57,7 +59,7 @@ def line(found: Comparison, changes: int = 1, noun: Noun = "seed") -> Line:
 # --- its parts ---------------------------------------------------------------------------------------------------
 
 
-def difference(found: Comparison | None) -> str:
+def difference(found: Comparison | Contrast | None) -> str:
     """Write a difference with its sign and unit; a dash where there is none."""
     return numbers.ABSENT if found is None else numbers.with_sign(found.mean, found.metric.quantity, _digits(found))
 
@@ -106,7 +108,7 @@ def verdict(found: Comparison) -> str:
     return found.verdict + within
 
 
-def margin(found: Comparison) -> str:
+def margin(found: Comparison | Effect) -> str:
     """Write the margin with its unit and the digits it was given, empty where there is none."""
     if found.margin is None:
         return ""
@@ -127,7 +129,14 @@ def remark(found: Comparison, changes: int = 1, noun: Noun = "seed") -> str:
     parts = [_undecided(found, noun)] if found.verdict == "not decided" else []
     parts += [several(changes)] if found.n_candidate and found.n_reference else []
     parts += [f"{_seeds(found.left_out, noun)} left out" if found.left_out else ""]
+    parts += [f"{_seeds(alone, noun)} on one side only" if (alone := one_sided(found, noun)) else ""]
     return "; ".join(part for part in parts if part)
+
+
+def one_sided(found: Comparison, noun: Noun = "seed") -> list[int]:
+    """Return the seeds that only one side has a result for, those that are left out apart; runs have none."""
+    both = noun == "seed" and found.n_candidate and found.n_reference
+    return [seed for seed in found.one_sided if seed not in found.left_out] if both else []
 
 
 def several(changes: int) -> str:
@@ -264,5 +273,5 @@ def _seeds(seeds: Iterable[int], noun: Noun) -> str:
     return f"{noun}{'s' * (len(listed) > 1)} {listing(map(str, listed), 6)}"
 
 
-def _digits(found: Comparison) -> int:
+def _digits(found: Comparison | Contrast) -> int:
     return numbers.digits(found.metric.quantity, [found.half_width])
