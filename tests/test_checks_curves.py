@@ -12,6 +12,7 @@ import pytest
 from ablate.checks.results import result_findings
 from ablate.data.predictions import Predicted
 from ablate.paths import shipped
+from ablate.study.codes import Waiver
 from ablate.study.comparisons import Comparing
 from ablate.study.cut import Cut
 from ablate.study.spec import Choice, Recipe, Study, Variant
@@ -204,7 +205,11 @@ def test_a_variant_that_spreads_far_more_than_the_others_is_named_with_its_odd_s
     (finding,) = (one for one in found(spread([0.51, 0.52, 0.40, 0.53, 0.515]), made) if one.code == "unequal-spread")
     assert (finding.where, finding.level) == ("b", "warning")
     assert finding.reason.endswith("times as much as the others' does; seed 2 lies farthest out")
+    assert "method" not in finding.remedy  # the usual one copes
     assert "unequal-spread" not in codes(spread([0.51, 0.516, 0.508, 0.513, 0.511]), made)
+    pooled = replace(made, comparing=Comparing(method="pooled"))
+    remedies = {one.code: one.remedy for one in found(spread([0.51, 0.52, 0.40, 0.53, 0.515]), pooled)}
+    assert remedies["unequal-spread"].endswith('leave method = "pooled" out, which takes all spreads to be equal')
 
 
 def test_spreads_of_three_seeds_that_are_equal_in_truth_seldom_are_called_unequal() -> None:
@@ -253,6 +258,24 @@ def test_too_few_seeds_for_the_margin_are_told_by_the_spread_of_the_runs() -> No
     assert codes(finals(values), study("a", "b")) == []  # nobody asked for a margin
     near = {name: [0.5 + (one - 0.5) / 50 for one in sample] for name, sample in values.items()}
     assert "too-few-seeds" not in codes(finals(near), asked)
+
+
+def test_a_study_that_grows_is_told_when_the_most_seeds_it_may_have_are_too_few() -> None:
+    values = {"a": [0.50, 0.51, 0.49, 0.50], "b": [0.505, 0.495, 0.515, 0.51]}
+    fixed = replace(study("a", "b", seeds=4), comparing=Comparing(margin=0.005))
+    (finding,) = (one for one in found(finals(values), replace(fixed, looks=(2, 4))) if one.code == "too-few-seeds")
+    assert finding.reason.startswith("4 seeds at most that spread by")
+    (other,) = (one for one in found(finals(values), fixed) if one.code == "too-few-seeds")
+    assert reach(finding.reason) > reach(other.reason)  # looks leave less than 5 % to the last of them
+
+
+def reach(reason: str) -> float:
+    return float(reason.replace("\xa0", " ").partition("differences of ")[2].split()[0])
+
+
+def test_a_waiver_of_too_few_seeds_that_fits_nothing_is_a_note_once_runs_show_their_spread() -> None:
+    waived = replace(study("a", "b"), waivers=(Waiver("too-few-seeds", "a look"),))
+    assert codes(finals({"a": [0.50, 0.51, 0.49], "b": [0.505, 0.495, 0.515]}), waived) == ["unused-waiver"]
 
 
 def test_a_reported_number_that_no_run_comes_near_is_doubtful() -> None:

@@ -10,13 +10,14 @@ from ..errors import listing
 from ..metrics import METRICS
 from .curves import curve_findings
 from .finding import Finding, Findings, with_waivers
-from .seeds import seen_seed_findings
+from .seeds import seen_seed_findings, sees_spread
 from .values import value_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ..stats.results import Results
+    from ..study.codes import Subject
 
 EVALUATED = tuple(name for name, one in METRICS.items() if one.split != "train")
 
@@ -26,9 +27,11 @@ def result_findings(results: Results) -> Findings:
     if not results.runs["state"].isin(("stored", "failed")).any():
         return Findings()
     found = [*_same_weights(results), *_same_values(results), *_no_spread(results), *_unmeasured(results)]
+    known: list[Subject] = ["results"]
     if not results.study.pilot:  # whose numbers mean nothing
         found += [*curve_findings(results), *value_findings(results), *seen_seed_findings(results)]
-    return with_waivers(results.study, found, ["results"])
+        known += ["spread"] if sees_spread(results) else []
+    return with_waivers(results.study, found, known)
 
 
 def same_weights(results: Results, one: str, other: str) -> tuple[int, ...]:

@@ -104,8 +104,16 @@ def _spread(results: Results) -> Iterator[Finding]:
                 name,
                 f"its {one.label} spreads by {spread} between seeds, {math.sqrt(variance / usual):.1f} times as much "
                 f"as the others' does; seed {odd} lies farthest out",
-                "look at that seed; compare with a method that takes no spread to be equal, such as welch",
+                _about_spread(results),
             )
+
+
+def _about_spread(results: Results) -> str:
+    """Say what to do about a spread that is not the others': only a method that pools them all goes wrong by it."""
+    look = "look at why it is less stable, at that seed's curve first (a rate that is too high?), or give it more seeds"
+    if results.study.comparing.method == "pooled":
+        return f'{look}; leave method = "pooled" out, which takes all spreads to be equal'
+    return look
 
 
 def _images(results: Results) -> Iterator[Finding]:
