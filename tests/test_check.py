@@ -188,6 +188,17 @@ def test_check_takes_the_study_run_last_and_its_results(doubtful: Path, capsys: 
     assert {finding.code for finding in library.load_study(doubtful).findings} == before
 
 
+def test_results_are_those_that_the_plan_finds_whichever_study_made_them(doubtful: Path) -> None:
+    assert run_here(doubtful) == 0
+    copy = doubtful.with_name("copy.toml")
+    copy.write_text(doubtful.read_text().replace('name = "tiny"', 'name = "copy"', 1))
+    done = ablate("check", copy)
+    assert "from 8 of 8 runs" in done.stdout.splitlines()[0]
+    assert "  [same-weights]" in done.stdout.splitlines()
+    copy.write_text(copy.read_text().replace("seeds = 2", "seeds = 3"))
+    assert "from 8 of 12 runs" in ablate("check", copy).stdout.splitlines()[0]
+
+
 def test_the_report_prints_why_a_finding_is_waived(doubtful: Path) -> None:
     assert run_here(doubtful) == 0
     assert ablate("report", "--format", "html,md").exit_code == 0

@@ -74,6 +74,12 @@ def test_a_guess_of_the_author_stands_in_for_results(three: Path) -> None:
     assert "1 comparison; seeds differ by 1.00 points (the study's own guess); one more seed is 2 runs" in said
 
 
+def test_two_seeds_of_two_variants_are_said_to_show_hardly_anything(three: Path) -> None:
+    three.write_text(three.read_text() + "[compare]\nspread = 0.09\n")
+    said = ablate("plan", three, "--seeds", "2").stdout
+    assert "smallest difference shown in 4 of 5 such studies: 2 seeds can hardly show any, " in said
+
+
 def test_a_spread_in_points_is_refused(three: Path) -> None:
     three.write_text(three.read_text() + "[compare]\nspread = 0.4\n")
     assert "spread = 0.4 is a difference of 40 points" in ablate("plan", three).stderr

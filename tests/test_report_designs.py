@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ def records(
     design: str = 'kind = "factorial"',
     metric: str = "test/accuracy",
     lacking: Collection[tuple[str, int]] = (),
-    seeds: int = 3,
+    seeds: int | str = 3,
     names: str = "abc",
 ) -> Records:
     """A study of three factors: the first adds 10 points and 4 more beside the second, the third nothing."""
@@ -151,3 +152,22 @@ def test_names_of_factors_are_escaped(tmp_path: Path) -> None:
     for form in ("html", "md", "tex"):
         text = written(records(names="<x&"), tmp_path, form)
         assert {"html": "&lt;", "md": "&lt;", "tex": "\\&"}[form] in text
+
+
+def test_effects_of_a_growing_study_are_of_the_seeds_that_all_were_asked_for_and_the_others_are_not_missing(
+    tmp_path: Path,
+) -> None:
+    every = records('kind = ["factorial", "one-at-a-time"]', seeds="{ min = 2, max = 4 }")
+    look = every.results.looks[-1]
+    assert sorted(look.seeds.values())[:5] == [2] * 5  # no comparison of the study is about most cells
+    assert max(look.seeds.values()) > 2
+    runs = every.results.runs
+    asked = runs[[seed < look.seeds[name] for name, seed in zip(runs["variant"], runs["seed"], strict=True)]]
+    found = replace(every, results=replace(every.results, runs=asked))
+    effects = found.results.effects
+    assert effects is not None
+    assert (effects.seeds, effects.missing, effects.look) == ((0, 1), (), 2)
+    text = plain(written(found, tmp_path, "md"))
+    assert "over 2 seeds each." in text
+    assert "Effects are of the first 2, which all these variants were asked for" in text
+    assert "Left out" not in text

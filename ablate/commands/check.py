@@ -10,9 +10,9 @@ from ..console import text
 from ..console.findings import listed, summed
 from ..execute.local import LocalProcesses
 from ..launch.probes import known_probe
+from ..launch.record import as_recorded
 from ..launch.rehearsal import fetch_data, rehearse
 from ..launch.study import open_study
-from ..store.studies import load_study
 from ..training.machine import check_device
 
 if TYPE_CHECKING:
@@ -56,11 +56,8 @@ def _try_out(study: LoadedStudy) -> None:
 
 
 def _findings(study: LoadedStudy) -> tuple[Findings, str]:
-    """Return everything doubtful, and how many runs it was also looked for in, "" for none."""
-    record = load_study(study.home, study.name)
-    if record is None or not record.keys(study.written):
-        return study.findings, ""
-    records = read_records(study.home, record, text.note, study.written)
+    """Return everything doubtful, and how many runs it was also looked for in, "" for none: those that `plan` finds."""
+    records = read_records(study.home, as_recorded(study), text.note, study.written)
     count = len(records.results.stored)
     found = all_findings(replace(records, findings=study.findings))
     return found, f"{count} of {len(records.results.runs)} runs" if count else ""

@@ -66,10 +66,12 @@ def reach_lines(study: LoadedStudy, found: Reach | None) -> list[str]:
     quantity, most = study.study.compared.quantity, study.study.compared.difference_bounds[1]
     decimals = digits(quantity, found.differences.values())
 
-    def shown(size: float) -> str:
-        return f"{fixed(size * quantity.factor, decimals)} {quantity.step}".strip() if size < most else "none"
+    def shown(size: float, seeds: int) -> str:
+        if size >= most:
+            return f"{seeds} seeds can hardly show any"
+        return f"{fixed(size * quantity.factor, decimals)} {quantity.step}".strip() + f" with {seeds} seeds"
 
-    told = ", ".join(f"{shown(size)} with {n} seeds" for n, size in found.differences.items())
+    told = ", ".join(shown(size, n) for n, size in found.differences.items())
     spread = f"{fixed(found.spread.value * quantity.factor, decimals + 1)} {quantity.step}".strip()
     return [
         f"smallest difference shown in 4 of 5 such studies: {told}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..store.recipes import written_digests
 from ..store.sources import digest
 from ..store.store import Store
-from ..store.studies import StudyRecord, save_study, set_last
+from ..store.studies import StudyRecord, save_study, set_last, with_runs
 
 if TYPE_CHECKING:
     from .study import LoadedStudy
@@ -25,8 +25,21 @@ def record(study: LoadedStudy) -> None:
 
     The text recorded is the one that was read, even if the file has changed since.
     """
+    save_study(study.home, _without_runs(study), study.written, study.study, study.specs)
+    set_last(Store(study.options.store), study.name, study.study.pilot)
+
+
+def as_recorded(study: LoadedStudy) -> StudyRecord:
+    """Return what would be recorded of a study were it run now: with the keys that its runs have now.
+
+    Its results are then found whatever study made them, as `plan` finds them.
+    """
+    return with_runs(_without_runs(study), study.written, study.study, study.specs)
+
+
+def _without_runs(study: LoadedStudy) -> StudyRecord:
     digests = written_digests(study.written)
-    found = StudyRecord(
+    return StudyRecord(
         study.name,
         study.options.study.resolve(),
         study.reading.text,
@@ -36,5 +49,3 @@ def record(study: LoadedStudy) -> None:
         sources={file: digest(content) for file, content in study.user_code().items()},
         has_file=study.reading.file is not None,
     )
-    save_study(study.home, found, study.written, study.study, study.specs)
-    set_last(Store(study.options.store), study.name, study.study.pilot)

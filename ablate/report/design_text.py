@@ -61,7 +61,7 @@ def effects_notes(found: FactorialEffects) -> list[str]:
     )
     notes = [rests]
     if found.effects[0].p is not None:
-        notes.append(f"p is adjusted over the {found.effects[0].family} effects together{_level(found)}.")
+        notes.append(f"p is adjusted over the {found.effects[0].family} effects together.{_level(found)}")
     elif len(found.seeds) == 1:
         notes.append("One seed gives no interval: what looks like an effect may be chance.")
     else:
@@ -82,12 +82,13 @@ def effects_notes(found: FactorialEffects) -> list[str]:
 
 
 def _level(found: FactorialEffects) -> str:
-    """Say what p has to be below where seeds were added."""
+    """Say which seeds effects are of where seeds were added, and what p has to be below."""
     if found.look is None:
         return ""
     return (
-        f". Seeds were added while a comparison was not decided, so p has to be below {found.level:.2g} with these "
-        f"{found.look}, and intervals are as much wider"
+        f" Seeds were added while a comparison was not decided. Effects are of the first {found.look}, which all these "
+        "variants were asked for: what only some were asked for is not missing, and serves their comparisons. p has to "
+        f"be below {found.level:.2g} with so many seeds, and intervals are as much wider."
     )
 
 
