@@ -191,6 +191,8 @@ def test_where_several_factors_changed_it_is_said_what_would_tell() -> None:
     told = "Variants that change one of these at a time would tell"
     assert f"{told}; ablate explain two writes them." in claim_text.claim_evidence(planned)
     assert f"{told}." in claim_text.claim_evidence(other)
+    back = only(judged(claim(variant="one", against="two", says="worse", because="epochs"), two=[0.7] * 4))
+    assert f"{told}; ablate explain two writes them." in claim_text.claim_evidence(back)
 
 
 def test_a_difference_that_contradicts_does_so_whatever_changed() -> None:

@@ -41,7 +41,7 @@ def claim_evidence(judged: JudgedClaim) -> list[str]:
         said.append(f"What changed: {listing(judged.factors)}.")
     if judged.verdict == "cannot be told" and len(judged.factors) > 1:
         ask = (
-            f"; ablate explain {shlex.quote(judged.claim.variant)} writes them"
+            f"; ablate explain {shlex.quote(judged.evidence.candidate)} writes them"
             if judged.evidence.kind == "change"
             else ""
         )
