@@ -14,6 +14,7 @@ from ablate.api.results import results
 from ablate.commands.run import run_study
 from ablate.launch.make import RunOptions
 from ablate.study.comparisons import PlannedComparison
+from ablate.study.listed import renamed
 from ablate.study.toml import parse_study, read_study
 from tests.conftest import TINY
 from tests.planted import Planting, finals
@@ -73,6 +74,72 @@ def test_all_orders_are_every_variant_between_the_two(folder: Path) -> None:
         "Phase 3 + resnet34 + cutout", "Phase 3 + t_max 10 + cutout",
     ])  # fmt: skip
     assert found["runs_to_make"] == 18
+    assert len(found["comparisons"]) == 12 - 6  # six are those of the new variants with what each comes from
+    assert ["Phase 4", "Phase 3 + t_max 10 + cutout"] in found["comparisons"]
+    assert ["Phase 3 + t_max 10 + cutout", "Phase 3 + cutout"] in found["comparisons"]
+    assert 'note = "Phase 3, but model, augmentation.cutout as in Phase 4"' in found["text"]
+    said = ablate("explain", "Phase 4", "--study", PHASES, "--all-orders").stdout
+    assert "each change is then compared beside every set of the others: 12 comparisons" in said
+
+
+def test_with_all_orders_the_study_that_is_written_compares_every_single_step(put: Any) -> None:
+    path = put('[[variant]]\nname = "v"\nset = { epochs = 3, ema = 0.9, clip_norm = 1.0 }\n')
+    assert ablate("explain", "v", "--study", path, "--all-orders", "--add", path).exit_code == 0
+    study = read_study(path).done()
+    recipes = {variant.name: variant.recipe for variant in study.variants}
+
+    def apart(one: str, other: str) -> int:
+        pair = recipes[one], recipes[other]
+        return sum(getattr(pair[0], key) != getattr(pair[1], key) for key in ("epochs", "ema", "clip_norm"))
+
+    compared = {(pair.candidate, pair.reference) for pair in study.comparisons} - {("v", "baseline")}
+    assert len(compared) == 12
+    assert all(apart(*pair) == 1 for pair in compared)
+
+
+def test_a_study_in_a_file_of_its_own_has_the_files_name_so_that_both_share_a_store(put: Any) -> None:
+    path = put('[[variant]]\nname = "both"\nset = { epochs = 2, ema = 0.9 }\n')
+    assert ablate("explain", "both", "--study", path, "--add", "apart.toml").exit_code == 0
+    assert read_study(Path("apart.toml")).done().name == "apart"
+    assert ablate("explain", "both", "--study", path, "--add", "deeper/s.toml").exit_code == 0
+    assert read_study(Path("deeper/s.toml")).done().name == "s-apart"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('[study]\r\ntitle = "name"\r\n  name="s" # why\r\n', '[study]\r\ntitle = "name"\r\n  name="new" # why\r\n'),
+        ("[data]\nname = 's'\n[study]\nname = 's'\n", "[data]\nname = 's'\n[study]\nname = \"new\"\n"),
+        ('study = { name = "s" }\n', None),
+        ('a = """\n[study]\nname = "s"\n"""\n', None),
+    ],
+)
+def test_only_the_name_of_a_study_is_changed_or_nothing(text: str, found: str | None) -> None:
+    assert renamed(text, "new") == found
+
+
+def test_a_table_that_is_wider_than_the_terminal_has_lines_for_each_step(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    said = ablate("explain", "Phase 4", "--study", PHASES, "--all-orders").stdout.partition("6 further")[0]
+    assert max(map(len, said.splitlines()[1:])) <= 60
+    assert "Phase 3 + resnet34: 3 of 3 runs to make\n  against Phase 3: model: torchvision:resnet18 →" in said
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "variant                        against" in ablate("explain", "Phase 4", "--study", PHASES).stdout
+
+
+def test_of_all_factors_of_a_leave_one_out_design_nothing_more_is_needed(put: Any) -> None:
+    path = put(
+        "[factor.averaged]\nset = { ema = 0.9 }\n[factor.smoothed]\nset = { label_smoothing = 0.1 }\n"
+        '[factor.clipped]\nset = { clip_norm = 1.0 }\n[design]\nkind = "leave-one-out"\n'
+    )
+    told = ablate("explain", "all", "--study", path)
+    assert told.exit_code == 0
+    assert told.stdout == (
+        "all: the study's design tells its factors apart already: averaged (against all but averaged), "
+        "smoothed (against all but smoothed), clipped (against all but clipped)\n"
+    )
 
 
 @pytest.mark.parametrize("flags", [(), ("--all-orders",)])
@@ -81,7 +148,7 @@ def test_the_study_written_with_them_keeps_its_text_and_lacks_nothing(folder: Pa
     assert told.exit_code == 0
     assert "written to new.toml; next: ablate run new.toml" in told.stdout
     new = folder / "new.toml"
-    assert new.read_text().startswith(PHASES.read_text())
+    assert new.read_text().startswith(PHASES.read_text().replace('name = "cifar100-phases"', 'name = "new"'))
     found = explained(new, "Phase 4", *flags)
     assert (found["missing"], found["comparisons"], found["text"]) == ([], [], "")
     assert "nothing is missing" in ablate("explain", "Phase 4", "--study", new, *flags).stdout

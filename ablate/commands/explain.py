@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..console import text
-from ..errors import AblateError, InputError, counted, listing, one_line
+from ..errors import AblateError, InputError, counted, listing, one_line, printable
 from ..files import replace_file
 from ..launch.apart import tell_apart
 from ..launch.last import typed_again
 from ..launch.study import open_study
 from ..numbers import duration
 from ..paths import expanded, shown
+from ..study.listed import renamed
+from ..study.written import good_name
 from ..training.machine import check_device
 
 if TYPE_CHECKING:
@@ -50,6 +53,10 @@ def explain(options: Options, how: ExplainOptions) -> int:
 
 
 def _say(options: Options, found: Apart, written: Path | None) -> None:
+    if len(found.told) > 1:
+        told = listing((f"{factor} (against {reference})" for factor, reference in found.told), 20)
+        text.say(f"{found.variant}: the study's design tells its factors apart already: {told}")
+        return
     if len(found.changes) < 2:
         what = found.changes[0].factor if found.changes else "nothing"
         text.say(f"{found.variant} changes {what} against {found.reference}: there is nothing to tell apart")
@@ -68,6 +75,8 @@ def _say(options: Options, found: Apart, written: Path | None) -> None:
         text.say("nothing is missing: every step is a variant of the study, and compared with the one before it")
         return
     text.say(_cost(found))
+    if len(found.pairs) > len(found.steps):
+        text.say(f"each change is then compared beside every set of the others: {len(found.pairs)} comparisons")
     if written:
         text.say(f"written to {shown(written)}; next: {typed_again('run', replace(options, study=written))}")
         return
@@ -75,6 +84,7 @@ def _say(options: Options, found: Apart, written: Path | None) -> None:
 
 
 def _table(steps: tuple[Step, ...]) -> str:
+    """Lay the steps out in columns, or, where these are wider than the terminal, each in lines of its own."""
     rows = []
     for step in steps:
         state = "in the study" if step.exists else f"{step.to_make} of {counted(step.runs, 'run')} to make"
@@ -82,7 +92,20 @@ def _table(steps: tuple[Step, ...]) -> str:
         before, after = (one_line(end, LONGEST) for end in (step.change.before, step.change.after))
         change = f"{step.change.factor}: {before} → {after}"
         rows.append([step.variant, step.parent, change, state, time])
-    return text.table(["variant", "against", "change", "runs", "time"], rows, right=(4,))
+    table, wide = text.table(["variant", "against", "change", "runs", "time"], rows, right=(4,)), text.columns()
+    if all(len(line) <= wide for line in table.splitlines()):
+        return table
+    return "\n".join(line for row in rows for line in _in_lines(row, wide))
+
+
+def _in_lines(row: list[str], wide: int) -> list[str]:
+    variant, parent, change, state, time = row
+    parts = [(f"{variant}: {', '.join(filter(None, [state, time]))}", ""), (f"against {parent}: {change}", "  ")]
+    return [
+        line
+        for part, indent in parts
+        for line in textwrap.wrap(printable(part), wide, initial_indent=indent, subsequent_indent="    ")
+    ]
 
 
 def _cost(found: Apart) -> str:
@@ -105,6 +128,7 @@ def _document(study: LoadedStudy, found: Apart, written: Path | None) -> dict[st
         "changes": [vars(change) for change in found.changes],
         "steps": [plain(step) for step in found.steps],
         "others": [plain(step) for step in found.others],
+        "told by the design": [list(one) for one in found.told],
         "barred": [{"factors": factors, "reason": why} for factors, why in found.barred],
         "comparisons": [list(pair) for pair in found.comparisons],
         "runs_to_make": found.runs,
@@ -131,6 +155,8 @@ def _add(study: LoadedStudy, found: Apart, how: ExplainOptions) -> Path:
     try:
         before = source.read_bytes()
         end = b"\r\n" if b"\r\n" in before else b"\n"
+        if not target.exists():
+            before = _named_after(target, before, study.name)
         added = f"\n# {found.variant} against {found.reference}, one change at a time.\n\n{found.text}"
         after = before + end * (not before.endswith(b"\n")) + added.encode().replace(b"\n", end)
         _check(study, found, how, target, after)
@@ -139,6 +165,17 @@ def _add(study: LoadedStudy, found: Apart, how: ExplainOptions) -> Path:
     except OSError as error:
         raise InputError(f"cannot write {shown(target)}: {error.strerror or error}") from error
     return target
+
+
+def _named_after(target: Path, content: bytes, name: str) -> bytes:
+    """Return a study's text with the name of its new file: a store has one file of each name."""
+    new = target.stem if target.stem != name else f"{name}-apart"
+    made = renamed(content.decode(), new) if good_name(new) else None
+    if made is None:
+        text.note(
+            f"the study in {shown(target)} has the name '{name}' still: give it another one to use the same store"
+        )
+    return content if made is None else made.encode()
 
 
 def _check(study: LoadedStudy, found: Apart, how: ExplainOptions, target: Path, after: bytes) -> None:

@@ -35,13 +35,15 @@ Done = frozenset[str]
 class Step:
     """A variant between a reference and another one, with one change more than the variant that it comes from.
 
-    exists: it is in the study, and costs nothing more. recipe: as a study writes it; below: that of `parent`.
+    done: the changes that it has of those between the two, by factor. exists: it is in the study, and costs nothing
+    more. recipe: as a study writes it; below: that of `parent`.
     runs: of it. to_make: of these, those that are not stored. seconds: expected for these; None where not known.
     """
 
     variant: str
     parent: str
     change: Change
+    done: tuple[str, ...]
     exists: bool
     recipe: Recipe
     below: Recipe
@@ -55,8 +57,10 @@ class Apart:
     """How the changes of a variant are told apart.
 
     steps: the way from the reference, the variant itself last; empty where there is none. others: with all orders,
-    the other variants that the study lacks. comparisons: pairs of the way that the study, with what is added, does not
-    compare by itself. barred: combinations of changes that cannot be run, each with the reason.
+    the other variants that the study lacks. pairs: variants that differ in one change, those of the way or, with all
+    orders, every two that do. comparisons: those that the study, with what is added, does not compare by itself.
+    barred: combinations of changes that cannot be run, each with the reason. told: the factors that a design of the
+    study tells apart, each with the variant that lacks it and that this one is compared with.
     """
 
     variant: str
@@ -64,8 +68,10 @@ class Apart:
     changes: tuple[Change, ...]
     steps: tuple[Step, ...] = ()
     others: tuple[Step, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
     comparisons: tuple[tuple[str, str], ...] = ()
     barred: tuple[tuple[str, str], ...] = ()
+    told: tuple[tuple[str, str], ...] = ()
 
     @property
     def new(self) -> tuple[Step, ...]:
@@ -92,7 +98,7 @@ class Apart:
                 step.parent,
                 step.recipe,
                 step.below,
-                f"between {self.reference} and {self.variant}: {step.change.factor}, by itself",
+                f"{self.reference}, but {listing(step.done)} as in {self.variant}",
             )
             for step in self.new
         ]
@@ -106,12 +112,13 @@ def tell_apart(study: LoadedStudy, name: str, all_orders: bool = False) -> Apart
     a name that is none, the baseline, and too many changes for all orders.
     """
     variant = _variant(study, name)
-    pairs = [(c.candidate, c.reference) for c in study.comparisons if c.kind == "change"]
-    reference = next((other for one, other in pairs if one == variant), study.study.variant(variant).parent or "")
+    changes = [(c.candidate, c.reference) for c in study.comparisons if c.kind == "change"]
+    reference = next((other for one, other in changes if one == variant), study.study.variant(variant).parent or "")
     old, new = study.written.variant(reference).recipe, study.written.variant(variant).recipe
     between = Between(old, new, study.study.variant(reference).recipe, study.study.variant(variant).recipe)
     if len(between.changes) < 2:
-        return Apart(variant, reference, between.changes)
+        told = tuple((pair.factor, pair.reference) for pair in study.comparisons if pair.candidate == variant)
+        return Apart(variant, reference, between.changes, told=tuple(one for one in told if all(one)))
     if all_orders and len(between.changes) > MOST_ORDERED:
         count = 2 ** len(between.changes) - 2
         raise InputError(
@@ -123,8 +130,9 @@ def tell_apart(study: LoadedStudy, name: str, all_orders: bool = False) -> Apart
     others = way.others(steps) if all_orders else ()
     compared = {(pair.candidate, pair.reference) for pair in study.comparisons}
     known = {*compared, *((step.variant, step.parent) for step in (*steps, *others) if not step.exists)}
-    lacking = tuple(pair for step in steps if (pair := (step.variant, step.parent)) not in known)
-    return Apart(variant, reference, between.changes, steps, others, lacking, way.barred)
+    pairs = way.pairs() if all_orders and steps else tuple((step.variant, step.parent) for step in steps)
+    lacking = tuple(pair for pair in pairs if pair not in known)
+    return Apart(variant, reference, between.changes, steps, others, pairs, lacking, way.barred)
 
 
 def _variant(study: LoadedStudy, name: str) -> str:
@@ -144,7 +152,10 @@ def _variant(study: LoadedStudy, name: str) -> str:
 
 @dataclass(frozen=True)
 class _Cell:
-    """A recipe between the two: what it would be as a variant, and what it costs; `problem` where it cannot be run."""
+    """A recipe between the two: what it would be as a variant, and what it costs; `problem` where it cannot be run.
+
+    images: that one of its runs goes through.
+    """
 
     recipe: Recipe
     problem: str = ""
@@ -188,7 +199,7 @@ class _Way:
             return None if any(cell.problem for cell in whole) else self._factors
         cells = {done: self.cell(done) for done in self._between_ends(ends=True)}
         measured = all(cell.seconds is not None for cell in cells.values())
-        best: dict[Done, tuple[tuple[float, ...], tuple[int, ...]]] = {frozenset(): ((0.0,) * 4, ())}
+        best: dict[Done, tuple[tuple[float, ...], tuple[int, ...]]] = {frozenset(): ((0.0,) * 5, ())}
         for done, cell in cells.items():
             ways = [
                 (self._sum(cost, done, factor, measured), (*order, self._factors.index(factor)))
@@ -202,15 +213,16 @@ class _Way:
         return [self._factors[place] for place in found[1]] if found else None
 
     def _sum(self, cost: tuple[float, ...], done: Done, factor: str, measured: bool) -> tuple[float, ...]:
-        """Return what a way costs with one more step, what to keep low first: runs, variants, comparisons, time.
+        """Return what a way costs with one more step, first what to keep low: runs, variants, comparisons, time.
 
         measured: the time of all runs is known; else the images that they go through stand for it.
+        Of ways that cost the same, as in a study that has them all, the one with the fewest images first leads.
         """
         cell, before = self.cell(done), done - {factor}
         pair = cell.existing, self.cell(before).existing
         lacking = bool(cell.existing) and pair not in self._compared
-        work = cell.seconds if measured else cell.images
-        own = cell.to_make, not cell.existing, lacking, work or 0.0
+        work = cell.seconds if measured else cell.images * cell.to_make
+        own = cell.to_make, not cell.existing, lacking, work or 0.0, cell.images
         return tuple(one + more for one, more in zip(cost, own, strict=True))
 
     def steps(self, order: Sequence[str] | None) -> tuple[Step, ...]:
@@ -233,6 +245,12 @@ class _Way:
             found.append(self._step(done, last[0] if last else max(done, key=self._factors.index)))
         return tuple(found)
 
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Return the two variants of every single change, beside every set of the others that it can be run with."""
+        steps = ((done, done - {f}) for done in self._between_ends(ends=True) for f in self._factors if f in done)
+        able = [pair for pair in steps if not any(self.cell(one).problem for one in pair)]
+        return tuple((self._called(more), self._called(less)) for more, less in able)
+
     def cell(self, done: Done) -> _Cell:
         """Return what the recipe with these changes would be as a variant."""
         if done not in self._cells:
@@ -246,12 +264,17 @@ class _Way:
     def _step(self, done: Done, factor: str) -> Step:
         """Return the variant with these changes, of which `factor` is the last."""
         cell, before = self.cell(done), self.cell(done - {factor})
-        name, parent = (one.existing or self.name(which) for one, which in ((cell, done), (before, done - {factor})))
+        name, parent = self._called(done), self._called(done - {factor})
         below, own = (
             self._study.written.variant(one.existing).recipe if one.existing else one.recipe for one in (before, cell)
         )
         counts = (cell.runs, cell.to_make, cell.seconds)
-        return Step(name, parent, self._changes[factor], bool(cell.existing), own, below, *counts)
+        on = tuple(one for one in self._factors if one in done)
+        return Step(name, parent, self._changes[factor], on, bool(cell.existing), own, below, *counts)
+
+    def _called(self, done: Done) -> str:
+        """Return the name of the variant with these changes, in the study or to be added."""
+        return self.cell(done).existing or self.name(done)
 
     def _looked_up(self, done: Done) -> _Cell:
         recipe = self._between.recipe(done)
@@ -266,12 +289,12 @@ class _Way:
         except StudyError as error:
             return _Cell(recipe, one_line("; ".join(problem.what for problem in error.problems), 200))
         specs = run_specs(made, made.first_seeds)
+        images = specs[0].recipe.epochs * int(specs[0].recipe.splits.train or 0)
         if specs[0].key in self._there:
-            return _Cell(recipe, existing=self._there[specs[0].key], runs=len(specs))
+            return _Cell(recipe, existing=self._there[specs[0].key], runs=len(specs), images=images)
         todo = [spec for spec in specs if self._study.home.state(spec.key) != "stored"]
         known = [s for s in expected_seconds(todo, self._costs).values() if s is not None]
         seconds = sum(known) if len(known) == len(todo) else None
-        images = sum(spec.recipe.epochs * int(spec.recipe.splits.train or 0) for spec in todo)
         return _Cell(recipe, "", "", len(specs), len(todo), seconds, images)
 
     def name(self, done: Done) -> str:

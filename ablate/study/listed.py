@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 from .choices import SPLITS
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from .spec import Choice, Recipe
 
 BARE = re.compile(r"[A-Za-z0-9_-]+")
+BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
+NAMED = re.compile(
+    r"""^\ufeff?[ \t]*\[study\][^\n]*\n(?:(?![ \t]*\[)[^\n]*\n)*?[ \t]*name[ \t]*=[ \t]*("[^"\n]*"|'[^'\n]*')""",
+    re.MULTILINE,
+)
+"""A study's table up to its name."""
 
 
 def variant_text(name: str, parent: str, recipe: Recipe, below: Recipe, note: str = "") -> str:
@@ -44,6 +51,19 @@ def variant_text(name: str, parent: str, recipe: Recipe, below: Recipe, note: st
 def comparison_text(pairs: Iterable[tuple[str, str]]) -> str:
     """Return a [[comparison]] table for each pair of candidate and reference."""
     return "\n".join(f"[[comparison]]\nvariant = {inline(one)}\nagainst = {inline(other)}\n" for one, other in pairs)
+
+
+def renamed(text: str, name: str) -> str | None:
+    """Return a study's text with another name of the study, all else as it is; None where that is not found."""
+    found = NAMED.search(text)
+    if found is None:
+        return None
+    made = f"{text[: found.start(1)]}{inline(name)}{text[found.end(1) :]}"
+    try:
+        before, after = (tomllib.loads(one.removeprefix(BOM).replace("\r\n", "\n")) for one in (text, made))
+    except tomllib.TOMLDecodeError:  # what looked like it was something else
+        return None
+    return made if after == {**before, "study": {**before.get("study", {}), "name": name}} else None
 
 
 def inline(value: Any) -> str:
