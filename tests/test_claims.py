@@ -76,7 +76,7 @@ def only(results: Results) -> JudgedClaim:
 # --- reading ---------------------------------------------------------------------------------------------------
 
 
-def test_a_claim_is_against_the_variant_that_its_own_comes_from_unless_it_says_otherwise() -> None:
+def test_a_claim_is_against_what_its_variant_is_compared_with_first_unless_it_says_otherwise() -> None:
     found = study(claim(variant="two"), claim(variant="two", against="base"), claim(against="baseline")).claims
     assert [(one.variant, one.against) for one in found] == [("two", "one"), ("two", "base"), ("one", "base")]
     assert found[0] == Claim("T", "two", "one", "better")

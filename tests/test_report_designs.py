@@ -62,6 +62,15 @@ def plain(text: str) -> str:
     return text.replace("\N{NO-BREAK SPACE}", " ").replace("&nbsp;", " ").replace("\N{MINUS SIGN}", "-")
 
 
+def test_what_is_new_in_a_variant_of_a_design_is_its_factors_whatever_it_comes_from() -> None:
+    made = report(records('kind = "leave-one-out"'))
+    rows = {row.name: row for row in made.table.rows}
+    assert rows["all"].enhancements == ("a", "b", "c")
+    assert rows["all but b"].enhancements == ("a", "c")
+    study = records('kind = ["leave-one-out", "ladder"]').results.study
+    assert study.variant("all").parent == "all but c"
+
+
 def test_the_page_says_what_each_factor_does_and_what_two_do_together(tmp_path: Path) -> None:
     text = plain(written(records(), tmp_path, "html"))
     assert "<h2>Factors</h2>" in text
@@ -171,3 +180,14 @@ def test_effects_of_a_growing_study_are_of_the_seeds_that_all_were_asked_for_and
     assert "over 2 seeds each." in text
     assert "Effects are of the first 2, which all these variants were asked for" in text
     assert "Left out" not in text
+
+
+def test_claims_reports_and_results_take_the_same_reference_where_nobody_names_one() -> None:
+    claimed = '\n[[claim]]\ntext = "together they help"\nvariant = "all"\nsays = "better"\n'
+    results = records(f'kind = ["one-at-a-time", "leave-one-out", "ladder"]{claimed}').results
+    made = results.study
+    assert made.variant("all").parent == "all but c"
+    assert made.reference("all") == made.claims[0].against == results.reference("all") == "all but a"
+    assert made.comparisons[-1].kind != "claim"
+    assert made.reference("all but b") == "all"  # which is only ever compared with
+    assert made.reference(made.variants[0].name) is None

@@ -138,16 +138,18 @@ class StudyResults:
     def comparison(self, candidate: str, reference: str | None = None, metric: str | None = None) -> Comparison:
         """Return candidate minus reference, as the report has it.
 
-        reference: without it, what the report compares the candidate with first, else the study's baseline.
+        reference: without it, what the report compares the candidate with first, else the variant that it comes from.
         metric: such as "test/loss"; without it, the study's own.
         The comparison has `verdict`, `difference`, `low` and `high` (ends of the 95 % interval, None without one), `p`,
         `n`, `seeds` and `per_seed`, in the unit of the metric.
         Raises InputError for a name that does not exist, with the nearest one.
         """
         if reference is None:
-            reference = self._results.reference(candidate) or self.study.variants[0].name
-        if reference == candidate:
             self._results.stored_of(candidate)  # which raises where there is no such variant
+            planned = self._results.reference(candidate) or self.study.reference(candidate)
+            reference = planned or self.study.variants[0].name
+        if reference == candidate:
+            self._results.stored_of(candidate)
             others = [variant.name for variant in self.study.variants if variant.name != candidate]
             raise InputError(
                 f"'{candidate}' cannot be compared with itself: name a reference\n  accepts {listing(others, 20)}"

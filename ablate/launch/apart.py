@@ -112,8 +112,7 @@ def tell_apart(study: LoadedStudy, name: str, all_orders: bool = False) -> Apart
     a name that is none, the baseline, and too many changes for all orders.
     """
     variant = _variant(study, name)
-    changes = [(c.candidate, c.reference) for c in study.comparisons if c.kind == "change"]
-    reference = next((other for one, other in changes if one == variant), study.study.variant(variant).parent or "")
+    reference = study.study.reference(variant) or ""
     old, new = study.written.variant(reference).recipe, study.written.variant(variant).recipe
     between = Between(old, new, study.study.variant(reference).recipe, study.study.variant(variant).recipe)
     if len(between.changes) < 2:

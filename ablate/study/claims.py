@@ -72,7 +72,7 @@ def _read(report: Report, raw: Any, place: Place, study: Study, named: Collectio
             told((*place, key), f"{where}: {key}", text)
     if wrong or not set(variants).issuperset(sides.values()):
         return None
-    against = sides.get("against") or study.variant(sides["variant"]).parent
+    against = sides.get("against") or study.reference(sides["variant"])
     if against is None:
         others = listing(quoted(name for name in variants if name != sides["variant"]), 20)
         text = f"'{base}' comes from no variant, so say what it is compared with\nadd against = one of {others}"
