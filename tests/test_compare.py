@@ -150,8 +150,18 @@ BAD = {
     "nothing": (GOOD.replace("0.935", ""), NAMED, "line 6: column 'acc': nothing where a number belongs"),
     "per cent": (GOOD.replace("0.935", "93.5%"), NAMED, "'93.5%' where a number belongs; write 93.5, without"),
     "decimal comma": (
-        "arm;seed;acc\na;0;0,91\nb;0;0,93\n", NAMED,
+        'arm,seed,acc\na,0,"0,91"\nb,0,"0,93"\n', [],
         "line 2: column 'acc': '0,91' where a number belongs; it has a decimal comma, so write 0.91",
+    ),
+    "thousands or decimals": (
+        "arm;seed;acc\na;0;91,234\nb;0;93,456\n", [], "line 2: column 'acc': '91,234' where a number belongs",
+    ),
+    "a word beside other numbers": (
+        "arm,epochs,acc\na,1,0.5\nb,1,died\n", [], "line 3: column 'acc': 'died' where a number belongs",
+    ),
+    "with its spread": (
+        "arm,acc\na,91.2±0.3\nb,92.0 +/- 0.4\n", [],
+        "line 2: column 'acc': '91.2±0.3' where a number belongs; it is a mean with its spread, and each run needs",
     ),
     "infinity": (GOOD.replace("0.935", "inf"), NAMED, "line 6: column 'acc' is inf: a run without a finite value"),
     "nan": (GOOD.replace("0.935", "NaN"), NAMED, "line 6: column 'acc' is NaN: a run without a finite value"),
@@ -178,7 +188,7 @@ BAD = {
         "arm,acc\na,91\na,92\nb,93\nb,92\n", ["--margin", "0.005"], "margin 0.005: is 0.005 points, since"
     ),
     "no margin": (GOOD, ["--margin", "0"], "margin 0: has to be a number above 0, in the unit of 'acc'"),
-    "two metrics": ("arm,acc,loss\na,1,2\nb,1,2\n", [], "columns 'acc', 'loss' could be the metric; name one"),
+    "two metrics": ("arm,nll,loss\na,1,2\nb,1,2\n", [], "columns 'nll', 'loss' could be the metric; name one"),
     "no text": ("lr,acc\n0.1,0.5\n0.2,0.6\n", [], "no column of text could be the variant; name one"),
 }  # fmt: skip
 
@@ -373,3 +383,44 @@ def test_names_without_a_space_wrap_on_the_page_so_that_the_numbers_stay_in_sigh
     for where in (".comparison tbody th", ".answer p, .told", ".comparison .judged", ".comparison thead .change"):
         rule = style.split(f"\n{where}", 1)[1].split("}")[0]
         assert "overflow-wrap: anywhere" in rule, where
+
+
+# --- what is guessed, and what comes from spreadsheets and notebooks ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ",arm,seed,acc\n" + "".join(f"{i},{a},{s},{v}\n" for i, (a, s, v) in enumerate(ROWS)),
+        "arm;seed;acc\n" + "".join(f"{a};{s};{str(v).replace('.', ',')}\n" for a, s, v in ROWS),
+        "arm,seed,epochs,loss,acc\n" + "".join(f"{a},{s},5,0.3,{v}\n" for a, s, v in ROWS),
+    ],
+    ids=["pandas writes its index", "German Excel", "other numbers"],
+)
+def test_a_table_that_can_only_mean_one_thing_is_read(text: str, write: Callable[[str, str], Path]) -> None:
+    found = ablate("compare", write("r.csv", text))
+    assert (found.exit_code, found.stdout) == (0, ablate("compare", write("good.csv", GOOD)).stdout)
+
+
+def test_values_of_other_types_from_python_work_or_are_told(frame: pd.DataFrame) -> None:
+    numbered = frame.assign(arm=frame["arm"].map({"base": 0, "cutout": 1, "mixup": 2}))
+    call: Any = library.compare
+    assert {one.reference for one in call(numbered, variant="arm", reference=0).comparisons} == {"0"}
+    with pytest.raises(InputError, match=r"margin '0\.5': has to be a number"):
+        call(frame, margin="0.5")
+    with pytest.raises(InputError, match="method '5': there is none of this name"):
+        call(frame, method=5)
+    higher = call(frame.rename(columns={"acc": "val_loss"}), higher_is_better=True)
+    assert higher.comparisons[0].verdict == "helped"
+    with pytest.raises(InputError, match="contradict one another"):
+        call(frame, higher_is_better=True, lower_is_better=True)
+
+
+def test_a_wide_frame_is_told_how_to_become_a_long_one(frame: pd.DataFrame) -> None:
+    wide = frame.pivot_table(index="seed", columns="arm", values="acc")
+    with pytest.raises(InputError, match=r"frame\.melt\(var_name='variant'"):
+        library.compare(wide)
+    long = wide.melt(var_name="variant", value_name="accuracy", ignore_index=False).reset_index()
+    assert [one.verdict for one in library.compare(long).comparisons] == [
+        one.verdict for one in library.compare(frame).comparisons
+    ]

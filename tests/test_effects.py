@@ -14,6 +14,7 @@ from scipy import stats
 
 from ablate.api.results import results as results_of
 from ablate.commands.run import run_study
+from ablate.errors import InputError
 from ablate.launch.make import RunOptions
 from ablate.metrics import metric
 from ablate.stats.contrasts import CellValues, Missing
@@ -197,8 +198,13 @@ def test_the_half_of_three_factors_confounds_each_with_the_interaction_of_the_ot
     design = Design(("factorial",), ("A", "B", "C"), 3)
     found = effects(cells({cell: {0: 0.5} for cell in design.cells("factorial")}), "ABC")
     assert found.effect("A").aliases == (Alias(("B", "C"), -1),)
-    with pytest.raises(KeyError):
+    with pytest.raises(InputError, match="cannot tell the effect of 'B', 'C' from that of A"):
         found.effect("B", "C")
+    with pytest.raises(InputError, match="there is no factor 'cutoff'"):
+        found.effect("cutoff")
+    with pytest.raises(InputError, match="accepts one factor, or two"):
+        found.effect("A", "B", "C")
+    assert repr(found) == "<effects on test/accuracy: A +0, B +0, C +0; 3 in all>"
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])

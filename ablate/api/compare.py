@@ -37,6 +37,7 @@ def compare(  # noqa: PLR0913  # the form of a call in a notebook
     margin: float | None = None,
     method: str | None = None,
     lower_is_better: bool | None = None,
+    higher_is_better: bool | None = None,
 ) -> Comparisons:
     """Compare variants whose runs were made elsewhere: which helped, by how much, and whether it is real.
 
@@ -46,11 +47,18 @@ def compare(  # noqa: PLR0913  # the form of a call in a notebook
     reference: what all others are compared with; by default the variant called baseline, base, reference, control or
     default, else the first one.
     margin: a difference too small to matter, in the unit of the column; by default half a point for an accuracy.
-    method: as of `[compare]` in a study. lower_is_better: by default only for what is called a loss or an error.
+    method: as of `[compare]` in a study.
+    lower_is_better, higher_is_better: one of the two; by default lower only for what is called a loss or an error.
 
     Raises InputError, with the row, for a frame that cannot be compared.
     """
-    asked = Asked(Columns(variant, seed, metric), reference, margin, method, lower_is_better)
+    if higher_is_better is not None:
+        if lower_is_better is not None and lower_is_better == higher_is_better:
+            raise InputError("lower_is_better and higher_is_better contradict one another; give one of them")
+        lower_is_better = not higher_is_better
+    # Labels and columns of a frame may be numbers; here all are text.
+    named = [None if name is None else str(name) for name in (variant, seed, metric, reference, method)]
+    asked = Asked(Columns(*named[:3]), named[3], margin, named[4], lower_is_better)
     return compare_table(of_frame(frame), asked)
 
 

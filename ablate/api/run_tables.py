@@ -8,9 +8,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, did_you_mean, listing, one_line, quoted
@@ -118,6 +120,8 @@ def _separated(source: str, text: str, delimiter: str | None) -> RunTable:
         raise InputError(f"{source}: line {began:,}: is no row of a table: {error}") from None
     head_line, head = places[0], _head(source, rows[0], places[0])
     rows, places = rows[1:], places[1:]
+    if all(len(row) == len(head) for row in rows):
+        head, rows = _without_index(head, rows)
     table = RunTable(source, head, rows, places)
     if not rows:
         raise table.error(f"has the names of columns and no row of a run\n  has {listing(quoted(head), 20)}")
@@ -128,7 +132,32 @@ def _separated(source: str, text: str, delimiter: str | None) -> RunTable:
             "  a text with the separator in it stands in double quotes",
             ragged,
         )
-    return table
+    return table if reader.dialect.delimiter == "," else replace(table, rows=_with_points(rows))
+
+
+def _without_index(head: tuple[str, ...], rows: list[list[str]]) -> tuple[tuple[str, ...], list[list[str]]]:
+    """Return a table without the index that pandas writes first, which has no name and counts the rows."""
+    if len(head) < 2 or not re.fullmatch("column 1|Unnamed: 0", head[0]):
+        return head, rows
+    numbers = [int(row[0]) if row[0].isascii() and row[0].isdigit() else -1 for row in rows]
+    if any(after <= before for before, after in pairwise([-1, *numbers])):
+        return head, rows
+    return head[1:], [row[1:] for row in rows]
+
+
+def _with_points(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return rows whose numbers have decimal points, in columns that have decimal commas and nothing else.
+
+    A column is left alone where its commas might set thousands apart, as in 1,234.
+    """
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    for place, column in enumerate(columns):
+        given = [field.strip() for field in column if field.strip()]
+        commas = [field for field in given if "," in field]
+        plain = all(re.fullmatch(r"[+-]?\d+(,\d+)?", field) for field in given)
+        if commas and plain and not all(re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", field) for field in commas):
+            columns[place] = [field.replace(",", ".") for field in column]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def _fields(number: int) -> str:

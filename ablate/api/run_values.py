@@ -9,6 +9,7 @@ import math
 import re
 from dataclasses import dataclass, replace
 from functools import cache
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, counted, did_you_mean, listing, one_line, quoted
@@ -23,6 +24,9 @@ REFERENCES = ("baseline", "base", "reference", "control", "default")
 MOST_VARIANTS = 1000
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+WITH_SPREAD = re.compile(r"\S+\s*(±|\+/-|\+-)\s*\S+")
+ACCURATE = re.compile(r".*accuracy|.*acc|acc\d+|top\d+|f1")
+"""Words in the name of a column that holds results, whatever stands in it."""
 LOW = ("loss", "error", "err", "nll", "perplexity", "ppl", "rmse", "mse", "mae")
 """Words in the name of a metric of which less is better."""
 
@@ -97,11 +101,16 @@ def _chosen(table: RunTable, named: Columns) -> tuple[Columns, list[str]]:
         found = replace(found, seed=by_name[0])
     if found.variant is None:
         found = replace(
-            found, variant=_only(table, "variant", [n for n in free if n not in numeric and n != found.seed])
+            found,
+            variant=_only(
+                table, "variant", [n for n in free if n not in numeric and n != found.seed and not _accurate(n)]
+            ),
         )
         notes.append(f"variants are those of column '{found.variant}'")
     if found.metric is None:
-        rest = [name for name in free if name in numeric and name not in (found.seed, found.variant)]
+        rest = [name for name in free if name not in (found.seed, found.variant)]
+        named_so = [name for name in rest if _accurate(name)]
+        rest = named_so if len(named_so) == 1 else [name for name in rest if name in numeric]
         found = replace(found, metric=_only(table, "metric", rest))
         notes.append(f"compared on column '{found.metric}'")
     if found.seed is None:
@@ -116,7 +125,17 @@ def _only(table: RunTable, option: str, candidates: Sequence[str]) -> str:
         return candidates[0]
     kind = "text" if option == "variant" else "numbers"
     which = f"columns {listing(quoted(candidates), 6)} could be" if candidates else f"no column of {kind} could be"
-    raise table.error(f"{which} the {option}; name one\n  has {listing(quoted(table.columns), 20)}")
+    has = f"has {listing(quoted(table.columns), 20)}"
+    if option == "variant" and not candidates and table.place == "row":
+        has += (
+            "\n  frame.reset_index() makes a column of what is in the index of a pandas frame, and frame.melt("
+            "var_name='variant', value_name='accuracy', ignore_index=False) makes rows of a column for each variant"
+        )
+    raise table.error(f"{which} the {option}; name one\n  {has}")
+
+
+def _accurate(column: str) -> bool:
+    return any(ACCURATE.fullmatch(word) for word in re.split(r"[^a-z0-9]+", column.casefold()))
 
 
 def _number_or_nothing(value: Any) -> bool:
@@ -183,6 +202,8 @@ def _no_number(value: Any) -> str:
     said = f"'{one_line(text, 40)}' where a number belongs"
     if DECIMAL_COMMA.fullmatch(text):
         return f"{said}; it has a decimal comma, so write {text.replace(',', '.')}"
+    if WITH_SPREAD.fullmatch(text):
+        return f"{said}; it is a mean with its spread, and each run needs a row of its own"
     if text.endswith("%") and NUMBER.fullmatch(text[:-1].strip()):
         return f"{said}; write {text[:-1].strip()}, without the sign"
     return said
@@ -258,6 +279,8 @@ def checked_margin(margin: float | None, metric: Metric) -> float | None:
     quantity = metric.quantity
     if margin is None:
         return quantity.margin
+    if not isinstance(margin, Real) or isinstance(margin, bool):
+        raise InputError(f"margin {margin!r}: has to be a number, in the unit of '{quantity.name}'")
     if not math.isfinite(margin) or margin <= 0:
         raise InputError(f"margin {margin:g}: has to be a number above 0, in the unit of '{quantity.name}'")
     fractions, percentages = quantity.factor == 100, quantity.step == "points" and quantity.factor == 1

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from ..errors import InputError, did_you_mean, listing, quoted
 from .comparison import ALPHA, verdict
 from .contrasts import CellValues, Contrast, Missing
 from .multiplicity import holm
@@ -48,7 +49,7 @@ class Effect(Contrast):
     verdict: Verdict = "not decided"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FactorialEffects:
     """All main effects and interactions of two factors of a factorial, on one metric.
 
@@ -71,9 +72,22 @@ class FactorialEffects:
         return self.cells == 1 << len(self.factors)
 
     def effect(self, *factors: str) -> Effect:
-        """Return the effect of a factor or of two; KeyError where there is none of its own."""
+        """Return the effect of a factor or of two; InputError where there is none of its own, with the nearest name."""
         found = {frozenset(effect.factors): effect for effect in self.effects}
-        return found[frozenset(factors)]
+        if effect := found.get(frozenset(factors)):
+            return effect
+        if unknown := [factor for factor in factors if factor not in self.factors]:
+            text = f"there is no factor {unknown[0]!r}{did_you_mean(str(unknown[0]), self.factors)}"
+            raise InputError(f"{text}\n  accepts one or two of {listing(quoted(self.factors), 20)}")
+        called = listing(quoted(map(str, factors)))
+        alias = next((e for e in self.effects if frozenset(factors) in {frozenset(a.factors) for a in e.aliases}), None)
+        if alias is None:
+            raise InputError(f"there is no effect of {called or 'no factor'}\n  accepts one factor, or two")
+        raise InputError(f"this fraction cannot tell the effect of {called} from that of {listing(alias.factors)}")
+
+    def __repr__(self) -> str:
+        main = ", ".join(f"{e.factors[0]} {e.mean:+.4g}" for e in self.effects if len(e.factors) == 1)
+        return f"<effects on {self.metric.name}: {main}; {len(self.effects)} in all>"
 
 
 def effects(values: CellValues, factors: Sequence[str]) -> FactorialEffects:

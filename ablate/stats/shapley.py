@@ -52,7 +52,7 @@ class Share(Contrast):
         return self.most.mean - self.least.mean
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ShapleyShares:
     """The shares of all factors, in their order, and the total gain, which they sum to."""
 
@@ -61,6 +61,10 @@ class ShapleyShares:
     shares: tuple[Share, ...]
     seeds: tuple[int, ...]
     missing: tuple[Missing, ...]
+
+    def __repr__(self) -> str:
+        each = ", ".join(f"{share.factor} {share.mean:+.4g}" for share in self.shares)
+        return f"<shares of {self.total.mean:+.4g} on {self.metric.name}: {each}>"
 
 
 def shapley(values: CellValues, factors: Sequence[str]) -> ShapleyShares:
