@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import ttost_ind, ttost_paired
 
 from ablate.metrics import metric
 from ablate.stats.comparison import verdict
@@ -91,3 +93,14 @@ def test_a_look_that_may_spend_less_asks_for_a_smaller_p_and_shows_a_wider_inter
     assert found.p == usual.p
     assert (usual.verdict, usual.level, usual.look) == ("helped", 0.05, None)
     assert (found.verdict, found.level, found.look) == ("not decided", 0.01, 4)
+
+
+def test_the_p_of_equivalence_is_that_of_statsmodels() -> None:
+    ours, theirs = [0.912, 0.915, 0.909, 0.913], [0.911, 0.916, 0.910, 0.908]
+    samples = {"a": seeds(*ours), "base": seeds(*theirs)}
+    (welch,) = compare_all(samples, [("a", "base")], How(ACCURACY, "welch", margin=0.005))
+    (paired,) = compare_all(samples, [("a", "base")], How(ACCURACY, "paired", margin=0.005))
+    independent = ttost_ind(np.array(ours), np.array(theirs), -0.005, 0.005, usevar="unequal")[0]
+    related = ttost_paired(np.array(ours), np.array(theirs), -0.005, 0.005)[0]
+    assert welch.p_equivalence == pytest.approx(independent, rel=1e-9)
+    assert paired.p_equivalence == pytest.approx(related, rel=1e-9)
