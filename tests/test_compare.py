@@ -374,6 +374,9 @@ def test_the_page_on_comparing_shows_what_the_command_prints(folder: Path) -> No
     with contextlib.redirect_stdout(printed):
         exec(code, {"frame": pd.read_csv("results.csv")})
     assert printed.getvalue().startswith("cutout helped 1.9")
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    assert f"```csv\n{table}```" in readme
+    assert f"$ {command}\n{shown}" in readme
 
 
 def test_names_without_a_space_wrap_on_the_page_so_that_the_numbers_stay_in_sight(tmp_path: Path) -> None:
