@@ -248,6 +248,7 @@ def test_folders_that_are_no_store_and_too_many_files_are_told(write: Callable[[
     (folder / "there").mkdir()
     assert "here: is a folder\n  accepts a file of runs" in ablate("compare", "here").stderr
     assert "r.csv: is a file; ablate compare takes one, with all runs in it" in ablate("compare", "r.csv", "x").stderr
+    assert "write the rows of both below one header" in ablate("compare", "r.csv", "s.csv").stderr
     assert "here: is a folder and no store" in ablate("compare", "here", "there").stderr
     assert "takes one file of runs, or two stores or studies" in ablate("compare", "r.csv", "r.csv", "r.csv").stderr
 

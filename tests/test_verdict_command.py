@@ -126,9 +126,11 @@ def test_two_stores_are_compared_variant_by_variant(study: Path, capsys: pytest.
         ("flipped (ablate-store)", "flipped (before)", 0.0),
     ]
     assert "takes" not in told.stderr
+    assert json.loads(told.stdout)["notes"] == ["the same runs, bit for bit on both sides: 'baseline', 'flipped'"]
     lines = ablate("compare", "before", "ablate-store", "--out", "out").stdout.splitlines()
     assert lines[0].startswith("baseline (ablate-store) against baseline (before) ")
-    assert Path("out/compare.html").exists()
+    assert lines[0].endswith("the same runs, bit for bit")
+    assert "the same runs, bit for bit</td>" in Path("out/compare.html").read_text()
     assert "stands on both sides" in ablate("compare", "before", "before").stderr
     assert "are for a file of runs" in ablate("compare", "before", "ablate-store", "--seed", "x").stderr
     assert "no study called 'other' has been run" in (
@@ -146,6 +148,8 @@ def test_two_studies_without_a_common_variant_are_compared_by_their_baselines(
     told = ablate("compare", "tiny", "other")
     assert told.stdout.startswith("baseline (other) against baseline (tiny) ")
     assert "1 variant only in other, not compared: 'more'" in told.stderr
+    assert "the two sides train 'baseline', 'flipped' differently: optimizer.lr 0.01 → 0.0001\n" in told.stderr
+    assert "bit for bit" not in told.stdout + told.stderr
 
 
 # --- on the terminal ---------------------------------------------------------------------------------------------
@@ -192,6 +196,26 @@ def test_lines_wrap_at_80_columns() -> None:
         "cutout against base: not decided",
         "  +1.20 points (one seed); one seed gives no interval",
     ]
+
+
+def test_the_last_column_goes_on_below_itself_where_there_is_room() -> None:
+    lines = verdict_lines(found(), {("Phase 4", "Phase 3"): 3}, width=100)
+    assert lines[:3] == [
+        "Phase 4 against Phase 3    −9.4 points  (−10.6 to −8.2, 5 seeds)    hurt            3 changes at",
+        " " * 68 + "once: cannot be credited to one",
+        "cutout against base       +0.30 points  (−0.10 to +0.70, 5 seeds)   not decided     about 6 more",
+    ]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160])
+def test_long_names_are_shortened_on_a_terminal_and_nowhere_else(width: int) -> None:
+    long = [compared(candidate="first-" + "y" * 120 + "-last", reference="base"), UNDECIDED]
+    lines = verdict_lines(long, width=width)
+    assert all(len(line) <= width for line in lines)
+    assert lines[0].startswith("first-")
+    assert "…" in lines[0]
+    assert "-last against base" in lines[0]
+    assert "y" * 120 in verdict_lines(long, width=0)[0]
 
 
 def test_no_name_steers_the_terminal(attack: str) -> None:

@@ -19,7 +19,7 @@ from .run_tables import of_frame
 from .run_values import Columns, checked_margin, reference_of, runs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ..metrics import Metric
@@ -112,13 +112,21 @@ class Comparisons:
 
     comparisons: of each variant with the reference, each with `candidate`, `reference`, `difference`, `low`, `high`
     (the 95 % interval), `p` (adjusted over all of them), `verdict` and more, in the unit of the column.
-    source: what was compared. notes: lines on what was decided without being told.
+    source: what was compared. notes: lines on what was decided without being told. said: what is known of two variants
+    beside their comparison, by candidate and reference.
     """
 
-    def __init__(self, found: Sequence[Any], source: str = "", notes: Sequence[str] = (), noun: Noun = "seed") -> None:
+    def __init__(
+        self,
+        found: Sequence[Any],
+        source: str = "",
+        notes: Sequence[str] = (),
+        noun: Noun = "seed",
+        said: Mapping[tuple[str, str], str] | None = None,
+    ) -> None:
         shown = RunComparison if noun == "run" else Comparison
         self.comparisons: tuple[Comparison, ...] = tuple(shown(**vars(one)) for one in found)
-        self.source, self.notes, self.noun = source, tuple(notes), noun
+        self.source, self.notes, self.noun, self.said = source, tuple(notes), noun, dict(said or {})
 
     @property
     def metric(self) -> Metric:
@@ -148,12 +156,12 @@ class Comparisons:
         }
 
     def _compared(self) -> Compared:
-        return Compared(self.source, self.comparisons, self.notes, self.noun)
+        return Compared(self.source, self.comparisons, self.notes, self.noun, self.said)
 
     def __repr__(self) -> str:
-        return "\n".join(verdict_lines(self.comparisons, noun=self.noun, width=0))
+        return "\n".join(verdict_lines(self.comparisons, noun=self.noun, width=0, said=self.said))
 
     def _repr_html_(self) -> str:
-        rows = [list(vars(verdict_text.line(one, noun=self.noun)).values()) for one in self.comparisons]
+        rows = [list(vars(one).values()) for one in self._compared().lines]
         shown = table_html(("", "difference", "95 % interval", "verdict", ""), rows)
         return page_html(self.answer, verdict_text.terms(self.comparisons), shown, self.notes)

@@ -41,14 +41,15 @@ def same_weights(results: Results, one: str, other: str) -> tuple[int, ...]:
 
 
 def _ended_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    if not _digest(one) or _digest(one) != _digest(other) or one["key"] == other["key"]:
+    if not digest_of(one) or digest_of(one) != digest_of(other) or one["key"] == other["key"]:
         return False
     # Their values too: an average of the weights is evaluated in their place, and what a model does may differ then.
     pairs = [(float(one[name]), float(other[name])) for name in EVALUATED if name in one and name in other]
     return all(math.isclose(*pair, rel_tol=1e-5) or all(map(math.isnan, pair)) for pair in pairs)
 
 
-def _digest(run: Mapping[str, Any]) -> str:
+def digest_of(run: Mapping[str, Any]) -> str:
+    """Return the digest of the weights that a run ended with; "" where it has none."""
     digest = run.get("weights")
     return digest if isinstance(digest, str) else ""
 
@@ -59,7 +60,7 @@ def _same_weights(results: Results) -> Iterator[Finding]:
     ended: list[tuple[str, tuple[int, ...], str]] = []
     with_digest: dict[str, dict[str, None]] = {}  # the variants that met each digest so far, in order
     for name in names:
-        digests = {_digest(run) for run in results.stored_of(name).values()} - {""}
+        digests = {digest_of(run) for run in results.stored_of(name).values()} - {""}
         met = {other for digest in digests for other in with_digest.get(digest, ())}
         earlier = [(same_weights(results, name, other), other) for other in names if other in met] if met else []
         seeds, first = max(earlier, key=lambda same: len(same[0]), default=((), ""))

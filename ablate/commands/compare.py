@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..api.compare import compare_table
-from ..api.run_tables import read_file
+from ..api.run_tables import JSON_SUFFIXES, read_file
 from ..console import text
 from ..console.verdicts import paragraph, verdict_lines
 from ..errors import InputError
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..api.compare import Asked, Comparisons
+
+
+TABLES = {".csv", ".tsv", *JSON_SUFFIXES}
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def compare_runs(options: CompareOptions) -> int:
         return 0
     for note in found.notes:
         text.note(note)
-    for line in verdict_lines(found.comparisons, noun=found.noun):
+    for line in verdict_lines(found.comparisons, noun=found.noun, said=found.said):
         text.say(line)
     for line in paragraph(terms(found.comparisons)):
         text.say(line)
@@ -61,6 +64,12 @@ def _compared(options: CompareOptions) -> Comparisons:
             raise InputError(
                 f"{shown(one)}: is a folder\n  accepts a file of runs, or two stores or studies; "
                 f"for a study in one store: ablate verdict STUDY --store {shown(one)}"
+            )
+        case [one, other] if one.suffix.lower() in TABLES and other.suffix.lower() in TABLES:
+            raise InputError(
+                f"{shown(one)} and {shown(other)}: are two files; ablate compare takes one, with all runs in it\n"
+                "  write the rows of both below one header, with a column that says which file a run is of: in pandas, "
+                "pandas.concat({'a': a, 'b': b}, names=['file']).reset_index('file'), then --variant file"
             )
         case [reference, candidate]:
             from .compare_stores import Side, compare_sides

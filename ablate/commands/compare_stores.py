@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from ..api.compare import Comparisons, method_of
 from ..api.records import read_records
 from ..api.run_values import checked_margin
+from ..checks.results import digest_of
 from ..errors import InputError, counted, listing, quoted
 from ..metrics import metric
 from ..paths import shown
 from ..stats.family import compare_all, how_of
 from ..store.store import Store
 from ..store.studies import find_study, list_studies
+from ..study.differences import differences
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from ..api.compare import Asked
     from ..stats.results import Results
     from ..store.studies import StudyRecord
+
+
+SAME = "the same runs, bit for bit"
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,10 @@ class Side:
     def records(self) -> tuple[Store, list[StudyRecord]]:
         """Return the studies that it may be. Raises InputError where there is none."""
         if self.source.is_file() and self.source.suffix != ".toml":
-            raise InputError(f"{self.name}: is a file; ablate compare takes one, with all runs in it")
+            raise InputError(
+                f"{self.name}: is a file; ablate compare takes one, with all runs in it\n"
+                "  to compare several, write their rows below one header"
+            )
         if not self.source.is_dir():
             home, record = find_study(Store(self.store), str(self.source), None)
             return home, [record]
@@ -100,6 +108,7 @@ def _compared(before: Results, after: Results, names: tuple[str, str], asked: As
         if alone
     ]
     pairs = [(name, name) for name in common] or [(next(iter(theirs)), next(iter(ours)))]
+    notes += _different(before, after, pairs)
     samples = {f"{name} ({names[0]})": runs for name, runs in ours.items()}
     samples |= {f"{name} ({names[1]})": runs for name, runs in theirs.items()}
     how = how_of(before.study, one)
@@ -108,4 +117,29 @@ def _compared(before: Results, after: Results, names: tuple[str, str], asked: As
     if asked.margin is not None:
         how = replace(how, margin=checked_margin(asked.margin, one))
     named = [(f"{a} ({names[1]})", f"{b} ({names[0]})") for a, b in pairs]
-    return Comparisons(compare_all(samples, named, how), f"{names[1]} against {names[0]}", notes)
+    same = [_is_same(before, after, pair, one.name) for pair in pairs]
+    said = {pair: SAME for pair, known in zip(named, same, strict=True) if known}
+    if said:
+        alike = [name for (name, _), known in zip(pairs, same, strict=True) if known]
+        notes.append(f"{SAME} on both sides: {listing(quoted(alike), 6)}")
+    return Comparisons(compare_all(samples, named, how), f"{names[1]} against {names[0]}", notes, said=said)
+
+
+def _is_same(before: Results, after: Results, pair: tuple[str, str], metric: str) -> bool:
+    """Tell whether the seeds that both sides have ended with the same weights and the same value."""
+    theirs, ours = after.stored_of(pair[0]), before.stored_of(pair[1])
+    shared = [(ours[seed], theirs[seed]) for seed in ours.keys() & theirs.keys()]
+    digests = [(digest_of(a), digest_of(b)) for a, b in shared]
+    return bool(shared) and all(
+        a and a == b and one[metric] == other[metric] for (a, b), (one, other) in zip(digests, shared, strict=True)
+    )
+
+
+def _different(before: Results, after: Results, pairs: list[tuple[str, str]]) -> list[str]:
+    """Say of which variants the two sides train different things, and which."""
+    found: dict[str, list[str]] = {}
+    for name, other in pairs:
+        changes = differences(before.study.variant(other).recipe, after.study.variant(name).recipe)
+        if changes:
+            found.setdefault(listing(f"{factor} {old} → {new}" for factor, old, new in changes), []).append(name)
+    return [f"the two sides train {listing(quoted(names), 6)} differently: {what}" for what, names in found.items()]

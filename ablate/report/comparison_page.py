@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from .csv_tables import comparisons_csv
 from .pages import page, write_files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..stats.comparison import Comparison
     from .verdict_text import Line, Noun
@@ -25,6 +25,7 @@ class Compared:
     comparisons: Sequence[Comparison]
     notes: Sequence[str]
     noun: Noun
+    said: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def answer(self) -> str:
@@ -39,7 +40,11 @@ class Compared:
     @property
     def lines(self) -> list[Line]:
         """Return each comparison as the cells of a line."""
-        return [verdict_text.line(one, noun=self.noun) for one in self.comparisons]
+        said = [self.said.get((one.candidate, one.reference), "") for one in self.comparisons]
+        return [
+            verdict_text.line(one, noun=self.noun, said=known)
+            for one, known in zip(self.comparisons, said, strict=True)
+        ]
 
     @property
     def remarked(self) -> bool:

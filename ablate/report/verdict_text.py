@@ -49,11 +49,14 @@ class Line:
     remark: str
 
 
-def line(found: Comparison, changes: int = 1, noun: Noun = "seed") -> Line:
-    """Return a comparison as the cells of a line. changes: in how many factors the two differ."""
+def line(found: Comparison, changes: int = 1, noun: Noun = "seed", said: str = "") -> Line:
+    """Return a comparison as the cells of a line.
+
+    changes: in how many factors the two differ. said: what is known of the two beside that, in place of the remark.
+    """
     within = f"({interval(found)}, {counts(found, noun)})" if interval(found) else f"({counts(found, noun)})"
     return Line(f"{found.candidate} against {found.reference}", difference(found), within, verdict(found),
-                remark(found, changes, noun))  # fmt: skip
+                said or remark(found, changes, noun))  # fmt: skip
 
 
 # --- its parts ---------------------------------------------------------------------------------------------------
