@@ -18,9 +18,12 @@ from scipy import stats
 
 import ablate as library
 from ablate.api.compare import Asked, compare_table
+from ablate.api.run_metrics import higher_by_name
 from ablate.api.run_tables import of_frame, read_bytes
 from ablate.api.run_values import Columns, runs_of
+from ablate.components.discover import shipped
 from ablate.errors import InputError
+from ablate.metrics import COSTS
 from ablate.report import verdict_text
 from tests.support import ablate
 
@@ -60,7 +63,7 @@ def test_a_file_is_compared_by_the_same_words_as_a_study(
             " ".join(verdict_text.terms(library.compare(frame, method="paired").comparisons).split()),
         ],
     )
-    assert told.stderr == "compared with 'base', by its name\n"
+    assert told.stderr == "more of 'acc' is better\ncompared with 'base', by its name\n"
 
 
 def test_what_nobody_names_is_guessed_where_one_thing_can_be_meant(
@@ -72,6 +75,7 @@ def test_what_nobody_names_is_guessed_where_one_thing_can_be_meant(
         "variants are those of column 'arm'",
         "compared on column 'acc'",
         "seeds are those of column 'seed'",
+        "more of 'acc' is better",
         "compared with 'base', by its name",
     ]
 
@@ -174,6 +178,14 @@ BAD = {
         "arm,acc\na,91\na,0.93\nb,93\nb,92\n", [],
         "column 'acc' has percentages, up to 93, and 1 value of 1 or less, which would be fractions: line 3",
     ),
+    "no accuracy": (
+        "arm,acc\na,91\na,935\nb,93\nb,92\n", [],
+        "column 'acc' has 1 value outside 0 to 100: line 3 (935)",
+    ),
+    "below 0": (GOOD.replace("0.935", "-0.935"), [], "has 1 value outside 0 to 100: line 6 (-0.935)"),
+    "both directions": (GOOD, ["--lower-is-better", "--higher-is-better"], "only one of them can be meant"),
+    "too large": ("arm,x\na,1e308\nb,-1e308\n", [], "line 2: column 'x' is 1e+308: too large to compute with"),
+    "too small": ("arm,x\na,1e-300\nb,1.1e-300\n", [], "line 3: column 'x' is 1.1e-300, the largest of all: too"),
     "empty": ("", [], "r.csv: is empty"),
     "blank": (" \n\n", [], "r.csv: is empty"),
     "header only": ("arm,seed,acc\n", [], "has the names of columns and no row of a run"),
@@ -293,6 +305,65 @@ def test_less_of_a_loss_is_better_and_that_is_said() -> None:
     assert (found.comparisons[0].verdict, "less of 'val_loss' is better" in found.notes) == ("hurt", True)
     assert judged(ROWS, "arm", "seed", "score", lower_is_better=True).comparisons[0].verdict == "hurt"
     assert judged(ROWS, "arm", "seed", "val_loss", lower_is_better=False).comparisons[0].verdict == "helped"
+
+
+LOW = ["test/ece", "ece", "val_brier", "Top1Error", "err1", "top5_err", "error@top1", "valLoss", "wer", "CER", "fid50k",
+       "latency_ms", "train time", "seconds", "perplexity", "mse", "test_mae", "RMSE", "nll", "neg_log_likelihood",
+       "1 - acc", "testECE"]  # fmt: skip
+HIGH = ["acc", "test_acc", "ValAccuracy", "acc@1", "top5", "Top-1", "f1", "mAP", "mean_acc_per_class", "auc",
+        "neg_mean_squared_error", "neg_loss", "reward"]  # fmt: skip
+
+
+def test_the_name_of_a_metric_says_which_way_is_better() -> None:
+    assert [name for name in LOW if higher_by_name(name) is not False] == []
+    assert [name for name in HIGH if not higher_by_name(name)] == []
+    assert [higher_by_name(name) for name in ("score", "acceleration", "x", "uptime")] == [None] * 4
+
+
+def test_every_metric_that_ships_is_known_by_its_direction() -> None:
+    quantities = {entry.name: entry.quantity for entry in shipped().entries("metric")}
+    assert {"ece", "accuracy"} <= quantities.keys()
+    for name, quantity in quantities.items():
+        for prefix in ("", "test/", "validation/", "train/"):
+            assert quantity is not None
+            assert higher_by_name(prefix + name) is quantity.higher_is_better, name
+    assert [higher_by_name(name) for name in COSTS] == [one.higher_is_better for one in COSTS.values()]
+
+
+def test_the_direction_that_was_taken_is_said_wherever_the_answer_is(write: Callable[[str, str], Path]) -> None:
+    for name, said, verdict in (
+        ("acc", "more of 'acc' is better", "helped"),
+        ("test/ece", "less of 'test/ece' is better", "hurt"),
+        ("score", "more of 'score' is taken to be better; --lower-is-better", "helped"),
+    ):
+        told = ablate("compare", write("r.csv", GOOD.replace("acc", name, 1)), "--out", "out")
+        assert said in told.stderr
+        document = json.loads(ablate("compare", "r.csv", "--json").stdout)
+        assert any(said in note for note in document["notes"])
+        assert document["higher_is_better"] is (verdict == "helped")
+        assert document["comparisons"][0]["verdict"] == verdict
+        assert said.split("'")[2] in Path("out/compare.html").read_text()
+
+
+def test_the_digits_of_small_and_large_numbers_are_those_that_tell() -> None:
+    for unit, difference, interval in (
+        (1e-8, "+1.00e−8", "(+7.8e−9 to +1.22e−8"),
+        (1e-60, "+1.00e−60", "(+7.8e−61 to +1.22e−60"),
+        (1e20, "+1.000e20", "(+7.766e19 to +1.223e20"),
+        (1e-3, "+0.00100", "(+0.00078 to +0.00122"),
+    ):
+        rows = [(arm, s, (2.1 + more + 0.1 * s) * unit) for arm, more in (("a", 0.0), ("b", 1.0)) for s in range(4)]
+        shown = " ".join(repr(judged(rows, "arm", "seed", "x", method="welch")).replace("\xa0", " ").split())
+        assert (difference in shown, interval in shown) == (True, True), shown
+    single = judged([("a", 0, 2.1e-8), ("b", 0, 3.1e-8)], "arm", "seed", "x")
+    assert "+1.00e−8" in repr(single)
+
+
+def test_less_of_an_accuracy_keeps_its_points_and_its_margin() -> None:
+    found = judged(list(ROWS), lower_is_better=True)
+    first = found.comparisons[0]
+    assert (first.verdict, first.margin, first.metric.quantity.step) == ("hurt", 0.005, "points")
+    assert "less of 'acc' is better" in found.notes
 
 
 def test_runs_without_seeds_are_not_paired_and_counted_as_runs() -> None:

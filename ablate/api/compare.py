@@ -48,7 +48,8 @@ def compare(  # noqa: PLR0913  # the form of a call in a notebook
     default, else the first one.
     margin: a difference too small to matter, in the unit of the column; by default half a point for an accuracy.
     method: as of `[compare]` in a study.
-    lower_is_better, higher_is_better: one of the two; by default lower only for what is called a loss or an error.
+    lower_is_better, higher_is_better: one of the two; by default what the name of the metric says, as "loss" does, else
+    higher. `notes` of the answer say which way was taken.
 
     Raises InputError, with the row, for a frame that cannot be compared.
     """
@@ -150,6 +151,7 @@ class Comparisons:
         return {
             "source": self.source,
             "metric": self.metric.name,
+            "higher_is_better": self.metric.higher_is_better,
             "answer": self.answer,
             "notes": list(self.notes),
             "comparisons": [comparison_facts(one, self.noun) for one in self.comparisons],

@@ -12,12 +12,13 @@ from functools import cache
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, counted, did_you_mean, listing, one_line, quoted
-from ..metrics import ACCURACY, UNBOUNDED, Metric, Quantity
+from ..errors import InputError, did_you_mean, listing, one_line, quoted
+from .run_metrics import is_accuracy, metric_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ..metrics import Metric
     from .run_tables import RunTable
 
 REFERENCES = ("baseline", "base", "reference", "control", "default")
@@ -25,10 +26,6 @@ MOST_VARIANTS = 1000
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 WITH_SPREAD = re.compile(r"\S+\s*(±|\+/-|\+-)\s*\S+")
-ACCURATE = re.compile(r".*accuracy|.*acc|acc\d+|top\d+|f1")
-"""Words in the name of a column that holds results, whatever stands in it."""
-LOW = ("loss", "error", "err", "nll", "perplexity", "ppl", "rmse", "mse", "mae")
-"""Words in the name of a metric of which less is better."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ def runs_of(table: RunTable, named: Columns, lower_is_better: bool | None = None
             )
         first[variant, seed] = row
         samples.setdefault(variant, {})[seed] = value
-    metric, said = _metric(table, columns.metric, values, lower_is_better)
+    metric, said = metric_of(table, columns.metric, values, lower_is_better)
     return Runs(samples, metric, columns.seed is not None, (*notes, *said))
 
 
@@ -103,13 +100,13 @@ def _chosen(table: RunTable, named: Columns) -> tuple[Columns, list[str]]:
         found = replace(
             found,
             variant=_only(
-                table, "variant", [n for n in free if n not in numeric and n != found.seed and not _accurate(n)]
+                table, "variant", [n for n in free if n not in numeric and n != found.seed and not is_accuracy(n)]
             ),
         )
         notes.append(f"variants are those of column '{found.variant}'")
     if found.metric is None:
         rest = [name for name in free if name not in (found.seed, found.variant)]
-        named_so = [name for name in rest if _accurate(name)]
+        named_so = [name for name in rest if is_accuracy(name)]
         rest = named_so if len(named_so) == 1 else [name for name in rest if name in numeric]
         found = replace(found, metric=_only(table, "metric", rest))
         notes.append(f"compared on column '{found.metric}'")
@@ -132,10 +129,6 @@ def _only(table: RunTable, option: str, candidates: Sequence[str]) -> str:
             "var_name='variant', value_name='accuracy', ignore_index=False) makes rows of a column for each variant"
         )
     raise table.error(f"{which} the {option}; name one\n  {has}")
-
-
-def _accurate(column: str) -> bool:
-    return any(ACCURATE.fullmatch(word) for word in re.split(r"[^a-z0-9]+", column.casefold()))
 
 
 def _number_or_nothing(value: Any) -> bool:
@@ -237,41 +230,7 @@ def _is_missing(value: Any) -> bool:
     )
 
 
-# --- the metric and its unit -------------------------------------------------------------------------------------
-
-
-def _metric(
-    table: RunTable, column: str, values: Sequence[float], lower_is_better: bool | None
-) -> tuple[Metric, list[str]]:
-    """Return what the values are of, and what was decided about them."""
-    words = re.split(r"[^a-z0-9]+", column.casefold())
-    low = any(word in LOW or word.endswith("loss") for word in words)
-    lower, said = low if lower_is_better is None else lower_is_better, []
-    if low and lower_is_better is None:
-        said.append(f"less of '{column}' is better")
-    accuracy = not low and any(re.fullmatch(r"acc.*|.*accuracy|.*acc|top\d*|f1.*", word) for word in words)
-    if not accuracy or lower or min(values) < 0 or max(values) > 100:
-        quantity = Quantity(column, column, not lower, UNBOUNDED, least=0, most=6, plain=3)
-        return Metric(column, quantity), said
-    if max(values) <= 1:
-        return Metric(column, replace(ACCURACY, name=column, label=column)), said
-    _check_not_mixed(table, column, values)
-    quantity = replace(ACCURACY, name=column, label=column, factor=1.0, bounds=(0.0, 100.0), margin=0.5)
-    return Metric(column, quantity), said
-
-
-def _check_not_mixed(table: RunTable, column: str, values: Sequence[float]) -> None:
-    """Raise InputError where some accuracies are fractions and others percentages."""
-    small = [row for row, value in enumerate(values) if 0 < value <= 1]
-    if not small:
-        return
-    lines = listing((f"{table.where(row)} ({values[row]:g})" for row in small), 4)
-    raise table.error(
-        f"column '{column}' has percentages, up to {max(values):g}, and {counted(len(small), 'value')} of 1 or less, "
-        f"which would be fractions: {lines}\n"
-        "  write all of them the same way; where they are right, rename the column, as in 'score', and numbers are "
-        "taken as they are"
-    )
+# --- the margin and the reference ------------------------------------------------------------------------------------
 
 
 def checked_margin(margin: float | None, metric: Metric) -> float | None:

@@ -100,13 +100,11 @@ def compare(
         ),
     ] = None,
     lower_is_better: Annotated[
-        bool | None,
-        typer.Option(
-            "--lower-is-better/--higher-is-better",
-            help="Which way is better; else by the name of the metric.",
-            show_default=False,
-        ),
-    ] = None,
+        bool, typer.Option("--lower-is-better", help="Less of the metric is better; else by its name.")
+    ] = False,
+    higher_is_better: Annotated[
+        bool, typer.Option("--higher-is-better", help="More of the metric is better; else by its name.")
+    ] = False,
     margin: MarginOption = None,
     method: MethodOption = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write a report there.")] = None,
@@ -118,8 +116,12 @@ def compare(
     from ..api.compare import Asked
     from ..api.run_values import Columns
     from ..commands.compare import CompareOptions, compare_runs
+    from ..errors import InputError
 
-    asked = Asked(Columns(variant, seed, metric), reference, margin, method, lower_is_better)
+    if lower_is_better and higher_is_better:
+        raise InputError("--lower-is-better and --higher-is-better: only one of them can be meant")
+    lower = lower_is_better if lower_is_better or higher_is_better else None
+    asked = Asked(Columns(variant, seed, metric), reference, margin, method, lower)
     return compare_runs(CompareOptions(sources, asked, store_dir(store), study, out, json))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..api.compare import Comparisons, method_of
 from ..api.records import read_records
+from ..api.run_metrics import direction
 from ..api.run_values import checked_margin
 from ..checks.results import digest_of
 from ..errors import InputError, counted, listing, quoted
@@ -74,6 +75,8 @@ def compare_sides(reference: Side, candidate: Side, asked: Asked) -> Comparisons
     if asked.columns.variant or asked.columns.seed or asked.reference:
         raise InputError("--variant, --seed and --reference are for a file of runs; of two stores or studies the first "
                          "is the reference")  # fmt: skip
+    if asked.lower_is_better is not None:
+        raise InputError("--lower-is-better and --higher-is-better are for a file of runs; a study's metrics say it")
     if reference.source == candidate.source:
         raise InputError(f"{reference.name}: stands on both sides; name two")
     before, after = _chosen(reference, candidate)
@@ -107,6 +110,7 @@ def _compared(before: Results, after: Results, names: tuple[str, str], asked: As
         )
         if alone
     ]
+    notes.append(direction(one.name, one.higher_is_better))
     pairs = [(name, name) for name in common] or [(next(iter(theirs)), next(iter(ours)))]
     notes += _different(before, after, pairs)
     samples = {f"{name} ({names[0]})": runs for name, runs in ours.items()}
