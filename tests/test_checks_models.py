@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 
 from ablate.checks.study import findings
 from ablate.paths import probes_dir
@@ -199,6 +200,17 @@ def test_first_steps_tell_what_has_an_effect_from_what_has_none(several: Path) -
     }
     assert base.parameters == probes["dropout"].parameters < probes["wider"].parameters
     assert base.flops == probes["dropout"].flops < probes["wider"].flops
+
+
+def test_first_steps_of_a_small_model_take_one_thread_however_many_its_runs_have(study: Path) -> None:
+    specs, registry = planned(study)
+    before = torch.get_num_threads()
+    try:
+        few, many = (probe(specs[0], registry, Machine(Path("data"), "cpu", threads)) for threads in (1, 3))
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+    assert few == many
 
 
 def test_check_run_and_report_tell_what_first_steps_show(several: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..study.spec import RunSpec
 
-PROBES_VERSION = 1
+PROBES_VERSION = 2
 """Raised whenever the code of probes changes what they find."""
 
 

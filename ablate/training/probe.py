@@ -36,6 +36,9 @@ AUGMENTED, LEAST_AUGMENTED, MOST_PIXELS = 128, 16, 32_000_000
 """How many batches are augmented: 128 show what happens to one batch in twenty, fewer where images are large."""
 MOST_FLOPS = 2e11
 """Steps of a model that need more than this are not taken: that would be about ten seconds on two cores."""
+LITTLE_FLOPS = 1e10
+"""Less than this is done by one thread: several take longer where the cores are busy, waiting for each other, and what
+one gives is the same however many the runs have, so that variants tried at different times can be compared."""
 FAST_ONLY = frozenset(
     {"foreach", "fused", "capturable", "differentiable", "progress", "exportable", "scriptable", "verbose"}
 )
@@ -58,8 +61,10 @@ def probe(spec: RunSpec, registry: Registry, machine: Machine, known: Known | No
     run = tried.built(spec.recipe)
     _, parameters = dead_weights(run.model, spec.shape)
     flops = forward_flops(spec, registry)
+    work = 3 * flops * STEPS * BATCH
+    torch.set_num_threads(1 if work < LITTLE_FLOPS else machine.threads)
     found = Probe(parameters, flops, augmented=tried.augmented(spec.recipe))
-    if 3 * flops * STEPS * BATCH > MOST_FLOPS:
+    if work > MOST_FLOPS:
         return found
     found = replace(found, trained=tried.trained(spec.recipe))
     return replace(found, idle=tuple(_idle(tried, found, {} if known is None else known)))
