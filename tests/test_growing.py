@@ -213,6 +213,8 @@ def test_a_report_says_that_seeds_were_added_and_what_p_has_to_be_below(growing:
     assert "Seeds were added while a comparison was not decided." in text
     assert "over 2 comparisons, to be below 0.0007 at 3 seeds" in text
     assert "the first 3 for every variant, more where a comparison was not decided by fewer" in text
+    assert "3 to 12 as needed" in text
+    assert "Our numbers are means over the seeds that each variant has results of, which are 3 to 12;" in text
 
 
 def test_seeds_of_the_command_line_take_the_place_of_looks(growing: Path) -> None:
