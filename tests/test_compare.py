@@ -491,10 +491,17 @@ def test_values_of_other_types_from_python_work_or_are_told(frame: pd.DataFrame)
         call(frame, higher_is_better=True, lower_is_better=True)
 
 
+def test_an_index_that_was_written_and_read_again_is_no_result(frame: pd.DataFrame) -> None:
+    again = pd.read_csv(io.StringIO(frame.rename(columns={"acc": "score"}).to_csv()))
+    assert "compared on column 'score'" in library.compare(again).notes
+
+
 def test_a_wide_frame_is_told_how_to_become_a_long_one(frame: pd.DataFrame) -> None:
     wide = frame.pivot_table(index="seed", columns="arm", values="acc")
     with pytest.raises(InputError, match=r"frame\.melt\(var_name='variant'"):
         library.compare(wide)
+    with pytest.raises(InputError, match=r"no column 'arm' for the variant\n  has 'acc'\n  frame\.reset_index\(\)"):
+        library.compare(frame.set_index(["arm", "seed"]), variant="arm")
     long = wide.melt(var_name="variant", value_name="accuracy", ignore_index=False).reset_index()
     assert [one.verdict for one in library.compare(long).comparisons] == [
         one.verdict for one in library.compare(frame).comparisons

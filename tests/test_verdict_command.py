@@ -126,8 +126,13 @@ def test_two_stores_are_compared_variant_by_variant(study: Path, capsys: pytest.
         ("flipped (ablate-store)", "flipped (before)", 0.0),
     ]
     assert "takes" not in told.stderr
-    assert json.loads(told.stdout)["notes"] == ["the same runs, bit for bit on both sides: 'baseline', 'flipped'"]
-    lines = ablate("compare", "before", "ablate-store", "--out", "out").stdout.splitlines()
+    assert json.loads(told.stdout)["notes"] == ["the same runs, bit for bit, on both sides: 'baseline', 'flipped'"]
+    fewer = Path("studies/fewer.toml")
+    fewer.write_text(study.read_text().replace("seeds = 2", "seeds = 1").replace('name = "tiny"', 'name = "fewer"'))
+    run_here(fewer)
+    capsys.readouterr()
+    assert "bit for bit, for the seeds that both have" in ablate("compare", "tiny", "fewer").stdout
+    lines = ablate("compare", "before", "ablate-store", "--study", "tiny", "--out", "out").stdout.splitlines()
     assert lines[0].startswith("baseline (ablate-store) against baseline (before) ")
     assert lines[0].endswith("the same runs, bit for bit")
     assert "the same runs, bit for bit</td>" in Path("out/compare.html").read_text()

@@ -25,6 +25,7 @@ REFERENCES = ("baseline", "base", "reference", "control", "default")
 MOST_VARIANTS = 1000
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+INDEX = "\n  frame.reset_index() makes columns of what is in the index of a pandas frame"
 WITH_SPREAD = re.compile(r"\S+\s*(±|\+/-|\+-)\s*\S+")
 
 
@@ -86,13 +87,13 @@ def _chosen(table: RunTable, named: Columns) -> tuple[Columns, list[str]]:
         if name is not None and name not in table.columns:
             raise table.error(
                 f"there is no column '{one_line(name, 80)}' for the {option}{did_you_mean(name, table.columns)}\n"
-                f"  has {listing(quoted(table.columns), 20)}"
+                f"  has {listing(quoted(table.columns), 20)}{INDEX if table.place == 'row' else ''}"
             )
     given = [name for name in vars(named).values() if name is not None]
     if len(set(given)) < len(given):
         raise table.error(f"one column cannot be two things: {listing(quoted(given))}")
     notes, found = [], named
-    free = [name for name in table.columns if name not in given]
+    free = [name for name in table.columns if name not in given and not re.fullmatch(r"Unnamed: \d+", name)]
     numeric = {name for name in free if all(map(_number_or_nothing, table.column(name)))}
     if found.seed is None and len(by_name := [name for name in free if name.casefold() == "seed"]) == 1:
         found = replace(found, seed=by_name[0])
@@ -125,8 +126,8 @@ def _only(table: RunTable, option: str, candidates: Sequence[str]) -> str:
     has = f"has {listing(quoted(table.columns), 20)}"
     if option == "variant" and not candidates and table.place == "row":
         has += (
-            "\n  frame.reset_index() makes a column of what is in the index of a pandas frame, and frame.melt("
-            "var_name='variant', value_name='accuracy', ignore_index=False) makes rows of a column for each variant"
+            f"{INDEX}\n  frame.melt(var_name='variant', value_name='accuracy', ignore_index=False) makes rows "
+            "of a column for each variant"
         )
     raise table.error(f"{which} the {option}; name one\n  {has}")
 

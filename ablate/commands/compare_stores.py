@@ -121,22 +121,22 @@ def _compared(before: Results, after: Results, names: tuple[str, str], asked: As
     if asked.margin is not None:
         how = replace(how, margin=checked_margin(asked.margin, one))
     named = [(f"{a} ({names[1]})", f"{b} ({names[0]})") for a, b in pairs]
-    same = [_is_same(before, after, pair, one.name) for pair in pairs]
-    said = {pair: SAME for pair, known in zip(named, same, strict=True) if known}
-    if said:
-        alike = [name for (name, _), known in zip(pairs, same, strict=True) if known]
-        notes.append(f"{SAME} on both sides: {listing(quoted(alike), 6)}")
+    known = [_same(before, after, pair, one.name) for pair in pairs]
+    said = {pair: same for pair, same in zip(named, known, strict=True) if same}
+    for same in dict.fromkeys(said.values()):
+        alike = [name for (name, _), found in zip(pairs, known, strict=True) if found == same]
+        notes.append(f"{same}, on both sides: {listing(quoted(alike), 6)}")
     return Comparisons(compare_all(samples, named, how), f"{names[1]} against {names[0]}", notes, said=said)
 
 
-def _is_same(before: Results, after: Results, pair: tuple[str, str], metric: str) -> bool:
-    """Tell whether the seeds that both sides have ended with the same weights and the same value."""
+def _same(before: Results, after: Results, pair: tuple[str, str], metric: str) -> str:
+    """Say that the seeds of both sides ended with the same weights and the same value; "" where they did not."""
     theirs, ours = after.stored_of(pair[0]), before.stored_of(pair[1])
     shared = [(ours[seed], theirs[seed]) for seed in ours.keys() & theirs.keys()]
-    digests = [(digest_of(a), digest_of(b)) for a, b in shared]
-    return bool(shared) and all(
-        a and a == b and one[metric] == other[metric] for (a, b), (one, other) in zip(digests, shared, strict=True)
-    )
+    alike = (digest_of(a) and digest_of(a) == digest_of(b) and a[metric] == b[metric] for a, b in shared)
+    if not shared or not all(alike):
+        return ""
+    return SAME if ours.keys() == theirs.keys() else f"{SAME}, for the seeds that both have"
 
 
 def _different(before: Results, after: Results, pairs: list[tuple[str, str]]) -> list[str]:
