@@ -132,6 +132,7 @@ def test_two_stores_are_compared_variant_by_variant(study: Path, capsys: pytest.
     run_here(fewer)
     capsys.readouterr()
     assert "bit for bit, for the seeds that both have" in ablate("compare", "tiny", "fewer").stdout
+    assert ablate("compare", "tiny", "fewer", "--metric", "validation/loss").exit_code == 0
     lines = ablate("compare", "before", "ablate-store", "--study", "tiny", "--out", "out").stdout.splitlines()
     assert lines[0].startswith("baseline (ablate-store) against baseline (before) ")
     assert lines[0].endswith("the same runs, bit for bit")

@@ -133,7 +133,7 @@ def _same(before: Results, after: Results, pair: tuple[str, str], metric: str) -
     """Say that the seeds of both sides ended with the same weights and the same value; "" where they did not."""
     theirs, ours = after.stored_of(pair[0]), before.stored_of(pair[1])
     shared = [(ours[seed], theirs[seed]) for seed in ours.keys() & theirs.keys()]
-    alike = (digest_of(a) and digest_of(a) == digest_of(b) and a[metric] == b[metric] for a, b in shared)
+    alike = (digest_of(a) and digest_of(a) == digest_of(b) and a.get(metric) == b.get(metric) for a, b in shared)
     if not shared or not all(alike):
         return ""
     return SAME if ours.keys() == theirs.keys() else f"{SAME}, for the seeds that both have"
