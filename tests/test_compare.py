@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
@@ -19,7 +20,7 @@ from scipy import stats
 import ablate as library
 from ablate.api.compare import Asked, compare_table
 from ablate.api.run_metrics import higher_by_name
-from ablate.api.run_tables import of_frame, read_bytes
+from ablate.api.run_tables import of_frame, read_bytes, read_file
 from ablate.api.run_values import Columns, runs_of
 from ablate.components.discover import shipped
 from ablate.errors import InputError
@@ -134,6 +135,22 @@ def test_standard_input_is_read() -> None:
     assert lines(done.stdout)[0].startswith("cutout against base +1.93 points")
 
 
+def test_closed_standard_input_and_what_has_no_end_are_told() -> None:
+    command = f"{sys.executable} -m ablate compare"
+    for rest, expected in (
+        ("- <&-", "error: standard input: is closed"),
+        ("/dev/zero", "error: /dev/zero: is neither a file nor a pipe"),
+    ):
+        done = subprocess.run(f"{command} {rest}", shell=True, capture_output=True, text=True, check=False)
+        assert (done.returncode, expected in done.stderr) == (2, True), done.stderr
+
+
+def test_a_file_has_a_largest_size(monkeypatch: pytest.MonkeyPatch, write: Callable[[str, str], Path]) -> None:
+    monkeypatch.setattr("ablate.api.run_tables.LARGEST_FILE", 100)
+    with pytest.raises(InputError, match="is larger than"):
+        read_file(write("r.csv", GOOD))
+
+
 def test_utf_16_as_spreadsheets_export_it_is_read() -> None:
     assert read_bytes("x", GOOD.replace(",", "\t").encode("utf-16")).columns == ("arm", "seed", "acc")
 
@@ -193,6 +210,10 @@ BAD = {
     "ragged": (GOOD.replace("cutout,1,", "cut,out,1,"), [], "line 6: has 4 fields, and line 1 names 3 columns"),
     "open quote": (GOOD.replace("cutout,1", '"cutout,1'), [], "line 6: is no row of a table: unexpected end of data"),
     "column twice": (GOOD.replace("arm,seed", "acc,seed"), [], "line 1: two columns are called 'acc'"),
+    "nothing in common": (
+        GOOD.replace("base,", "base,1"), [*NAMED],
+        "method 'paired': no variant has a seed in common with 'base'; take another method",
+    ),
     "reference": (GOOD, ["--reference", "bas"], "reference 'bas': is no variant; did you mean 'base'?"),
     "method": (GOOD, ["--method", "welsh"], "there is none of this name; did you mean 'welch'?"),
     "points for fractions": (GOOD, ["--margin", "0.5"], "margin 0.5: is 50 points, since 'acc' is in fractions"),
@@ -221,6 +242,10 @@ JSON = {
     "truth": ('{"arm": "a", "acc": true}\n{"arm": "b", "acc": 2}\n', "line 1: column 'acc': 'True' where a number"),
     "absent": ('{"arm": "a", "acc": 1}\n{"arm": "b"}\n', "line 2: column 'acc': nothing where a number belongs"),
     "array": ("[1, 2]", "item 1: is no object"),
+    "key twice": ('{"arm": "a", "acc": 1}\n{"arm": "b", "acc": 2, "acc": 3}\n', "line 2: has 'acc' twice"),
+    "key twice in an array": ('[{"arm": "a", "acc": 1}, {"arm": "b", "arm": "c"}]', "item 2: has 'arm' twice"),
+    "many digits": ('{"arm": "a", "acc": 1' + "0" * 5000 + "}", "line 1: is not JSON: a whole number has thousands"),
+    "deep": ("[" * 100_000, "is not JSON: it is nested too deeply"),
     "empty array": ("[]", "has no runs in it"),
 }
 
@@ -377,6 +402,36 @@ def test_runs_without_seeds_are_not_paired_and_counted_as_runs() -> None:
     assert "3 runs each" in repr(found.comparisons[0])
     with pytest.raises(InputError, match="method 'paired': pairs runs by their seed, and no column has seeds"):
         judged(rows, "arm", "acc", method="paired")
+
+
+def test_a_variant_without_a_common_seed_is_named_where_runs_are_paired() -> None:
+    rows = [(arm, seed + 10 * (arm == "mixup"), acc) for arm, seed, acc in ROWS]
+    assert judged(rows, method="paired").notes[-1] == "no seed in common with 'base', so not paired with it: 'mixup'"
+
+
+def test_large_seeds_stay_apart_to_the_last_digit() -> None:
+    rows = "".join(f"{arm},{2**53 + seed},{acc}\n" for arm, seed, acc in ROWS)
+    assert read_bytes("x", ("arm,seed,acc\n" + rows).encode()).rows[1][1] == str(2**53 + 1)
+    table = read_bytes("x", ("arm,seed,acc\n" + rows).encode())
+    assert list(runs_of(table, Columns()).samples["base"]) == [2**53, 2**53 + 1, 2**53 + 2]
+    assert list(runs_of(of_frame(pd.DataFrame(ROWS, columns=["arm", "seed", "acc"])), Columns()).samples["base"]) == [
+        0, 1, 2,
+    ]  # fmt: skip
+
+
+def test_what_pandas_calls_missing_is_missing_and_truths_are_no_numbers(frame: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="row 4: column 'arm' has no variant here"):
+        library.compare(frame.assign(arm=frame["arm"].where(frame.index != 4, pd.NA)))
+    nullable = frame["acc"].astype("Float64")
+    assert library.compare(frame.assign(acc=nullable)).comparisons == library.compare(frame).comparisons
+    with pytest.raises(InputError, match="row 4: column 'acc': nothing where a number belongs"):
+        library.compare(frame.assign(acc=nullable.where(frame.index != 4, pd.NA)))
+    with pytest.raises(InputError, match="row 0: column 'acc': 'True' where a number belongs"):
+        library.compare({"arm": ["a", "b"], "acc": [np.bool_(True), np.bool_(False)]}, variant="arm", metric="acc")
+    with pytest.raises(InputError):
+        library.compare(frame, method=["welch"])  # type: ignore[arg-type]
+    with pytest.raises(InputError):
+        library.compare(frame, margin=True)
 
 
 def test_one_run_each_gives_a_difference_and_no_interval() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from ..console.html import page_html, table_html
 from ..console.verdicts import verdict_lines
-from ..errors import InputError, did_you_mean, listing
+from ..errors import InputError, did_you_mean, listing, quoted
 from ..report import verdict_text
 from ..report.comparison_page import Compared, render_compared
 from ..report.plain import comparison_facts
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..metrics import Metric
     from ..report.verdict_text import Noun
+    from ..stats.tested import Pair, Samples
     from .run_tables import RunTable
 
 
@@ -80,9 +81,20 @@ def compare_table(table: RunTable, asked: Asked) -> Comparisons:
     reference, said = reference_of(runs, asked.reference)
     how = How(runs.metric, method_of(asked.method, runs.seeded), checked_margin(asked.margin, runs.metric))
     pairs = [(name, reference) for name in runs.samples if name != reference]
+    apart = without_common_seed(runs.samples, pairs) if how.method == "paired" else []
+    if apart == pairs:
+        raise table.error(f"method 'paired': no variant has a seed in common with '{reference}'; take another method")
+    alone = (
+        f"no seed in common with '{reference}', so not paired with it: {listing(quoted(one for one, _ in apart), 6)}"
+    )
     found = compare_all(runs.samples, pairs, how)
-    notes = tuple(note for note in (*runs.notes, said) if note)
+    notes = tuple(note for note in (*runs.notes, said, alone if apart else "") if note)
     return Comparisons(found, table.source, notes, "seed" if runs.seeded else "run")
+
+
+def without_common_seed(samples: Samples, pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the pairs that cannot be compared seed by seed, since no seed has a run on both sides."""
+    return [(ours, theirs) for ours, theirs in pairs if samples[ours].keys().isdisjoint(samples[theirs])]
 
 
 def method_of(named: str | None, seeded: bool = True) -> Method:

@@ -9,11 +9,12 @@ import csv
 import io
 import json
 import re
+import stat
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import InputError, did_you_mean, listing, one_line, quoted
 from ..paths import dangling, shown
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 JSON_SUFFIXES = {".jsonl", ".ndjson", ".json"}
+LARGEST_FILE = 10**9
+"""In bytes: a million runs have a hundredth of it."""
 DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 BINARY = {
     b"PK\x03\x04": "a spreadsheet or an archive: export it as CSV",
@@ -62,11 +65,30 @@ class RunTable:
 def read_file(path: Path) -> RunTable:
     """Read a file by its suffix and its content; `-` is standard input. Raises InputError for what cannot be read."""
     if str(path) == "-":
-        return read_bytes("standard input", sys.stdin.buffer.read())
+        if sys.stdin is None:
+            raise InputError("standard input: is closed; name a file, or give one: ablate compare - < FILE")
+        return read_bytes("standard input", _content("standard input", sys.stdin.buffer))
     try:
-        return read_bytes(shown(path), path.read_bytes(), path.suffix.lower())
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISDIR(mode)):
+            raise InputError(f"{shown(path)}: is neither a file nor a pipe; '-' reads standard input")
+        with path.open("rb") as file:
+            return read_bytes(shown(path), _content(shown(path), file), path.suffix.lower())
     except OSError as error:
         raise InputError(f"{shown(path)}: {_refused(path, error)}") from None
+
+
+def _content(source: str, file: BinaryIO) -> bytes:
+    """Read a file to its end. Raises InputError where that is too far away for a table of runs."""
+    parts, size = [], 0
+    while part := file.read(1 << 20):
+        size += len(part)
+        if size > LARGEST_FILE:
+            raise InputError(
+                f"{source}: is larger than {LARGEST_FILE // 10**9} GB\n  a run has one row, as after its last epoch"
+            )
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _refused(path: Path, error: OSError) -> str:
@@ -209,24 +231,49 @@ def _json_lines(source: str, text: str) -> RunTable:
 
 def _object(source: str, line: str, number: int) -> Mapping[str, Any]:
     try:
-        found = json.loads(line)
+        found = json.loads(line, object_pairs_hook=_pairs)
     except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", "it is nested too deeply")
         raise InputError(
-            f"{source}: line {number:,}: is not JSON: {reason}\n  accepts one object a line, one line a run"
+            f"{source}: line {number:,}: is not JSON: {_wrong(error)}\n  accepts one object a line, one line a run"
         ) from None
+    if isinstance(found, _Twice):
+        raise InputError(f"{source}: line {number:,}: {found}")
     if not isinstance(found, dict):
         raise InputError(f"{source}: line {number:,}: is no object\n  accepts one object a line, one line a run")
     return found
 
 
+class _Twice(str):
+    """What stands in place of an object that has a key twice, and says so."""
+
+    __slots__ = ()
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Twice:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    seen: set[str] = set()
+    twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+    return _Twice(f"has '{one_line(twice, 80)}' twice; one value a run")
+
+
+def _wrong(error: ValueError | RecursionError) -> str:
+    """Say why JSON could not be read."""
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg
+    return "it is nested too deeply" if isinstance(error, RecursionError) else "a whole number has thousands of digits"
+
+
 def _json_array(source: str, text: str) -> RunTable:
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=_pairs)
     except (ValueError, RecursionError) as error:
-        reason = f"line {getattr(error, 'lineno', 1):,}: is not JSON: {getattr(error, 'msg', 'nested too deeply')}"
-        raise InputError(f"{source}: {reason}") from None
+        where = f"line {error.lineno:,}: " if isinstance(error, json.JSONDecodeError) else ""
+        raise InputError(f"{source}: {where}is not JSON: {_wrong(error)}") from None
     for number, one in enumerate(found, 1):
+        if isinstance(one, _Twice):
+            raise InputError(f"{source}: item {number:,}: {one}")
         if not isinstance(one, dict):
             raise InputError(f"{source}: item {number:,}: is no object\n  accepts an array of objects, one a run")
     return _of_objects(source, found, range(1, len(found) + 1), "item")

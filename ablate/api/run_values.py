@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import cache
 from numbers import Real
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, did_you_mean, listing, one_line, quoted
@@ -26,6 +27,7 @@ MOST_VARIANTS = 1000
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 INDEX = "\n  frame.reset_index() makes columns of what is in the index of a pandas frame"
+WHOLE = re.compile(r"[+-]?[0-9]+")
 WITH_SPREAD = re.compile(r"\S+\s*(±|\+/-|\+-)\s*\S+")
 
 
@@ -176,16 +178,26 @@ def _values(table: RunTable, column: str) -> list[float]:
 def _seeds(table: RunTable, column: str) -> list[int]:
     found = []
     for row, value in enumerate(table.column(column)):
-        number = _as_number(value)
-        if number is None or not math.isfinite(number) or number != int(number):
+        number = _as_whole(value)
+        if number is None:
             shown = "nothing" if _is_missing(value) else f"'{one_line(str(value).strip(), 40)}'"
             raise table.error(
                 f"column '{column}' has {shown} where a seed belongs, a whole number\n"
                 "  where runs have no numbered seeds, name no column for them",
                 row,
             )
-        found.append(int(value) if isinstance(value, int) else int(number))
+        found.append(number)
     return found
+
+
+def _as_whole(value: Any) -> int | None:
+    """Return a value as a whole number, to its last digit; None for what is none."""
+    number = _as_number(value)
+    if number is None or not math.isfinite(number) or number != int(number):
+        return None
+    if isinstance(value, str) and WHOLE.fullmatch(value.strip()):
+        return int(value)
+    return index(value) if hasattr(value, "__index__") else int(number)
 
 
 def _no_number(value: Any) -> str:
@@ -215,7 +227,7 @@ def _as_number(value: Any) -> float | None:
     """Return a value as a number, nan and infinities too; None for what is none."""
     if isinstance(value, str):
         return _of_text(value)
-    if isinstance(value, bool) or value is None:
+    if value is None or type(value).__name__ in ("bool", "bool_"):  # NumPy's own too
         return None
     try:
         return float(value)
@@ -224,11 +236,14 @@ def _as_number(value: Any) -> float | None:
 
 
 def _is_missing(value: Any) -> bool:
-    return (
-        value is None
-        or (isinstance(value, str) and not value.strip())
-        or (isinstance(value, float) and math.isnan(value))
-    )
+    if isinstance(value, str):
+        return not value.strip()
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # pandas' own
+        return True
+    try:
+        return math.isnan(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 # --- the margin and the reference ------------------------------------------------------------------------------------
