@@ -57,6 +57,20 @@ def replace_file(path: Path, *parts: bytes | memoryview) -> None:
         temporary.replace(path)
 
 
+def rewrite_file(path: Path, content: bytes) -> None:
+    """Write a user's file in one step; one that is there keeps its permissions. Raises OSError, also if read-only.
+
+    To rename over a file takes permissions of its folder alone, so that it would be changed although it is read-only.
+    """
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+    if mode is not None and not (mode & 0o222 and os.access(path, os.W_OK)):
+        raise PermissionError(errno.EACCES, "is read-only", str(path))
+    with _written_beside(path, content) as temporary:
+        if mode is not None:
+            temporary.chmod(mode)
+        temporary.replace(path)
+
+
 def create_file(path: Path, content: bytes) -> bool:
     """Write a file in one step unless something stands there; tell whether this call did. Raises OSError."""
     with _written_beside(path, content) as temporary:

@@ -105,6 +105,16 @@ def test_a_study_in_a_file_of_its_own_has_the_files_name_so_that_both_share_a_st
     assert read_study(Path("deeper/s.toml")).done().name == "s-apart"
 
 
+def test_a_study_keeps_its_permissions_and_is_left_alone_where_it_is_read_only(put: Any) -> None:
+    path = Path(put('[[variant]]\nname = "both"\nset = { epochs = 2, ema = 0.9 }\n'))
+    path.chmod(0o440)
+    told = ablate("explain", "both", "--study", path, "--add", path)
+    assert (told.exit_code, f"cannot write {path.name}: is read-only" in told.stderr) == (2, True), told.stderr
+    path.chmod(0o640)
+    assert ablate("explain", "both", "--study", path, "--add", path).exit_code == 0
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

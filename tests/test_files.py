@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from ablate.files import create_file, is_temporary, new_file, read_checked, replace_file, write_checked
+from ablate.files import create_file, is_temporary, new_file, read_checked, replace_file, rewrite_file, write_checked
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -33,6 +33,18 @@ def test_a_link_is_replaced_and_its_target_stays(tmp_path: Path) -> None:
     link.symlink_to(target)
     replace_file(link, b"new")
     assert (link.is_symlink(), link.read_text(), target.read_text()) == (False, "new", "mine")
+
+
+def test_a_users_file_keeps_its_permissions_and_stays_where_it_is_read_only(tmp_path: Path) -> None:
+    file = tmp_path / "study.toml"
+    rewrite_file(file, b"old")
+    file.chmod(0o640)
+    rewrite_file(file, b"new")
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"new", 0o640)
+    file.chmod(0o440)
+    with pytest.raises(PermissionError, match="is read-only"):
+        rewrite_file(file, b"newer")
+    assert (file.read_bytes(), list(tmp_path.iterdir())) == (b"new", [file])
 
 
 @pytest.mark.parametrize("hard_links", [True, False])

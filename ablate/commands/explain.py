@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..console import text
 from ..errors import AblateError, InputError, counted, listing, one_line, printable
-from ..files import replace_file
+from ..files import rewrite_file
 from ..launch.apart import tell_apart
 from ..launch.last import typed_again
 from ..launch.study import open_study
@@ -161,7 +161,7 @@ def _add(study: LoadedStudy, found: Apart, how: ExplainOptions) -> Path:
         after = before + end * (not before.endswith(b"\n")) + added.encode().replace(b"\n", end)
         _check(study, found, how, target, after)
         target.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(target, after)
+        rewrite_file(target, after)
     except OSError as error:
         raise InputError(f"cannot write {shown(target)}: {error.strerror or error}") from error
     return target
