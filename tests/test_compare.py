@@ -19,8 +19,9 @@ from scipy import stats
 
 import ablate as library
 from ablate.api.compare import Asked, compare_table
+from ablate.api.run_files import read_file
 from ablate.api.run_metrics import higher_by_name
-from ablate.api.run_tables import of_frame, read_bytes, read_file
+from ablate.api.run_tables import of_frame, read_bytes
 from ablate.api.run_values import Columns, runs_of
 from ablate.components.discover import shipped
 from ablate.errors import InputError
@@ -146,7 +147,7 @@ def test_closed_standard_input_and_what_has_no_end_are_told() -> None:
 
 
 def test_a_file_has_a_largest_size(monkeypatch: pytest.MonkeyPatch, write: Callable[[str, str], Path]) -> None:
-    monkeypatch.setattr("ablate.api.run_tables.LARGEST_FILE", 100)
+    monkeypatch.setattr("ablate.api.run_files.LARGEST_FILE", 100)
     with pytest.raises(InputError, match="is larger than"):
         read_file(write("r.csv", GOOD))
 

@@ -127,6 +127,7 @@ def test_two_stores_are_compared_variant_by_variant(study: Path, capsys: pytest.
     ]
     assert "takes" not in told.stderr
     assert "the same runs, bit for bit, on both sides: 'baseline', 'flipped'" in json.loads(told.stdout)["notes"]
+    assert "more of 'test/accuracy' is better" in json.loads(told.stdout)["notes"]
     fewer = Path("studies/fewer.toml")
     fewer.write_text(study.read_text().replace("seeds = 2", "seeds = 1").replace('name = "tiny"', 'name = "fewer"'))
     run_here(fewer)

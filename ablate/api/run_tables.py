@@ -9,22 +9,14 @@ import csv
 import io
 import json
 import re
-import stat
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any
 
-from ..errors import InputError, did_you_mean, listing, one_line, quoted
-from ..paths import dangling, shown
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from ..errors import InputError, listing, one_line, quoted
 
 JSON_SUFFIXES = {".jsonl", ".ndjson", ".json"}
-LARGEST_FILE = 10**9
-"""In bytes: a million runs have a hundredth of it."""
 DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 BINARY = {
     b"PK\x03\x04": "a spreadsheet or an archive: export it as CSV",
@@ -60,45 +52,6 @@ class RunTable:
     def error(self, reason: str, row: int | None = None) -> InputError:
         """Return what to raise of the table, or of one of its rows."""
         return InputError(f"{self.source}: {reason}" if row is None else f"{self.source}: {self.where(row)}: {reason}")
-
-
-def read_file(path: Path) -> RunTable:
-    """Read a file by its suffix and its content; `-` is standard input. Raises InputError for what cannot be read."""
-    if str(path) == "-":
-        if sys.stdin is None:
-            raise InputError("standard input: is closed; name a file, or give one: ablate compare - < FILE")
-        return read_bytes("standard input", _content("standard input", sys.stdin.buffer))
-    try:
-        mode = path.stat().st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISDIR(mode)):
-            raise InputError(f"{shown(path)}: is neither a file nor a pipe; '-' reads standard input")
-        with path.open("rb") as file:
-            return read_bytes(shown(path), _content(shown(path), file), path.suffix.lower())
-    except OSError as error:
-        raise InputError(f"{shown(path)}: {_refused(path, error)}") from None
-
-
-def _content(source: str, file: BinaryIO) -> bytes:
-    """Read a file to its end. Raises InputError where that is too far away for a table of runs."""
-    parts, size = [], 0
-    while part := file.read(1 << 20):
-        size += len(part)
-        if size > LARGEST_FILE:
-            raise InputError(
-                f"{source}: is larger than {LARGEST_FILE // 10**9} GB\n  a run has one row, as after its last epoch"
-            )
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _refused(path: Path, error: OSError) -> str:
-    """Say why a file cannot be read, with the nearest name where there is none of its own."""
-    if isinstance(error, IsADirectoryError):
-        return "is a folder\n  accepts a file of runs, or two stores or studies"
-    if not isinstance(error, FileNotFoundError):
-        return f"cannot be read: {error.strerror or error}"
-    there = [file.name for file in path.parent.iterdir() if file.is_file()] if path.parent.is_dir() else []
-    return dangling(path) or f"there is no such file{did_you_mean(path.name, there)}"
 
 
 def read_bytes(source: str, content: bytes, suffix: str = "") -> RunTable:

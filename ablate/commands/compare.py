@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..api.compare import compare_table
-from ..api.run_tables import JSON_SUFFIXES, read_file
+from ..api.run_files import read_file
+from ..api.run_tables import JSON_SUFFIXES
 from ..console import text
 from ..console.verdicts import paragraph, verdict_lines
 from ..errors import InputError
