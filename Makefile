@@ -1,7 +1,8 @@
 # make demo        a study on real digits, from nothing to a report
-# make test        the quick tests: about five minutes on two cores
+# make test        the quick tests: 10 to 15 minutes on two cores
 # make test-slow   the other tests
-# make check       what CI runs: all tests, ruff, mypy
+# make check       what CI runs: these tests, ruff, mypy
+# make test-long   tests for a release: simulations, hundreds of variants, what no run writes
 .DEFAULT_GOAL := help
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 \
@@ -9,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
 
-.PHONY: help setup demo test test-slow check check-style clean
+.PHONY: help setup demo test test-slow test-long check check-style clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -35,12 +36,15 @@ demo: setup
 	@echo "  ablate run studies/cifar100_phases.toml --pilot    five phases on CIFAR-100, tried out in minutes"
 
 test: setup
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) -m "not slow and not long"
 	@echo
 	@echo "The quick tests passed. Next: make demo, or README.md on how to write a study."
 
 test-slow: setup
-	@$(PYTEST) -m slow
+	@$(PYTEST) --dist=loadgroup -m "slow and not long"
+
+test-long: setup
+	@$(PYTEST) -m long
 
 check: test test-slow check-style
 

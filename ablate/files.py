@@ -11,17 +11,20 @@ import hashlib
 import os
 import re
 import stat
+import time
 import uuid
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
+    from types import ModuleType
 
 _NEITHER_FOLLOW_NOR_WAIT = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}")
+WAIT_SECONDS = 30.0
 _MARK = b"ablate checkpoint\n"
 """What a file with a checksum begins with; checkpoints alone are such files."""
 
@@ -55,6 +58,58 @@ def replace_file(path: Path, *parts: bytes | memoryview) -> None:
     """Write a file in one step: a reader sees the old one or the new one, never a part. Raises OSError."""
     with _written_beside(path, *parts) as temporary:
         temporary.replace(path)
+
+
+def replace_files(files: Mapping[Path, bytes], alone: Collection[Path] = ()) -> None:
+    """Write the files of one set, in their order: all are written beside first, and then moved to their places.
+
+    A disk that fills changes none of them. Old ones are taken away before the first is moved, so that a process that is
+    killed in between leaves a set with files missing, and never an old one among new ones. alone: files that mean
+    something by themselves, which are replaced in one step and are there all the time. Raises OSError.
+    """
+    with ExitStack() as stack:
+        made = {path: stack.enter_context(_written_beside(path, content)) for path, content in files.items()}
+        if folder := next((path for path in files if path.is_dir() and not path.is_symlink()), None):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(folder))
+        for path in files:
+            if path not in alone:
+                path.unlink(missing_ok=True)
+        for path, temporary in made.items():
+            temporary.replace(path)
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[bool]:
+    """Wait until no other process writes to a folder, and keep them waiting; tell whether that is so.
+
+    It is not where the system or the file system cannot lock a folder, and after `WAIT_SECONDS` of waiting for one that
+    may have been stopped. Nothing is left in the folder.
+    """
+    descriptor = None
+    try:
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            descriptor = os.open(folder, os.O_RDONLY)
+        yield descriptor is not None and _locked(fcntl, descriptor)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)  # which ends the lock
+
+
+def _locked(fcntl: ModuleType, descriptor: int) -> bool:
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+        except OSError:
+            return False
+        else:
+            return True
 
 
 def rewrite_file(path: Path, content: bytes) -> None:
@@ -128,6 +183,12 @@ def read_checked(path: Path) -> bytes | None:
     start = len(_MARK) + hashlib.sha256().digest_size
     content = whole[start:]
     return content if whole[:start] == _MARK + bytes.fromhex(checksum(content)) else None
+
+
+def is_checked(path: Path) -> bool:
+    """Tell whether a file begins as those of `write_checked` do. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(len(_MARK)) == _MARK
 
 
 def make_folder(path: Path) -> None:

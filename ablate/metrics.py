@@ -6,22 +6,23 @@ A metric's direction, unit, bounds and names are said here and derived nowhere e
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import InputError, did_you_mean, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 RunState = Literal["new", "unfinished", "failed", "stored"]
 """The state of a run in plans, frames, CSV and JSON: never begun; begun; its last try failed; has a result."""
 Split = Literal["train", "validation", "test"]
-Compared = Literal["test/accuracy", "test/loss", "validation/accuracy", "validation/loss"]
-"""The metrics that a study can be compared on, or tuned for."""
 Reported = Literal["accuracy", "loss"]
 """The quantities that a study can quote from a paper; the paper measured them on its test split."""
-UNBOUNDED = (-math.inf, math.inf)
+FRACTION, UNBOUNDED = (0.0, 1.0), (-math.inf, math.inf)
+PERCENT: Mapping[str, Any] = {"factor": 100.0, "unit": "%", "step": "points", "least": 1, "most": 2, "plain": 2}
+PLAIN: Mapping[str, Any] = {"least": 2, "most": 4, "plain": 3}
+"""How fractions and other numbers are written: as accuracies and as losses are."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Quantity:
 
 
 ACCURACY = Quantity(
-    "accuracy", "accuracy", True, (0.0, 1.0), factor=100.0, unit="%", step="points", least=1, most=2, plain=2,
+    "accuracy", "accuracy", True, FRACTION, factor=100.0, unit="%", step="points", least=1, most=2, plain=2,
     margin=0.005,
 )  # fmt: skip
 LOSS = Quantity("loss", "loss", False, least=2, most=4, plain=3)
@@ -108,8 +109,21 @@ _ON_SPLITS: tuple[tuple[Split, Quantity], ...] = (
 )  # fmt: skip
 METRICS = {name: Metric(name, of, split) for split, of in _ON_SPLITS for name in [f"{split}/{of.name}"]}
 """What each epoch of a run is measured by, by name, in the order of the columns of frames."""
+TASK_METRICS = METRICS | {
+    name: replace(one, quantity=replace(LOSS, bounds=UNBOUNDED))
+    for name, one in METRICS.items()
+    if one.quantity is LOSS
+}
+"""The same for what a task reports: its loss is not cross-entropy, and may be below 0."""
 COSTS = {of.name: Metric(of.name, of) for of in (SECONDS, PARAMETERS, FLOPS)}
 """What a run or its model costs, by name: objectives of tuning beside the metrics."""
+
+
+def on_splits(metrics: Iterable[Metric]) -> dict[str, Metric]:
+    """Return the same quantities on every split, by name, which a task may log beside what it reports."""
+    splits: tuple[Split, ...] = ("train", "validation", "test")
+    every = (replace(one, name=f"{split}/{one.quantity.name}", split=split) for one in metrics for split in splits)
+    return {one.name: one for one in every}
 
 
 @dataclass(frozen=True)

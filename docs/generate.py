@@ -1,5 +1,7 @@
 """Write docs/reference.md from the code: every command, every public name, every component with its settings.
 
+The schema of report.json beside it is made from the code, too.
+
 python docs/generate.py
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import os
 import sys
 from importlib import import_module
@@ -16,11 +19,16 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 import ablate.cli
-from ablate.components.contracts import KINDS
+from ablate.components.contracts import ALL_KINDS
 from ablate.components.discover import discover
+from ablate.components.registry import plural
 from ablate.components.schema import REQUIRED
 from ablate.components.setting_text import value_text
+from ablate.report.schema import schema
 from ablate.study.codes import CODES
+
+sys.path.insert(0, str(Path(__file__).parent))
+from template_facts import templates_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,12 +47,17 @@ def reference() -> str:
     return "\n".join([HEAD, *_commands(), *_public_names(), *_findings(), *_components()]) + "\n"
 
 
+def schema_text() -> str:
+    """Return the text of docs/report.schema.json."""
+    return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
+
+
 def _commands() -> Iterator[str]:
     yield "## Commands\n"
     root: Any = typer.main.get_command(ablate.cli.app)
     for path, command in _leaves("ablate", root):
         arguments = [p for p in command.params if p.param_type_name == "argument"]
-        options = [p for p in command.params if p.param_type_name == "option"]
+        options = [p for p in command.params if p.param_type_name == "option" and not p.hidden]
         usage = " ".join([path, *(p.name.upper() for p in arguments)])
         yield f"### `{usage}`\n"
         yield f"{inspect.cleandoc(command.help or '')}\n"
@@ -101,8 +114,8 @@ def _findings() -> Iterator[str]:
 def _components() -> Iterator[str]:
     registry = discover()
     yield "## Components\n"
-    for kind in KINDS:
-        yield f"### {kind}s\n"
+    for kind in ALL_KINDS:
+        yield f"### {plural(kind)}\n"
         for entry in registry.entries(kind):
             yield from _component(entry)
         for library in registry.libraries(kind):
@@ -129,4 +142,7 @@ def _cell(text: str) -> str:
 if __name__ == "__main__":
     os.chdir(HERE.parent / "docs")  # away from any plugins folder of the user's
     (HERE / "reference.md").write_text(reference(), encoding="utf-8")
-    sys.stdout.write("docs/reference.md\n")
+    (HERE / "report.schema.json").write_text(schema_text(), encoding="utf-8")
+    templates = HERE / "templates.md"
+    templates.write_text(templates_page(templates.read_text(encoding="utf-8")), encoding="utf-8")
+    sys.stdout.write("docs/reference.md\ndocs/report.schema.json\ndocs/templates.md\n")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ablate.execute.jobs import EpochDone, Finished, RehearsalReport, Started, never
+from ablate.execute.placement import Placement, Resources
 from ablate.launch.record import make_writable, record
 from ablate.metrics import METRICS
 from ablate.stats.results import Results
@@ -37,6 +38,12 @@ def finals(values: Mapping[str, Sequence[float]]) -> Draw:
     return draw
 
 
+def framed(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return a frame whose texts may have lone surrogates, as no store has and Arrow's texts cannot."""
+    with pd.option_context("mode.string_storage", "python"):
+        return pd.DataFrame(rows, columns=None if columns is None else list(columns))
+
+
 def planted(study: Study, draw: Draw) -> Results:
     """Return the results of a study whose every run is stored."""
     runs, epochs = [], []
@@ -46,7 +53,7 @@ def planted(study: Study, draw: Draw) -> Results:
             about = {"variant": variant.name, "seed": seed}
             runs.append({**about, "key": f"{variant.name} {seed}", "state": "stored", "reason": "", **_last(history)})
             epochs += [{**about, **one} for one in _records(history)]
-    return Results(study, pd.DataFrame(runs, columns=list(RUN_COLUMNS)), pd.DataFrame(epochs, columns=EPOCH_COLUMNS))
+    return Results(study, framed(runs, list(RUN_COLUMNS)), framed(epochs, EPOCH_COLUMNS))
 
 
 def plant(loaded: LoadedStudy, draw: Draw, seeds: Collection[int] | None = None) -> None:
@@ -63,6 +70,12 @@ class Planting:
 
     def __init__(self, draw: Draw) -> None:
         self._draw = draw
+
+    def check(self, resources: Resources) -> Placement:
+        return Placement(1, resources.runs)
+
+    def close(self) -> None:
+        pass
 
     def rehearse(self, jobs: Sequence[Job]) -> RehearsalReport:
         return RehearsalReport({}, {job.spec.variant: 1000 for job in jobs})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from ablate.commands.run import run_study
 from ablate.components.discover import discover
 from ablate.execute.inline import Inline
 from ablate.execute.jobs import Event, Executor, Failed, Finished, Job, RehearsalReport, Started, never
+from ablate.execute.placement import Placement, Resources
 from ablate.launch.make import RunOptions
 from ablate.launch.study import Options
 from ablate.store.store import Store
@@ -81,6 +83,13 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+def whole(page: Path) -> str:
+    """Return what stands in a report; in one for LaTeX, each part in its place."""
+    return re.sub(
+        r"\\input\{(parts/\w+)\}", lambda part: (page.parent / f"{part[1]}.tex").read_text(), page.read_text()
+    )
+
+
 class Draws:
     """An executor that trains nothing: a run's test accuracy is drawn, by variant and seed, and stored as a result.
 
@@ -98,6 +107,13 @@ class Draws:
         self.effects, self.spread, self.fails, self.stops_after = effects, spread, fails, stops_after
         self.made: list[tuple[str, int]] = []
         self.rehearsed: list[str] = []
+
+    def check(self, resources: Resources) -> Placement:
+        """Place runs one after the other."""
+        return Placement(1, resources.runs)
+
+    def close(self) -> None:
+        """Hold nothing."""
 
     def rehearse(self, jobs: Sequence[Job]) -> RehearsalReport:
         """Find nothing wrong."""

@@ -24,6 +24,8 @@ from ablate.launch.study import Options
 from ablate.stats.results import Results
 from ablate.study.toml import Changes
 
+from .conftest import STUDY, TINY
+
 KEPT = 'name = "tiny"\nkeep_checkpoints = true'
 
 
@@ -34,19 +36,32 @@ def run(file: Path, *settings: str, pilot: bool = False) -> None:
     assert run_study(options, RunOptions(jobs=1), Inline()) == 0
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny study, run with its weights kept."""
+    place = tmp_path_factory.mktemp("trained")
+    for name, text in (("plugins/tiny.py", TINY), ("studies/tiny.toml", STUDY.replace('name = "tiny"', KEPT))):
+        (place / name).parent.mkdir()
+        (place / name).write_text(text)
+    with pytest.MonkeyPatch.context() as here:
+        here.chdir(place)
+        run(place / "studies" / "tiny.toml")
+    return place
+
+
 @pytest.fixture
-def done(study: Path, capfd: pytest.CaptureFixture[str]) -> Path:
-    """The tiny study, run with its weights kept."""
-    study.write_text(study.read_text().replace('name = "tiny"', KEPT))
-    run(study)
+def done(folder: Path, trained: Path, capfd: pytest.CaptureFixture[str]) -> Path:
+    """The study of `trained`, in a copy of its folder."""
+    shutil.copytree(trained, folder, dirs_exist_ok=True)
     capfd.readouterr()
-    return study
+    return folder / "studies" / "tiny.toml"
 
 
 def test_results_are_found_by_name_and_by_file_and_print_nothing(done: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for found in (results("tiny"), results(done), results(str(done)), results("tiny", store="ablate-store")):
         assert repr(found) == "<results of tiny: 4 stored>"
-        assert found.report("out", formats=["html", "md", "csv"])[0] == Path("out/report.html")
+        assert found.report("out", formats="csv")[0].parent == Path("out")
+    assert found.report("out", formats=["html", "md", "csv"])[0] == Path("out/report.html")
     assert capfd.readouterr() == ("", "")
 
 
@@ -117,7 +132,7 @@ def test_a_program_gets_all_that_the_report_says(done: Path) -> None:
     found = results("tiny")
     told = json.loads(json.dumps(found.document(), allow_nan=False))
     assert [section["name"] for section in told["sections"]] == ["baseline", "flipped"]
-    assert told["sections"][1]["comparisons"][0]["result"]["mean"] == found.comparison("flipped").mean
+    assert told["sections"][1]["comparisons"][0]["result"]["difference"] == found.comparison("flipped").mean
 
 
 def test_a_comparison_of_what_does_not_exist_is_an_error_with_the_nearest_name(done: Path) -> None:
@@ -152,7 +167,8 @@ def test_a_notebook_shows_names_and_reasons_as_text_whatever_they_are(done: Path
     found = results(done)
     [*variants] = found.study.variants
     named = replace(found.study, title=attack, variants=(*variants[:-1], replace(variants[-1], name=attack)))
-    runs = found.runs.replace({"variant": {"flipped": attack}})
+    frame = found.runs.astype(dict.fromkeys(("variant", "state", "reason"), object))  # Arrow takes no lone surrogates
+    runs = frame.replace({"variant": {"flipped": attack}})
     runs.loc[runs["variant"] == attack, ["state", "reason"]] = ["failed", attack]
     shown = results_html(Results(named, runs, found.epochs), attack, [attack])
     plain = Results(found.study, found.runs, found.epochs)
@@ -168,13 +184,13 @@ def tags(html: str) -> set[str]:
 
 def test_figures_are_drawn_when_asked_for_and_new_each_time(done: Path) -> None:
     figures = results("tiny").figures
-    assert list(figures) == ["loss", "accuracy"]
-    assert len(figures) == 2
+    assert list(figures)[:3] == ["differences", "loss", "accuracy"]
+    assert len(figures) == len(list(figures))
     first, second = figures["accuracy"], figures["accuracy"]
     assert first is not second
     first.savefig("accuracy.png")
     assert Path("accuracy.png").stat().st_size > 0
-    assert repr(figures) == "<figures: loss, accuracy>"
+    assert repr(figures).startswith("<figures: differences, loss, accuracy, ")
 
 
 def test_a_figure_that_is_not_there_is_an_error_and_a_key_error(done: Path) -> None:
@@ -350,3 +366,15 @@ def test_a_cost_is_no_metric_of_a_comparison(done: Path) -> None:
     with pytest.raises(InputError, match="there is no metric 'flops'") as raised:
         results(done).comparison("flipped", metric="flops")
     assert "seconds" not in str(raised.value)
+
+
+def test_figures_come_in_the_styles_of_papers_and_slides(done: Path) -> None:
+    figures = results("tiny").figures
+    widths = [
+        figures.styled(*how, wide=wide)["loss"].get_figwidth()
+        for how, wide in ((("paper",), False), (("paper",), True), (("slide",), False))
+    ]
+    assert widths == pytest.approx([8.4 / 2.54, 17.4 / 2.54, 12.0])
+    assert list(figures.styled("slide")) == list(figures)
+    with pytest.raises(InputError, match=r"unknown style 'slides'; did you mean 'slide'"):
+        figures.styled("slides")

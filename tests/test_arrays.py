@@ -15,13 +15,14 @@ import pytest
 
 from ablate.components.contracts import ImageShape
 from ablate.components.datasets import DataFacts, Source, Split, facts_of
-from ablate.data.arrays import kept_arrays, kept_facts, shared_arrays
+from ablate.data.arrays import keep_arrays, kept_arrays, kept_facts, shared_arrays
 from ablate.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+IMAGES = np.arange(96, dtype=np.uint8).reshape(2, 3, 4, 4)
 IDENTITY = {"use": "made", "settings": {}, "source": "abc", "fingerprint": "0", "splits": {"train": 3}}
 
 
@@ -197,3 +198,36 @@ def test_a_full_disk_costs_only_the_sharing(small_disk: Path) -> None:
     (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free - 8_000))
     assert same(shared_arrays(made.source, IDENTITY, small_disk / "arrays"), made.load())
     assert not list((small_disk / "arrays").glob(".*[0-9]"))
+
+
+# Groups
+
+
+@pytest.mark.parametrize("groups", [np.array(["p1", "p2"]), np.array([7, 9])])
+def test_groups_are_kept_and_are_part_of_the_fingerprint(folder: Path, groups: Any) -> None:
+    splits = {"train": Split(IMAGES[:2], np.array([0, 1]), groups)}
+    keep_arrays(splits, facts_of(splits), folder / "kept")
+    kept = kept_arrays(folder / "kept")
+    assert kept is not None
+    assert kept["train"].groups is not None
+    assert kept["train"].groups.tolist() == groups.tolist()
+    others = {None: None, "reversed": groups[::-1]}
+    found = {name: facts_of({"train": Split(IMAGES[:2], np.array([0, 1]), other)}) for name, other in others.items()}
+    assert len({facts_of(splits).fingerprint, *(facts.fingerprint for facts in found.values())}) == 3
+
+
+def test_arrays_whose_groups_are_gone_or_others_are_not_used(folder: Path) -> None:
+    splits = {"train": Split(IMAGES[:2], np.array([0, 1]), np.array([7, 9]))}
+    keep_arrays(splits, facts_of(splits), folder / "kept")
+    np.save(folder / "kept" / "train-groups.npy", np.array([7, 7]))
+    assert kept_arrays(folder / "kept") is None
+    (folder / "kept" / "train-groups.npy").unlink()
+    assert kept_arrays(folder / "kept") is None
+
+
+def test_facts_that_give_other_groups_than_are_loaded_are_refused(folder: Path) -> None:
+    splits = {"train": Split(IMAGES[:2], np.array([0, 1]), np.array([7, 9]))}
+    facts = facts_of(splits)
+    source = Source(lambda: replace(facts, groups={"train": np.array([7, 7])}), lambda: splits)
+    with pytest.raises(DataError, match="loads other groups than its facts give"):
+        shared_arrays(source, {"use": "mine", "fingerprint": facts.fingerprint}, folder)

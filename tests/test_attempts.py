@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ablate.errors import StoreError
-from ablate.execute.attempts import GOES_ON, STOP_SECONDS, TRIES, Attempts, News, WorkerExited
+from ablate.execute.attempts import GOES_ON, STOP_SECONDS, TRIES, Attempts, News, Placed, WorkerExited
 from ablate.execute.jobs import (
     BUSY_SECONDS,
     Aborted,
@@ -35,6 +35,7 @@ from ablate.training.machine import Machine
 from tests.support import first_run
 
 WAITS = "says nothing"
+QUEUED = "waits in a queue"
 DIES = WorkerExited("the node is gone")
 
 
@@ -43,6 +44,7 @@ class Scripted:
     """A sender whose workers say what is written for them: by run, attempt after attempt, a piece of news each poll.
 
     A script that is over says nothing, until the attempt is killed. saves: a worker that is asked to stop does so.
+    places: of runs, by key; all others share one.
     """
 
     scripts: dict[str, list[list[Any]]]
@@ -52,6 +54,8 @@ class Scripted:
     running: dict[str, list[Any]] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     most: int = 0
+    placed: set[str] = field(default_factory=set)
+    places: dict[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> None:
         pass
@@ -75,7 +79,13 @@ class Scripted:
     def poll(self, seconds: float, hear: Callable[[str, News], None]) -> None:
         self.now += seconds
         assert self.now < 10_000, "it goes on for ever"
-        for handle in list(self.running):
+        for handle in [handle for handle in self.running if handle not in self.placed]:
+            if self.running[handle][:1] == [QUEUED]:
+                self.running[handle].pop(0)
+                continue
+            self.placed.add(handle)
+            hear(handle, Placed(self.places.get(handle.partition(" ")[0], "")))
+        for handle in [handle for handle in self.running if handle in self.placed]:
             script = self.running[handle]
             said = script.pop(0) if script else WAITS
             if said == WAITS:
@@ -87,7 +97,10 @@ class Scripted:
 
     def ask_to_stop(self, handle: str) -> None:
         self.log.append(f"stop {handle}")
-        if self.saves:
+        if handle not in self.placed:
+            self.placed.add(handle)
+            self.running[handle] = [WorkerExited("was taken out of the queue")]
+        elif self.saves:
             self.running[handle] = ["stopped"]
 
     def kill(self, handle: str) -> None:
@@ -198,6 +211,35 @@ def test_the_time_that_a_run_may_take_begins_anew_with_each_try(jobs: Jobs) -> N
     events = attempt(sender, jobs("a", limits=Limits(run_timeout=5.0)))
     assert isinstance(events[-1], Finished)
     assert sender.now > 5.0
+
+
+def test_the_time_that_a_run_waits_in_a_queue_is_not_its_own(jobs: Jobs) -> None:
+    sender = Scripted({"a": [[QUEUED] * 100 + ["started", "done"]]})
+    events = attempt(sender, jobs("a", limits=Limits(run_timeout=5.0)))
+    assert isinstance(events[-1], Finished)
+    assert sender.now > 20.0
+
+
+def test_a_run_that_waits_in_a_queue_when_all_are_to_stop_is_taken_out_of_it(jobs: Jobs) -> None:
+    sender = Scripted({"a": [[QUEUED] * 100]})
+    (stopped,) = attempt(sender, jobs("a"), 1, lambda: sender.now > 1.0)
+    assert stopped == Stopped(stopped.spec, saved=False)
+    assert sender.now < 3.0
+
+
+def test_runs_in_places_of_their_own_leave_each_other_all_memory(jobs: Jobs) -> None:
+    scripts = {"a": [["started", "memory"]], "b": [["started", "epoch", "done"]]}
+    events = attempt(Scripted(scripts, places={"a": "gpu 0", "b": "gpu 1"}), jobs("a", "b"), at_a_time=2)
+    assert [event.spec.key for event in events if isinstance(event, Failed)] == ["a"]
+    assert not any(isinstance(event, MemoryContention) for event in events)
+
+
+def test_a_machine_that_is_taken_away_costs_no_try_as_long_as_the_run_gets_further(jobs: Jobs) -> None:
+    gone = WorkerExited("preempted", taken=True)
+    sender = Scripted({"a": [["started", "epoch", gone]] * 5 + [["started", gone]] * 2})
+    events = attempt(sender, jobs("a"))
+    assert [event.tries_left for event in events if isinstance(event, WorkerDied)] == [3] * 5 + [2, 1]
+    assert isinstance(events[-1], Finished)
 
 
 def test_a_run_that_is_over_its_time_has_failed_also_where_it_was_asked_to_stop(jobs: Jobs) -> None:

@@ -156,7 +156,7 @@ def test_json_is_the_list_and_nothing_else(doubtful: Path) -> None:
     }  # fmt: skip
     (waived,) = (one for one in found if one["waived"])
     assert (waived["code"], waived["waived"]) == ("unequal-epochs", "the question is what a third epoch brings")
-    assert set(found[0]) == {"code", "level", "where", "reason", "remedy", "waived"}
+    assert set(found[0]) == {"code", "level", "where", "reason", "remedy", "waived", "variants"}
 
 
 def test_strict_fails_for_what_is_serious_and_not_waived(doubtful: Path) -> None:
@@ -183,7 +183,8 @@ def test_check_takes_the_study_run_last_and_its_results(doubtful: Path, capsys: 
     lines = done.stdout.splitlines()
     assert lines[lines.index("  [same-weights]") + 1].startswith("    baseline, never flipped: their runs")
     found = json.loads(ablate("check", "--json").stdout)
-    assert [vars(finding) for finding in library.results("tiny").findings] == found
+    listed = [{**vars(one), "variants": [*one.variants]} for one in library.results("tiny").findings]
+    assert listed == found
     before = {one["code"] for one in found if CODES[one["code"]].subject != "results"}
     assert {finding.code for finding in library.load_study(doubtful).findings} == before
 

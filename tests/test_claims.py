@@ -15,10 +15,12 @@ from ablate.commands.verdict import verdicts_document
 from ablate.console.claims import claim_lines
 from ablate.errors import StudyError
 from ablate.report import claim_text
-from ablate.report.content import Records, document, report
-from ablate.report.render import render
+from ablate.report.content import Records, report
+from ablate.report.document import document
 from ablate.study.comparisons import Claim, PlannedComparison
 from ablate.study.toml import Changes, parse_study
+from tests.support import whole
+from tests.worded import worded
 
 from .planted import finals, plant, planted
 
@@ -290,21 +292,21 @@ def test_reported_numbers_against_a_claim_are_a_finding_before_anything_runs(say
 def test_every_form_of_the_report_has_the_claims_with_verdict_and_evidence(tmp_path: Path) -> None:
     claims = claim(text="Cutout | is <b>crucial</b>"), claim(variant="two", against="base", because="epochs")
     records = Records(judged(*claims, two=HIGH))
-    for path in render(records, ["html", "md", "tex"], tmp_path):
-        page = re.sub(r"\s+", " ", path.read_text().replace("~", " ").replace("\\", ""))
+    for path in worded(records, ["html", "md", "tex"], tmp_path):
+        page = re.sub(r"\s+", " ", whole(path).replace("~", " ").replace("\\", ""))
         assert "cannot be told: 3 factors changed" in page, path
         assert "supported" in page, path
         assert "one helped: +10.00 points in test accuracy against base (" in page, path
         assert "<b>crucial</b>" not in page.replace("textbf", "") or path.suffix == ".tex"
     made = document(report(records))
     assert [one["verdict"] for one in made["claims"]] == ["supported", "cannot be told"]
-    assert made["claims"][0]["evidence"]["mean"] == pytest.approx(0.1)
+    assert made["claims"][0]["evidence"]["difference"] == pytest.approx(0.1)
     assert made["claims"][1]["factors"] == ["epochs", "model", "augmentation.cutout"]
 
 
 def test_a_report_without_claims_has_no_part_for_them(tmp_path: Path) -> None:
-    for path in render(Records(judged()), ["html", "md", "tex"], tmp_path):
-        assert "Claims" not in path.read_text()
+    for path in worded(Records(judged()), ["html", "md", "tex"], tmp_path):
+        assert "Claims" not in whole(path)
 
 
 def test_a_claim_can_be_added_to_a_study_that_has_run(tmp_path: Path) -> None:

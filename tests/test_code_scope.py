@@ -319,6 +319,8 @@ def test_an_edit_of_a_shipped_component_leaves_its_neighbours_as_they_are(tmp_pa
         (tmp_path / file.name).write_text(text + "\n\ndef added():\n    return 1\n")
     for kind in KINDS:
         for entry in discover().entries(kind):
+            if entry.file.parent != paths.shipped("plugins").resolve():
+                continue  # the figures that ship
             made: dict[str, Any] = {}
             name = entry.factory.__name__
             exec(compile(f"def {name}(): ...", str(tmp_path / entry.file.name), "exec"), made)

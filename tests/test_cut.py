@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from ablate.checks.study import findings
-from ablate.components.datasets import LeftOut, Split, facts_of
+from ablate.components.datasets import LeftOut, Split, facts_of, groups_of
 from ablate.data.images import cut_rows
+from ablate.errors import ComponentError, InputError
+from ablate.study.counts import count_splits
 from ablate.study.cut import Cut
-from ablate.study.splits import Splits, count_splits
+from ablate.study.splits import Splits
 from ablate.study.toml import parse_study
 
 if TYPE_CHECKING:
@@ -163,3 +165,96 @@ def test_data_is_reported_once_for_all_variants_that_share_it() -> None:
     (data,) = study(Splits(validation=0.7)).described_data().items()
     assert data[0].startswith("d: train 17 images of 4 of 5 classes, validation 39")
     assert data[1] == ["baseline", "more"]
+
+
+# Groups
+
+
+def grouped(groups: int, classes: int = 3, *, seed: int = 0, mixed: bool = False) -> Split:
+    """Return images of this many groups of 1 to 20 images; each group is of one class unless mixed."""
+    draw = np.random.RandomState(seed)
+    sizes = draw.randint(1, 21, groups)
+    of = draw.permutation(np.repeat(np.arange(groups), sizes))
+    labels = draw.randint(0, classes, len(of)) if mixed else of % classes
+    return Split(np.zeros((len(of), 1, 1, 1), np.uint8), labels.astype(np.int64), of.astype(np.int64))
+
+
+def members(loaded: Mapping[str, Split], splits: Splits) -> dict[str, set[int]]:
+    """Return the groups that each split's images are of."""
+    rows = cut_rows(loaded, splits)
+    return {name: set(groups_of(loaded)[of][taken].tolist()) for name, (of, taken) in rows.items()}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_group_is_in_two_splits_and_the_planned_sizes_are_those_of_the_cut(seed: int) -> None:
+    loaded = {"train": grouped(30 + seed, seed=seed, mixed=bool(seed % 2))}
+    facts = facts_of(loaded)
+    counted = count_splits(facts, Splits([None, 50][seed % 2], 0.2, [0.3, 70][seed % 2]))
+    rows = cut_rows(loaded, counted)
+    assert {name: len(taken) for name, (_, taken) in rows.items()} == {n: getattr(counted, n) for n in rows}
+    train, validation, test = (members(loaded, counted)[name] for name in ("train", "validation", "test"))
+    assert len(train) + len(validation) + len(test) == len(train | validation | test)
+    assert count_splits(facts, counted) == counted
+    assert Cut.of(facts, counted).groups == {"train": len(train), "validation": len(validation), "test": len(test)}
+
+
+def test_groups_that_are_each_of_one_class_are_cut_with_the_classes_in_proportion() -> None:
+    loaded = {"train": grouped(600, 5)}
+    counted = count_splits(facts_of(loaded), Splits(None, None, 0.2))
+    whole = np.bincount(loaded["train"].labels)
+    of_test = np.bincount(loaded["train"].labels[cut_rows(loaded, counted)["test"][1]])
+    assert np.abs(of_test / whole - 0.2).max() < 0.02
+    assert abs(int(counted.test or 0) - 0.2 * whole.sum()) <= 10
+
+
+def test_the_order_of_the_images_does_not_matter_to_which_groups_are_held_back() -> None:
+    one = grouped(40, mixed=True)
+    order = np.random.RandomState(1).permutation(len(one.labels))
+    assert one.groups is not None
+    other = Split(one.images, one.labels[order], one.groups[order])
+    counted = count_splits(facts_of({"train": one}), Splits(None, 0.2, 0.2))
+    assert members({"train": one}, counted) == members({"train": other}, counted)
+
+
+def test_a_dataset_of_one_group_cannot_be_cut() -> None:
+    labels = np.arange(10) % 2
+    one = Split(np.zeros((10, 1, 1, 1), np.uint8), labels, np.full(10, "only"))
+    with pytest.raises(InputError, match=r"test takes whole groups, and all .* are of one group"):
+        count_splits(facts_of({"train": one}), Splits(None, None, 2))
+
+
+def test_a_group_in_two_of_the_datasets_own_splits_is_an_error_where_both_are_used() -> None:
+    one = grouped(30)
+    assert one.groups is not None
+    half = {"train": one, "validation": Split(one.images[:9], one.labels[:9], one.groups[:9] + 100), "test": one}
+    with pytest.raises(InputError, match=r"30 of the \d+ groups are in more than one .*: 0 \(train and test\), 1 \("):
+        count_splits(facts_of(half), Splits())
+    half["test"] = Split(one.images[:9], one.labels[:9], one.groups[:9] + 100)
+    with pytest.raises(InputError, match=r"\(validation and test\)"):
+        count_splits(facts_of(half), Splits())
+    assert count_splits(facts_of(half), Splits(validation=0)).test == 9
+
+
+@pytest.mark.parametrize(
+    ("groups", "text"),
+    [
+        (np.zeros(3), r"train: groups are float64 \(3,\), not int64 or text \(4,\)"),
+        ([1, 2, 3, 4], "train: groups are list, not a numpy array"),
+        (np.array([1, 2, 3, None]), "train: groups are object"),
+    ],
+)
+def test_groups_that_are_none_are_refused(groups: Any, text: str) -> None:
+    with pytest.raises(ComponentError, match=text):
+        facts_of({"train": Split(np.zeros((4, 1, 1, 1), np.uint8), np.array([0, 1, 0, 1]), groups)})
+
+
+def test_groups_of_one_split_alone_are_refused() -> None:
+    one = grouped(4)
+    with pytest.raises(ComponentError, match="has no groups for test; give the groups of every split, or of none"):
+        facts_of({"train": one, "test": Split(one.images, one.labels)})
+
+
+def test_a_cut_that_was_recorded_before_there_were_groups_is_read() -> None:
+    document = cut(RARE, Splits(validation=0.2)).document()
+    del document["groups"]
+    assert Cut.read(document).groups == {}

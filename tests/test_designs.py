@@ -163,12 +163,37 @@ def test_tuned_variants_of_a_design_are_compared_as_the_design_has_them() -> Non
         ('remove = ["augmentation.flip"]', "set = { augmentation = [] }", "augmentation"),
         ('remove = ["augmentation.flip"]', 'add = { augmentation = [{ use = "flip" }] }', "augmentation.flip"),
         ('set = { scheduler = { use = "a" } }', 'remove = ["scheduler"]', "scheduler"),
+        ('set = { "scheduler.steps" = 3 }', 'remove = ["scheduler"]', "scheduler.steps"),
+        ('set = { optimizer = { use = "sgd" } }', 'set = { "optimizer.lr" = 0.2 }', "optimizer.lr"),
+        ('set = { "optimizer.lr" = 0.3 }', 'set = { "optimizer.lr" = 0.2 }', "optimizer.lr"),
+        ('set = { "optimizer.lr" = 0.3 }', 'set = { "optimizer.lr.find" = true }', "optimizer.lr.find"),
+        (
+            'set = { "augmentation.flip.p" = 0.3 }',
+            'add = { augmentation = [{ use = "flip" }] }',
+            "augmentation.flip.p",
+        ),
     ],
 )
 def test_two_changes_of_the_same_cannot_be_combined(first: str, second: str, key: str) -> None:
     factors = f"[factor.one]\n{first}\n[factor.two]\n{second}\n"
     found = problems('kind = "ladder"', factors)
     assert (15, 'factor "two"', f'cannot be combined with factor "one": both change {key}') in found
+
+
+def test_two_settings_of_one_component_can_be_combined() -> None:
+    factors = '[factor.fast]\nset = { "optimizer.lr" = 0.2 }\n[factor.free]\nset = { "optimizer.momentum" = 0 }\n'
+    found = study('kind = "factorial"', factors)
+    assert [variant.recipe.optimizer.settings for variant in found.variants] == [
+        {"lr": 0.1},
+        {"lr": 0.2},
+        {"lr": 0.1, "momentum": 0},
+        {"lr": 0.2, "momentum": 0},
+    ]
+
+
+def test_a_factor_whose_setting_is_of_nothing_is_told_that_alone() -> None:
+    found = problems('kind = "one-at-a-time"', '[factor.one]\nset = { "augmentation.flop.p" = 0.3 }\n')
+    assert [what for _, _, what in found] == ["there is no 'augmentation.flop.p'"]
 
 
 def test_two_changes_of_the_same_can_be_tried_one_at_a_time() -> None:

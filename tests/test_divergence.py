@@ -132,7 +132,7 @@ def test_an_absent_accuracy_is_reported_in_every_table(study: Path, write: Write
     assert f"{why}" in command("status", "tiny")
     command("report", "tiny", "--format", "md,html,csv,tex")
     report = Path("reports/tiny/report.md").read_text()
-    assert f"| broken | 0, 1 | stored | {why} |" in report
+    assert f"| broken | 0, 1 | no finite value | {why} |" in report
     runs = json.loads(CliRunner().invoke(app, ["run", str(study), "--json"]).stdout)["runs"]
     assert [run["test/accuracy"] is None for run in runs] == [run["variant"] == "broken" for run in runs]
 

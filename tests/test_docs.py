@@ -22,6 +22,8 @@ from ablate.study.tables import (
     DesignTable,
     FactorTable,
     FindTable,
+    GroupsTable,
+    PretrainedTable,
     SeedsTable,
     StudyTable,
     TuneTable,
@@ -43,6 +45,8 @@ def test_the_reference_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
     spec.loader.exec_module(generate)
     text = (ROOT / "docs" / "reference.md").read_text()
     assert text == generate.reference(), "run: python docs/generate.py"
+    schema = (ROOT / "docs" / "report.schema.json").read_text()
+    assert schema == generate.schema_text(), "run: python docs/generate.py"
 
 
 def test_every_key_of_a_study_is_documented() -> None:
@@ -60,6 +64,9 @@ def test_every_key_of_a_study_is_documented() -> None:
     ):
         for name, info in form.model_fields.items():
             assert f"`{info.alias or name}`" in text, name
+    text = (ROOT / "docs" / "fine-tuning.md").read_text()
+    for name in [*PretrainedTable.model_fields, *GroupsTable.model_fields]:
+        assert f"`{name}`" in text, name
     text = (ROOT / "docs" / "seeds.md").read_text()
     for name in SeedsTable.model_fields:
         assert f"| `{name}` |" in text, name

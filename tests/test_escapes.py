@@ -109,6 +109,7 @@ READS = {
     r"$\pm$": "±", r"$\leq$": "≤", r"$\geq$": "≥", r"$\neq$": "≠", r"$\approx$": "≈", r"$\infty$": "∞",
     r"$\alpha$": "α", r"$\beta$": "β", r"$\gamma$": "γ", r"$\delta$": "δ", r"$\varepsilon$": "ε", r"$\eta$": "η",
     r"$\lambda$": "λ", r"$\mu$": "μ", r"$\sigma$": "σ", r"$\tau$": "τ", r"$\Delta$": "Δ",
+    r"\allowbreak{}": "",
 }  # fmt: skip
 """All of LaTeX that a value may become, and what it is read as."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ablate.execute.inline import Inline
 from ablate.execute.local import LocalProcesses
+from ablate.execute.placement import Resources
 from ablate.testing.executor import ExecutorContract, ProcessExecutorContract
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ class TestInline(ExecutorContract):
 
 
 class TestOneProcess(ProcessExecutorContract):
+    options = ("--executor", "local", "--jobs", "1")
+
+    def impossible(self) -> tuple[Executor, Resources]:
+        return LocalProcesses(devices=(99,)), Resources(4, "cuda")
+
     def executor(self) -> Executor:
         return LocalProcesses(1)
 

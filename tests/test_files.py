@@ -7,7 +7,16 @@ from typing import cast
 
 import pytest
 
-from ablate.files import create_file, is_temporary, new_file, read_checked, replace_file, rewrite_file, write_checked
+from ablate.files import (
+    create_file,
+    is_temporary,
+    new_file,
+    read_checked,
+    replace_file,
+    replace_files,
+    rewrite_file,
+    write_checked,
+)
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -25,6 +34,18 @@ def test_a_file_that_cannot_be_written_to_its_end_leaves_the_old_one(tmp_path: P
         replace_file(file, b"new, ", cast("bytes", None))
     assert file.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_set_of_files_that_cannot_be_written_to_its_end_changes_none(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    replace_files({one: b"old", other: b"old"})
+    with pytest.raises(TypeError):
+        replace_files({one: b"new", other: cast("bytes", None)})
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        replace_files({one: b"new", tmp_path / "folder": b"new"})
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "other", "folder"}
+    assert (one.read_bytes(), other.read_bytes()) == (b"old", b"old")
 
 
 def test_a_link_is_replaced_and_its_target_stays(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def pages(results: StudyResults, tmp_path_factory: pytest.TempPathFactory) -> di
 
 
 def plain(page: str) -> str:
-    bare = re.sub(r"<style>.*?</style>|data:image[^\"]*", "", page, flags=re.DOTALL)
+    bare = re.sub(r"<(style|script|svg)\b.*?</\1>", "", page, flags=re.DOTALL)
     bare = html.unescape(re.sub(r"<[^>]+>", " ", bare)).replace("\\", "")
     return re.sub(r"\s+", " ", bare)
 

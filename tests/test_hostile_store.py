@@ -161,6 +161,7 @@ def hostile(study: Path) -> Hostile:
     return Hostile(study)
 
 
+@pytest.mark.long
 @given(st.data())
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_no_command_trips_over_a_value_that_no_run_wrote(hostile: Hostile, data: st.DataObject) -> None:

@@ -13,7 +13,7 @@ from PIL import Image, features
 
 from ablate import paths
 from ablate.components.datasets import LeftOut
-from ablate.data import imagedecode, imagefiles
+from ablate.data import imagedecode, imagefiles, listed
 from ablate.data.arrays import kept_arrays
 from ablate.data.imagefiles import list_images
 from ablate.data.imagefolder import image_folder_source
@@ -241,7 +241,7 @@ def test_all_links_to_nothing_are_reported_at_once(pets: Path) -> None:
 
 
 def test_of_very_many_damaged_images_some_are_reported(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imagefiles, "MOST_TOLD", 2)
+    monkeypatch.setattr(listed, "MOST_TOLD", 2)
     for number in range(5):
         (pets / "train" / "cat" / f"x{number}.png").write_text("no image")
     with pytest.raises(DataError, match=r"5 images cannot be decoded\n.*x0.*\n.*x1.*\n  … and 3 more\n"):
@@ -344,7 +344,7 @@ def test_photos_that_change_while_they_are_decoded_are_not_kept(pets: Path, monk
 def test_arrays_of_a_read_only_data_folder_are_used_where_they_are(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(pets).prepare()
     (place,) = (p for p in (pets.parent / "data" / "image-folder").iterdir() if p.is_dir())
-    monkeypatch.setattr("ablate.data.imagefolder.can_be_written", lambda folder: "data" not in folder.parts)
+    monkeypatch.setattr("ablate.data.decoded.can_be_written", lambda folder: "data" not in folder.parts)
     assert made(pets).pending() == ""
     assert kept_arrays(place) is not None
     photo(pets / "train" / "cat" / "new.png", 9)

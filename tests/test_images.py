@@ -155,7 +155,7 @@ def test_the_report_says_it_in_every_form_and_in_its_document(study: Path) -> No
     assert told["images"]["pairs"] == compared["images"]["pairs"]
     rows = list(csv.DictReader((folder / "classes.csv").read_text().splitlines()))
     assert len(rows) == 4 * 2
-    assert rows[0].keys() == {"variant", "seed", "class", "images", "right", "accuracy"}
+    assert rows[0].keys() == {"variant", "seed", "class", "name", "images", "right", "accuracy"}
 
 
 def test_runs_without_predictions_are_not_compared_image_by_image(study: Path) -> None:

@@ -95,8 +95,8 @@ class Made:
             records = read_records(*find_study(self.store, "tiny", None))
             assert report(records).name
             if curves:
-                assert figures_curves.loss_data(records.results).name
-                assert figures_curves.accuracy_data(records.results).name
+                assert figures_curves.loss_data(report(records)).name
+                assert figures_curves.accuracy_data(report(records)).name
 
 
 def make(study: Path) -> Made:
@@ -444,7 +444,11 @@ def test_check_says_all_as_json(made: Made) -> None:
 
 def test_the_files_of_a_run_are_those_that_the_store_describes() -> None:
     described = (filenames.__doc__ or "").split("STORE/studies")[0].splitlines()
-    assert {line.split()[0] for line in described if line.startswith("    ")} == {*RUN_FILES, filenames.DAMAGED_RESULT}
+    assert {line.split()[0] for line in described if line.startswith("    ")} == {
+        *RUN_FILES,
+        f"{filenames.OWN_FILES_OF_RUN}/",
+        filenames.DAMAGED_RESULT,
+    }
 
 
 # Mend
@@ -700,6 +704,16 @@ def test_a_foreign_file_outlives_its_failed_run(made: Made) -> None:
     (made.failed.path / "notes.txt").write_text("mine")
     ablate("store", "clean", "--yes")
     assert [p.name for p in made.failed.path.iterdir()] == ["notes.txt"]
+
+
+def test_what_a_task_wrote_goes_with_its_run_and_stays_with_a_finished_one(made: Made) -> None:
+    for run in (made.failed, made.finished):
+        deep = run.path / "files" / "deep"
+        deep.mkdir(parents=True)
+        (deep / "tree.txt").write_text("mine")
+    ablate("store", "clean", "--yes")
+    assert not made.failed.path.exists()
+    assert (made.finished.path / "files" / "deep" / "tree.txt").read_text() == "mine"
 
 
 def test_an_empty_run_folder_goes_when_nobody_has_just_made_it(made: Made) -> None:

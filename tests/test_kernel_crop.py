@@ -351,7 +351,7 @@ SLOW = [
 ]
 
 
-@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.long) for name in SLOW)])
 def test_a_model_learns_the_same_with_live_taps(name: str) -> None:
     import timm
     import torchvision

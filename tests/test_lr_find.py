@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from ablate.store.store import Store
 from ablate.store.studies import find_study
 from ablate.study.differences import differences, text_of
 from ablate.study.plan import cost_key
-from ablate.study.spec import Choice, Limits, RangeTest, Recipe, Study, Variant
+from ablate.study.spec import Choice, Limits, RangeTest, Recipe
 from ablate.training.learning_rates import RangeCurve, RangeTestResult, smooth, suggest, sweep
 from tests.support import ablate, options, run_here
 
@@ -308,14 +309,12 @@ def made(turn: float, seed: int = 0, seconds: float = 2.0, steps: int = 100) -> 
     return suggest(RangeCurve(tuple(lrs), tuple(losses), tuple(smooth(losses)), seconds, steps), "valley", seed)
 
 
-def two_variants() -> Study:
-    recipe = Recipe(1, 8, Choice("d"), Choice("m"), Choice("sgd", {"lr": {"find": True}}))
-    return Study("s", "S", (Variant("a", recipe), Variant("b", dataclasses.replace(recipe, epochs=2))), (0, 1))
+NAMES = ("a", "b")
 
 
 def test_every_test_has_a_line_in_its_variants_colour_with_both_suggestions_marked() -> None:
     tests = (("b", made(1e-2)), ("a", made(1e-3)), ("b", made(1e-2, seed=1)))
-    data = find_data(two_variants(), tests)
+    data = find_data(NAMES, tests)
     assert [(line.variant, line.index, line.seed) for line in data.lines] == [("b", 1, 0), ("a", 0, 0), ("b", 1, 1)]
     for line, (_, found) in zip(data.lines, tests, strict=True):
         assert [rule for rule, _, _ in line.marks] == ["valley", "steepest"]
@@ -326,27 +325,27 @@ def test_every_test_has_a_line_in_its_variants_colour_with_both_suggestions_mark
 
 
 def test_a_curve_ends_where_it_has_risen_above_its_beginning() -> None:
-    (line,) = find_data(two_variants(), (("a", made(1e-2)),)).lines
+    (line,) = find_data(NAMES, (("a", made(1e-2)),)).lines
     assert max(line.smoothed) <= 1.15 * line.smoothed[0]
     assert len(line.lrs) == len(line.smoothed) == len(line.losses) < 100
 
 
 def test_the_caption_names_the_seeds_and_what_it_cost() -> None:
-    data = find_data(two_variants(), (("a", made(1e-2)), ("b", made(1e-2, 1, 4.0, 80))))
+    data = find_data(NAMES, (("a", made(1e-2)), ("b", made(1e-2, 1, 4.0, 80))))
     assert data.caption.endswith("Seeds 0, 1; 80 to 100 steps and about 3.0\N{NO-BREAK SPACE}s a test.")
-    single = find_data(two_variants(), (("a", made(1e-2)),))
+    single = find_data(NAMES, (("a", made(1e-2)),))
     assert single.caption.endswith("Seed 0; 100 steps and about 2.0\N{NO-BREAK SPACE}s a test.")
     assert single.raw
 
 
 def test_without_a_finite_loss_there_is_a_reason_instead_of_a_figure() -> None:
-    data = find_data(two_variants(), (("a", suggest(RangeCurve((), (), (), 0.1, 8), "valley", 0)),))
+    data = find_data(NAMES, (("a", suggest(RangeCurve((), (), (), 0.1, 8), "valley", 0)),))
     assert data.lines == ()
     assert data.absent.startswith("No loss of a range test was finite")
 
 
 def test_the_figure_has_a_log_axis_a_line_for_each_test_and_two_marks_on_each() -> None:
-    figure = draw_find(find_data(two_variants(), (("a", made(1e-2)), ("b", made(1e-3)))))
+    figure = draw_find(find_data(NAMES, (("a", made(1e-2)), ("b", made(1e-3)))))
     (axes,) = figure.axes
     assert axes.get_xscale() == "log"
     assert sorted(len(line.get_xdata()) for line in axes.lines)[:4] == [1, 1, 1, 1]  # type: ignore[arg-type]
@@ -366,7 +365,7 @@ def test_a_report_draws_the_tests_and_names_each_seeds_rate(finding: Path) -> No
     assert ablate("report", "--format", "html,md,tex,csv").exit_code == 0
     text = Path("reports/tiny/report.md").read_text()
     assert "Learning rate found: seed" in text
-    assert "Figure 3. Learning-rate range tests" in text
+    assert re.search(r"Figure \d+\. Learning-rate range tests", text)
     assert Path("reports/tiny/figures/lr-find.png").exists()
     assert "Learning rate found" in Path("reports/tiny/report.html").read_text()
 

@@ -175,7 +175,7 @@ def test_intervals_and_false_alarms_of_the_default_keep_their_promise() -> None:
         assert (caution(3, 4, True) * holm_array(p).min(-1) < 0.05).mean() < 0.057
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["baseline", "ladder"])
 @pytest.mark.parametrize("runs", [3, 5])
 def test_a_change_without_effect_is_called_in_few_studies_whatever_the_layout(layout: str, runs: int) -> None:

@@ -12,6 +12,7 @@ from ablate.commands.new import new_component
 from ablate.components.contracts import KINDS, Horizon, ImageShape
 from ablate.components.discover import discover
 from ablate.errors import InputError
+from ablate.testing import example_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,8 +87,14 @@ def use(entry: Entry, folder: Path) -> Any:
         return entry.build(settings={})(torch.zeros(2, 1, 8, 8), torch.Generator())
     if entry.kind == "optimizer":
         return entry.build(weights, settings={"lr": 0.1})
+    if entry.kind == "loss":
+        return entry.build(torch.zeros(2, 3), torch.eye(3)[:2], settings={})
     if entry.kind == "metric":
         return entry.build(np.zeros((2, 3), np.float32), np.array([0, 2]), settings={})
+    if entry.kind == "task":
+        return entry.task
+    if entry.kind == "figure":
+        return entry.build(example_report(), settings={})
     return entry.build(torch.optim.SGD(weights, lr=0.1), Horizon(2, 3), settings={})
 
 

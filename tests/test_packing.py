@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from ablate.cli import app
+from ablate.errors import InputError
+from ablate.execute.attempts import GOES_ON, News, Placed
 from ablate.execute.gpu import GONE, GpuUse, gauge
 from ablate.execute.jobs import Event, Failed, Finished, Job, JobsReduced, MemoryContention, Started
-from ablate.execute.local import LocalProcesses
+from ablate.execute.local import LocalProcesses, Processes, Worker
 from ablate.execute.packing import Packing
-from ablate.launch.placement import Placement, local, placed
+from ablate.execute.placement import Placement, Resources, count_gpus, narrowed, placed
 from ablate.training.machine import MOST_ON_A_GPU, default_jobs
 from tests.support import jobs, run
 
@@ -135,7 +137,7 @@ def test_where_the_user_leaves_it_open_a_gpu_has_one_run_at_a_time() -> None:
 
 
 def test_runs_share_a_gpu_where_the_user_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ablate.launch.placement.cores", lambda: 16)
+    monkeypatch.setattr("ablate.execute.placement.cores", lambda: 16)
     how = placed(0, "cuda", 100)
     assert (how.jobs, how.packed, how.surely) == (MOST_ON_A_GPU, True, 1)
     assert how.at_a_time == f"at most {MOST_ON_A_GPU} at a time"
@@ -144,7 +146,7 @@ def test_runs_share_a_gpu_where_the_user_says_so(monkeypatch: pytest.MonkeyPatch
     assert (given.jobs, given.packed, given.surely) == (2, False, 2)
     on_cpu = placed(0, "cpu", 100)
     assert (on_cpu.jobs, on_cpu.packed) == (default_jobs("cpu", 100), False)
-    monkeypatch.setattr("ablate.launch.placement.cores", lambda: 2)
+    monkeypatch.setattr("ablate.execute.placement.cores", lambda: 2)
     assert placed(0, "cuda", 100).jobs == 2  # each needs a core that launches its kernels
 
 
@@ -244,14 +246,77 @@ def test_a_gpu_with_time_gets_more_runs_at_a_time(study: Path, monkeypatch: pyte
 
 def test_where_the_gpu_cannot_be_read_there_is_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     packed = Placement(8, 100, packed=True, for_gpu=True)
-    how, _, why = local(packed, "a GPU without a driver")
+    how, _, why = narrowed(packed, "a GPU without a driver")
     assert (how.jobs, how.packed, why) == (1, False, "this GPU does not say how busy it is")
-    how, _, why = local(packed, "")  # the runs are on the CPU after all
+    how, _, why = narrowed(packed, "")  # the runs are on the CPU after all
     assert (how.jobs, how.packed, why) == (default_jobs("cpu", 100), False, "torch has no GPU here")
-    how, _, _ = local(Placement(1, 100, for_gpu=True), "")  # one was for a GPU
+    how, _, _ = narrowed(Placement(1, 100, for_gpu=True), "")  # one was for a GPU
     assert how.jobs == default_jobs("cpu", 100)
-    monkeypatch.setattr("ablate.launch.placement.gauge", lambda _: lambda: GONE)
-    assert local(packed, "a GPU")[0] == packed
+    monkeypatch.setattr("ablate.execute.placement.gauge", lambda _: lambda: GONE)
+    assert narrowed(packed, "a GPU")[0] == packed
+
+
+def test_each_gpu_of_the_machine_has_one_run_where_the_user_leaves_it_open() -> None:
+    how = LocalProcesses(gpus=lambda: 4).check(Resources(100, "cuda"))
+    assert (how.jobs, how.devices) == (4, ("cuda:0", "cuda:1", "cuda:2", "cuda:3"))
+    assert how.at_a_time == "4 at a time on 4 GPUs"
+    for named in (Resources(100, "cuda:1"), Resources(100, "cuda", jobs=2), Resources(100, "cuda", jobs=0)):
+        assert LocalProcesses(gpus=lambda: 4).check(named).devices == ()
+    assert LocalProcesses(gpus=lambda: 1).check(Resources(100, "cuda")) == placed(None, "cuda", 100)
+    assert LocalProcesses(gpus=lambda: 4).check(Resources(100, "cpu")) == placed(None, "cpu", 100)
+
+
+def test_runs_are_spread_over_the_gpus_that_are_named() -> None:
+    executor = LocalProcesses(devices=(0, 2), gpus=lambda: 4)
+    assert executor.check(Resources(100, "auto")).devices == ("cuda:0", "cuda:2")
+    assert executor.check(Resources(100, "cuda", jobs=4)).at_a_time == "4 at a time on 2 GPUs"
+    assert executor.check(Resources(1, "cuda")).jobs == 1
+
+
+@pytest.mark.parametrize(
+    ("devices", "device", "jobs", "why"),
+    [
+        ((0, 4), "auto", None, r"there is no GPU 4\n  this machine has 4 GPUs, 0 to 3"),
+        ((1, 1), "auto", None, "named twice"),
+        ((0,), "cpu", None, "only one of them can be meant"),
+        ((0, 1), "auto", 0, "only one GPU is packed"),
+    ],
+)
+def test_gpus_that_runs_can_never_have_are_refused(
+    devices: tuple[int, ...], device: str, jobs: int | None, why: str
+) -> None:
+    with pytest.raises(InputError, match=why):
+        LocalProcesses(devices=devices, gpus=lambda: 4).check(Resources(9, device, jobs))
+
+
+def test_a_run_goes_to_the_device_that_has_the_fewest(study: Path) -> None:
+    sender, where = Processes(("cpu", "auto")), list[str]()  # which stand for two GPUs here
+
+    def hear(worker: Worker, news: News) -> None:
+        where.extend([news.place] if isinstance(news, Placed) else [])
+        ended.extend([] if isinstance(news, GOES_ON) else [worker])
+
+    with sender:
+        for job in jobs(study, "baseline.epochs=1"):
+            ended: list[Worker] = []
+            sender.start(job)
+            first = sender.start(replace(job, retry=True))
+            while len(ended) < 2:
+                sender.poll(1.0, hear)
+            assert first.device == "auto"
+    assert where == ["cpu", "auto"] * 4
+
+
+@pytest.mark.parametrize(("visible", "count"), [("0,2", 2), ("2", 1), ("", 0), ("0,-1,1", 1), (None, 3)])
+def test_the_gpus_that_a_process_may_use_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, count: int
+) -> None:
+    for name in ("nvidia0", "nvidia1", "nvidia2", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert count_gpus(tmp_path) == count
 
 
 def most_at_once(events: list[Event]) -> int:

@@ -34,7 +34,7 @@ COMPUTES = "Where runs now compute something else, raise RESULTS_VERSION in abla
 def runs(study: str, data: Path) -> dict[str, RunSpec]:
     """Return each variant's run with the first seed, with the precision that every machine has."""
     reading = read_study(shipped("studies") / study)
-    resolved = resolve_study(reading, discover(reading.file), data, {}, precision="fp32")
+    resolved = resolve_study(reading, discover(reading.file, reading.study.plugins), data, {}, precision="fp32")
     return {spec.variant: spec for spec in run_specs(resolved, resolved.seeds[:1])}
 
 

@@ -56,13 +56,13 @@ def told(compared: Comparison) -> bool:
     return compared.verdict in ("helped", "hurt")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seeds", [3, 5, 8])
 def test_a_placebo_beside_changes_that_count_is_seldom_found_to_do_anything(seeds: int) -> None:
     assert share([told(compared[-1]) for compared in studies(6000, EFFECTS, seeds)]) <= ALARMS
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seeds", [3, 5, 8])
 def test_of_a_study_of_placebos_seldom_any_is_found_to_do_anything(seeds: int) -> None:
     assert share([any(map(told, compared)) for compared in studies(6000, NOTHING, seeds)]) <= ALARMS

@@ -69,7 +69,7 @@ def test_power_of_the_default_is_that_of_a_simulation(runs: int) -> None:
     assert power(3.0, 1.0, runs, planned) == pytest.approx(far.mean(), abs=0.03)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_four_of_five_studies_find_the_smallest_difference() -> None:
     draw, found = np.random.default_rng(2), []
     pairs = [(f"v{place}", "base") for place in range(4)]

@@ -21,13 +21,16 @@ PACKAGE = Path(ablate.__file__).parent
 ROOT = PACKAGE.parent
 docstring_of = runpy.run_path(str(ROOT / "docs" / "generate.py"))["docstring_of"]
 PINNED = {
-    "components": "augmentation dataset library metric model optimizer scheduler",
+    "components": "augmentation dataset figure library loss metric model optimizer scheduler task",
+    "tasks": "Covered Metric Run check_program run_program",
     "what components receive and return": "BatchTransform DataFacts Horizon ImageShape Mixed MixingTransform Source"
     " Split takes_uint8",
+    "figures": "Drawing Report belongs variant_look",
     "settings": "Count Length Natural NonNegative Positive Range Share",
     "libraries of components": "Borrowed Library Quantity Setting settings_of_library",
-    "datasets": "Remote downloaded_source image_folder_source",
+    "datasets": "Remote array_source csv_images_source downloaded_source huggingface_source image_folder_source",
     "studies and runs": "LoadedStudy StudyResults load_study plan results run",
+    "executors": "Executor executor inline_executor local_executor ray_executor slurm_executor",
     "runs made elsewhere": "compare",
     "errors": "AblateError DataError InputError",
 }

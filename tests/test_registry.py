@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 HEAD = """\
 from __future__ import annotations
-from ablate import Borrowed, augmentation, dataset, library, metric, model, optimizer, scheduler, settings_of_library
+from ablate import Borrowed, augmentation, dataset, library, loss, metric, model, optimizer, \
+scheduler, settings_of_library
 """
 
 
@@ -206,8 +207,13 @@ def test_settings_are_checked_by_the_component(load: Callable[..., Registry]) ->
             for kind, more in [
                 *((k, "") for k in ("dataset", "model", "augmentation", "optimizer")),
                 ("scheduler", ", .*"),
+                ("loss", ", shares=True"),
                 ("metric", ", higher_is_better=True"),
             ]
+        ),
+        (
+            "@loss('l')\ndef l(logits, targets): ...",
+            "loss 'l': has to say what it takes; write shares=True",
         ),
         ("@metric('m')\ndef m(logits, labels): ...", "metric 'm': has to say which way is better; write higher_is_"),
         (
@@ -379,12 +385,13 @@ def test_libraries_and_components_are_listed_apart(load: Callable[..., Registry]
 @pytest.mark.parametrize("text", ["model", "models", "Model", "MODELS"])
 def test_a_kind_is_named_in_singular_or_plural(text: str) -> None:
     assert kind_named(text) == "model"
+    assert kind_named("losses") == kind_named("loss") == "loss"
 
 
 def test_an_unknown_kind_is_reported_with_the_nearest() -> None:
     with pytest.raises(
         InputError,
-        match=r"^unknown kind 'modle'; did you mean 'model'\?\naccepts dataset, model, .*scheduler, metric$",
+        match=r"^unknown kind 'modle'; did you mean 'model'\?\naccepts dataset, .*, task, metric, figure, executor$",
     ):
         kind_named("modle")
 

@@ -14,11 +14,15 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from ablate.report.content import Records, document, report
+from ablate.report.content import Records, report
+from ablate.report.document import document
 from ablate.report.render import render
 from ablate.stats.results import Results
 from ablate.study.toml import parse_study
+from tests.planted import framed
+from tests.support import whole
 from tests.test_effects import STUDY
+from tests.worded import worded
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -51,11 +55,11 @@ def records(
                         | {"key": f"{name}{seed}", "weights": f"{name}{seed}"})  # fmt: skip
     epochs = pd.DataFrame(columns=["variant", "seed", "epoch", "lr", "train/loss", "validation/loss",
                                    "validation/accuracy", "test/loss", "test/accuracy", "seconds"])  # fmt: skip
-    return Records(Results(study, pd.DataFrame(rows), epochs), made="2026-01-01 00:00")
+    return Records(Results(study, framed(rows), epochs), made="2026-01-01 00:00")
 
 
 def written(found: Records, folder: Path, form: str) -> str:
-    return "".join(path.read_text() for path in render(found, [form], folder) if path.suffix != ".png")
+    return "".join(whole(path) for path in worded(found, [form], folder) if path.suffix != ".png")
 
 
 def plain(text: str) -> str:
@@ -73,7 +77,7 @@ def test_what_is_new_in_a_variant_of_a_design_is_its_factors_whatever_it_comes_f
 
 def test_the_page_says_what_each_factor_does_and_what_two_do_together(tmp_path: Path) -> None:
     text = plain(written(records(), tmp_path, "html"))
-    assert "<h2>Factors</h2>" in text
+    assert '<h2 id="factors">Factors' in text
     assert "On test accuracy, on average over the combinations of the others: helped: a (+11.90 points)" in text
     assert "no practical difference: c (" in text
     assert "a adds +13.81 points beside b and +9.99 points without it." in text
@@ -126,7 +130,7 @@ def test_json_has_every_number(tmp_path: Path) -> None:
 
 def test_a_study_without_a_factorial_has_no_such_part(tmp_path: Path) -> None:
     found = records('kind = "ladder"')
-    assert "Factors</h2>" not in written(found, tmp_path, "html")
+    assert 'id="factors"' not in written(found, tmp_path, "html")
     assert "effects.csv" not in {path.name for path in render(found, ["csv"], tmp_path)}
     assert document(report(found))["effects"] is None
 

@@ -14,9 +14,10 @@ from ablate.components.contracts import ImageShape
 from ablate.components.datasets import DataFacts
 from ablate.components.discover import discover
 from ablate.errors import InputError, StudyError
+from ablate.study.counts import count_splits
 from ablate.study.resolve import Known, resolve_study
 from ablate.study.spec import Choice, parts
-from ablate.study.splits import Splits, count_splits
+from ablate.study.splits import Splits
 from ablate.study.toml import Changes, parse_study
 
 if TYPE_CHECKING:
@@ -206,6 +207,22 @@ def test_a_problem_of_a_variant_is_reported_with_its_line() -> None:
     assert "line 20 variant \"b\": augmentation[1].sise cutout has no setting 'sise'; did you mean 'size'?" in found
 
 
+def test_a_problem_of_a_setting_that_a_variant_sets_alone_is_reported_where_that_stands() -> None:
+    text = HEAD.replace('"net"', '"net", widht = 3') + dedent("""
+        [[variant]]
+        name = "a"
+        [variant.set]
+        "model.wdith" = 3
+        "optimizer.lr" = "high"
+        "dataset.validation" = 1000
+    """)
+    found = told(text)
+    assert found.startswith("4 problems line 7 baseline: model.widht net has no setting 'widht'; did you mean 'width'?")
+    assert "line 13 variant \"a\": model.wdith net has no setting 'wdith'; did you mean 'width'? accepts" in found
+    assert 'line 14 variant "a": optimizer.lr "high" is not a number' in found
+    assert 'line 15 variant "a": dataset.validation validation = 1,000 is more than the 100 images' in found
+
+
 def test_a_problem_that_variants_inherit_is_reported_once() -> None:
     text = HEAD.replace('"net"', '"nett"') + '[[variant]]\nname = "a"\nset = { epochs = 1 }'
     assert told(text).startswith("1 problem line 7 baseline: model.use")
@@ -295,7 +312,9 @@ def test_a_split_that_is_too_large_is_reported_with_its_line() -> None:
 
 
 def test_a_split_of_the_command_line_that_is_too_large_is_reported_as_such() -> None:
-    assert told(HEAD, "baseline.dataset.train=1000").startswith("1 problem --set baseline.dataset train = 1,000 is")
+    assert told(HEAD, "baseline.dataset.train=1000").startswith(
+        "1 problem --set baseline.dataset.train train = 1,000 is"
+    )
 
 
 def test_a_dataset_without_test_set_is_reported_with_what_to_do() -> None:
@@ -328,6 +347,7 @@ def test_a_datasets_own_validation_split_serves_the_metric() -> None:
         'set = { optimizer = { lr = 0.001, use = "adam", betas = [0.9, 0.999] } }',
         'set = { dataset = { use = "tiny", validation = 0.1 } }',
         'set = { scheduler = { use = "constant" } }',
+        'set = { "model.width" = 8, "dataset.validation" = 0.1 }',
     ],
 )
 def test_a_variant_that_resolves_to_the_runs_of_another_is_refused(change: str) -> None:

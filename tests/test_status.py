@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from ablate.commands.run import run_study
 from ablate.execute.inline import Inline
 from ablate.launch.make import RunOptions
 from ablate.launch.study import Options
+from ablate.store.documents import write_document
+from ablate.store.lost import lost
 from ablate.store.sources import changed
 from ablate.store.store import Store
 from ablate.study.plan import RESULTS_VERSION
 from ablate.study.toml import Changes
-from tests.support import ablate, run_here
+from tests.support import Draws, ablate, options, run_here
 
 Write = Callable[[str, str], Path]
 
@@ -175,6 +178,31 @@ def test_a_precision_that_a_device_lacks_is_refused_in_the_plan(study: Path) -> 
     assert "precision 'tf32' needs an NVIDIA GPU" in told.stderr
     assert ablate("plan", study, "--set", "baseline.precision=tf32", "--device", "cuda").exit_code == 0
     assert ablate("plan", study, "--device", "gpu").exit_code == 2
+
+
+def test_results_that_are_gone_are_said_and_are_no_empty_store(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_study(options(study), RunOptions(jobs=1), Draws({})) == 0
+    capsys.readouterr()
+    said = "ablate-store/runs: is gone, and with it 4 runs that were made"
+    shutil.move("ablate-store/runs", "elsewhere")
+    for typed in (("status",), ("status", "tiny"), ("report", "--format", "json")):
+        done = ablate(*typed)
+        assert done.exit_code == 0
+        assert done.stderr.count(said) == 1
+        assert "put it back if you have a copy; 'ablate run' makes the runs again" in done.stderr
+    shutil.move("elsewhere", "ablate-store/runs")
+    assert said not in ablate("status").stderr
+    assert "no study has been run here yet" in ablate("status", "--store", "another").stdout
+
+
+def test_results_that_were_known_and_are_gone_are_counted(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (tmp_path / "runs").mkdir()
+    assert lost(store, {"a", "b", "c"}) == ""
+    write_document(store.result_cache_file, {"a": [1, 2], "b": [1, 2], "z": [1, 2]})
+    assert "2 runs of the study had results here that are gone" in lost(store, {"a", "b", "c"})
+    (tmp_path / "runs").rmdir()
+    assert "is gone, and with it 3 runs that were made, 2 of which had results" in lost(store, {"a", "b", "c"})
 
 
 def test_a_single_run_is_one_run(study: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
@@ -469,8 +470,32 @@ def test_a_problem_of_the_study_or_the_baseline_is_reported(old: str, new: str, 
         ('[[variant]]\nname = "a\\nb"', r'line 11 variant "a\nb": name "a\nb" cannot name a variant'),
         ("[[variant]]\nname = 'a'\nform = 'b'", "line 12 variant \"a\": form unknown key 'form'; did you mean 'from'?"),
         (
-            "[[variant]]\nname = 'a'\nset = { \"model.dropout\" = 0.3 }",
-            'a table is replaced whole, never merged: write model = { use = "...", dropout = 0.3 }',
+            "[[variant]]\nname = 'a'\nset = { \"modle.dropout\" = 0.3 }",
+            "line 12 variant \"a\": set.modle.dropout unknown key 'modle.dropout'; did you mean 'model.dropout'?",
+        ),
+        (
+            "[[variant]]\nname = 'a'\nset = { \"epochs.all\" = 3 }",
+            "line 12 variant \"a\": set.epochs.all unknown key 'epochs.all'",
+        ),
+        (
+            "[[variant]]\nname = 'a'\n[variant.set]\nmodel = { use = 'cnn' }\n\"model.width\" = 3",
+            "line 14 variant \"a\": set.model.width 'model' is replaced whole in the same table write 'width' there",
+        ),
+        (
+            '[[variant]]\nname = \'a\'\n[variant.set]\n"optimizer.lr.low" = 3\n"optimizer.lr" = 3',
+            "line 13 variant \"a\": set.optimizer.lr.low 'optimizer.lr' is replaced whole in the same table",
+        ),
+        (
+            "[[variant]]\nname = 'a'\nset = { \"model.use\" = 'mlp' }",
+            'set.model.use is no setting replace the table: model = { use = "mlp", ... }',
+        ),
+        (
+            "[[variant]]\nname = 'a'\nset = { \"dataset.validation\" = -1 }",
+            'line 12 variant "a": dataset.validation -1 is neither a number of images',
+        ),
+        (
+            "[[variant]]\nname = 'a'\nset = { \"augmentation.crip.padding\" = 1 }",
+            "line 12 variant \"a\": augmentation.crip.padding there is no 'augmentation.crip.padding'; did you mean",
         ),
         ("[[variant]]\nname = 'a'\nset = { batch = 3 }", "unknown key 'batch'; did you mean 'batch_size'?"),
         (
@@ -506,6 +531,10 @@ def test_a_problem_of_the_study_or_the_baseline_is_reported(old: str, new: str, 
         (
             "[[variant]]\nname = 'a'\nset = { model = { width = 16 } }",
             "line 12 variant \"a\": model.use 'use' is missing a table is replaced whole, never merged: name",
+        ),
+        (
+            "[[variant]]\nname = 'a'\nset = { model.width = 16 }",
+            'to change one setting and keep the others: "model.width" = 16',
         ),
         (
             "[[variant]]\nname = 'a'\nadd = { model = { use = 'x' } }",
@@ -587,7 +616,8 @@ def test_a_problem_is_laid_out_with_its_line_place_and_what_is_accepted() -> Non
           line 3   baseline: epochs  'epochs' is missing
           line 4   baseline: epoch   unknown key 'epoch'; did you mean 'epochs'?
                                      accepts model_label, enhancements, reported, note, name, epochs, batch_size, \
-dataset, model, optimizer, scheduler, augmentation, label_smoothing, clip_norm, accumulate, ema, precision, crop_kernels
+dataset, model, optimizer, scheduler, loss, augmentation, label_smoothing, clip_norm, accumulate, ema, precision, \
+crop_kernels, task
           line 10  variant           is not a list of tables; write [[variant]]""")
 
 
@@ -729,6 +759,34 @@ def test_a_setting_of_the_command_line_is_like_an_edit_of_the_file(setting: str,
     assert [v.recipe for v in variants(LADDER, setting).variants] == edited(old, new, LADDER)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("model.width", "16"),
+        ("model.block.width", "3"),
+        ("optimizer.betas", "[0.9, 0.99]"),
+        ("scheduler.steps", "3"),
+        ("dataset.validation", "0.2"),
+        ("augmentation.crop.padding", "2"),
+    ],
+)
+def test_a_setting_that_a_variant_sets_alone_is_like_one_of_the_command_line(key: str, value: str) -> None:
+    study = variants(f'[[variant]]\nname = "a"\n[variant.set]\n"{key}" = {value}\nepochs = 9\n')
+    expected = variants('[[variant]]\nname = "a"\nset = { epochs = 9 }\n', f"a.{key}={value}")
+    assert study.variants == expected.variants
+    assert study.variants[1].recipe != replace(study.variants[0].recipe, epochs=9)
+
+
+def test_what_a_variant_adds_comes_after_the_settings_it_sets_alone() -> None:
+    study = variants("""
+        [[variant]]
+        name = "a"
+        set = { "augmentation.crop.padding" = 2 }
+        add = { augmentation = [{ use = "crop", padding = 8 }] }
+    """)
+    assert [c.settings.get("padding") for c in study.variants[1].recipe.augmentation] == [2, None, 8]
+
+
 def test_a_setting_is_inherited() -> None:
     assert [v.recipe.epochs for v in variants(LADDER, "Phase 2.epochs=1").variants] == [5, 1, 1, 1]
 
@@ -780,7 +838,7 @@ def test_the_study_itself_can_be_set(setting: str, field: str, value: object) ->
         ("baseline.model=mlp", '--set baseline.model "mlp" is not { use = "..." }'),
         (
             "baseline.dataset.validation=-1",
-            "--set baseline.dataset.validation: dataset.validation -1 is neither a number",
+            "--set baseline: dataset.validation -1 is neither a number",
         ),
         (
             "baseline.augmentation.crip.padding=2",

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from torch import nn
 from ablate import DataFacts, ImageShape, Mixed, Source, Split, augmentation, dataset, model, optimizer, scheduler
-from ablate import metric, takes_uint8
+from ablate import Drawing, figure, loss, metric, takes_uint8
 
 """
 NEEDED: dict[str, dict[str, Any]] = {
@@ -51,6 +51,10 @@ BORROWED = [
     ("scheduler", "torch:OneCycleLR", {"max_lr": 0.1}),
     ("scheduler", "torch:PolynomialLR", {}),
     ("scheduler", "torch:ReduceLROnPlateau", {"patience": 1}),
+    *(("loss", f"torch:{name}", {}) for name in ("CrossEntropyLoss", "HuberLoss", "MSELoss", "MultiMarginLoss")),
+    *(("loss", f"torch:{name}", {}) for name in ("BCEWithLogitsLoss", "MultiLabelSoftMarginLoss")),
+    *(("loss", f"timm:AsymmetricLoss{name}", {}) for name in ("SingleLabel", "MultiLabel")),
+    *(("loss", f"timm:Poly{name}CrossEntropy", {}) for name in ("", "Binary")),
     ("metric", "torchmetrics:MulticlassCohenKappa", {}),
     ("metric", "torchmetrics:MulticlassFBetaScore", {"beta": 0.5}),
 ]
@@ -85,9 +89,9 @@ def test_a_shipped_model_keeps_its_contract(name: str, shape: ImageShape) -> Non
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [(k, entry.name) for k in ("optimizer", "scheduler", "metric") for entry in discover().entries(k)],
+    [(k, entry.name) for k in ("optimizer", "scheduler", "loss", "metric") for entry in discover().entries(k)],
 )
-def test_a_shipped_optimizer_scheduler_or_metric_keeps_its_contract(kind: Kind, name: str) -> None:
+def test_a_shipped_optimizer_scheduler_loss_or_metric_keeps_its_contract(kind: Kind, name: str) -> None:
     assert facts(checked(kind, name, {}), "skipped") == {}
 
 
@@ -142,6 +146,20 @@ def mine():
 """
 
 
+def draws(body: str) -> str:
+    return f"""@figure("mine")
+def mine(report):
+    {body}
+
+def bars(figure, data):
+    figure.subplots().bar([0], [1])
+"""
+
+
+def shows(body: str) -> str:
+    return draws("return Drawing(title='a', draw=bars)").replace("figure.subplots().bar([0], [1])", body)
+
+
 def models(forward: str, init: str = "pass") -> str:
     return f"""class Net(nn.Module):
     def __init__(self, size, classes):
@@ -194,6 +212,12 @@ def measures(body: str) -> str:
     return f'@metric("mine", higher_is_better=True, percent=True)\ndef mine(logits, labels):\n    {body}\n'
 
 
+def loses(body: str) -> str:
+    """Return a loss with this body; `each` is cross entropy."""
+    each = "each = -(targets * logits.log_softmax(1)).sum(1)"
+    return f'@loss("mine", shares=True)\ndef mine(logits, targets):\n    {each}\n    {body}\n'
+
+
 def loads(source: str, before: str = "pass") -> str:
     return f"""CALLS = []
 def data(labels=3, seed=0):
@@ -209,6 +233,13 @@ def mine(folder, *, noise: int = 1):
     {before}
     return {source}
 """
+
+
+def tasks(body: str) -> str:
+    """Return a task with this body."""
+    head = "import subprocess\nfrom ablate import Metric, Run, task\nseen = []\n"
+    declared = "[Metric('test/x', 'maximize')]"
+    return f"{head}@task('mine', metrics={declared})\ndef mine(run: Run) -> dict:\n    {body}\n"
 
 
 # For each check a component that breaks what it checks, and what is then said.
@@ -420,6 +451,26 @@ BROKEN: list[tuple[Kind, str, str, str]] = [
         schedules("calls.append(1); return 1 / len(calls)"),
         "keeps state that no checkpoint holds (",
     ),
+    ("loss", "it gives the loss of each image", loses("return each.mean()"), "not the loss of each image: float32 (32"),
+    ("loss", "it gives the loss of each image", loses("return each.detach()"), "gives a loss that has no gradient"),
+    (
+        "loss", "it takes very sure predictions",
+        loses("return -(targets * logits.softmax(1).log()).sum(1)"),
+        "gives a loss that is not finite of very sure predictions\nwork with log_softmax or logsigmoid",
+    ),
+    ("loss", "an images loss is its own", loses("return each - each.mean() / 2"), "another loss alone than in a batch"),
+    ("loss", "better predictions have a lower loss", loses("return -each"), "where all is wrong\nturn its sign"),
+    (
+        "loss", "it takes mixed labels",
+        loses("return each + (targets.max(1).values < 1).float() * torch.inf"),
+        "gives a loss that is not finite of small logits",
+    ),
+    (
+        "loss", "the same logits have the same loss",
+        loses("return each + float(np.random.default_rng().random())"),
+        "has another value the second time",
+    ),
+    ("loss", "it leaves its input", loses("targets *= 2; return each"), "changes the logits or targets"),
     ("metric", "it returns a finite number", measures("return logits"), "returns ndarray, not a number"),
     (
         "metric", "it returns a finite number",
@@ -451,6 +502,38 @@ BROKEN: list[tuple[Kind, str, str, str]] = [
         "metric", "it takes a class without images",
         measures("return np.mean([(logits.argmax(1) == c)[labels == c].mean() for c in range(10)])"),
         "returns nan where a class has no image",
+    ),
+    ("figure", "it returns a drawing", draws("return 3"), "returns int, not a Drawing"),
+    (
+        "figure", "it returns a drawing",
+        draws("return Drawing(title='a', alt='b', draw=bars)"),
+        "has no caption\ngive its Drawing one: Drawing(caption=...)",
+    ),
+    ("figure", "it can be drawn in every width", shows("pass"), "draws nothing into the figure that it is given"),
+    (
+        "figure", "it becomes a file of every kind",
+        shows("figure.text(0, 0, 'a').set_path_effects([1])"),
+        "cannot be written as SVG: AttributeError",
+    ),
+    (
+        "figure", "the same facts give the same figure",
+        shows("figure.subplots().plot(np.random.rand(3))"),
+        "is another one the second time",
+    ),
+    (
+        "figure", "it says so where there are no results",
+        draws("return Drawing(title=str(report.histories[0].series['lr'].mean[0]), draw=bars)"),
+        "raises KeyError: 'lr' (plugins/mine.py:",
+    ),
+    (
+        "figure", "it takes any name of a variant",
+        draws("return Drawing(title=report.histories[-1].variant.format(), draw=bars)"),
+        "raises",
+    ),
+    (
+        "figure", "it leaves pyplot alone",
+        shows("import matplotlib.pyplot; matplotlib.pyplot.figure(); figure.subplots()"),
+        "leaves a figure of pyplot's open",
     ),
     ("dataset", "it returns a source", loads("data()"), "returns dict, not a Source"),
     (
@@ -508,6 +591,43 @@ BROKEN: list[tuple[Kind, str, str, str]] = [
         loads("Source(lambda: facts(str(noise)), data)"),
         "has another fingerprint with noise = 2, which loads the same images and labels",
     ),
+    (
+        "task", "it reports finite numbers",
+        tasks("return {'test/x': float('nan')}"),
+        "cannot be run as a pilot: diverged: test/x is nan",
+    ),
+    (
+        "task", "it reports what it declares",
+        tasks("return {'test/y': 1.0}"),
+        "declares test/x and reports test/y",
+    ),
+    (
+        "task", "the same seed gives the same numbers",
+        tasks("seen.append(1)\n    return {'test/x': len(seen)}"),
+        "gives other numbers the second time with the same seed",
+    ),
+    (
+        "task", "it stops when it is asked",
+        tasks(
+            "for step in range(3):\n        try:\n            run.log(step=step, metrics={'train/x': 1})\n"
+            "        except Exception:\n            pass\n    return {'test/x': 1.0}"
+        ),
+        "goes on after it was asked to stop",
+    ),
+    (
+        "task", "an interrupted run ends with the same bits",
+        tasks(
+            "total = 0.0\n    for step in range((run.restored() or {'step': 0})['step'], 4):\n        total += step\n"
+            "        run.log(step=step, metrics={'train/x': total})\n        run.save({'step': step + 1})\n"
+            "    return {'test/x': total}"
+        ),
+        "goes on otherwise from the state after 3 lines than without an interruption, from step 3",
+    ),
+    (
+        "task", "it leaves no process behind",
+        tasks("seen.append(subprocess.Popen(['sleep', '20']))\n    return {'test/x': 1.0}"),
+        "leaves 1 processes behind",
+    ),
 ]  # fmt: skip
 
 
@@ -532,6 +652,8 @@ def test_a_component_that_breaks_it_is_caught(
     mine: Callable[[Kind, str], Subject], kind: Kind, fact: str, code: str, text: str
 ) -> None:
     found = outcome(mine(kind, code), fact)
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
     assert found.outcome == "failed"
     assert text in found.text
 

@@ -55,7 +55,7 @@ def test_json_is_safe_and_holds_what_it_was_given(capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize("kind", [progress.RunTable, tuning.TuningTable])
 def test_live_tables_are_safe(kind: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    spec: Any = SimpleNamespace(variant=EVIL, seed=0, key="k", recipe=SimpleNamespace(epochs=2))
+    spec: Any = SimpleNamespace(variant=EVIL, seed=0, key="k", recipe=SimpleNamespace(epochs=2, images=True))
     monkeypatch.setenv("NO_COLOR", "1")
     live: Any = kind([spec], lambda _: None) if kind is progress.RunTable else kind([])
     with live as shown:

@@ -176,7 +176,7 @@ def test_lines_stand_in_columns_where_they_may_be_of_any_length() -> None:
         ),
         (
             "cutout against base       +0.30 points  (−0.10 to +0.70, 5 seeds)   not decided     "
-            "about 6 more seeds would tell 0.30 points from none"
+            "about 6 more seeds would be enough to tell 0.30 points from zero"
         ),
         (
             "cutout against base       +0.10 points  (−0.20 to +0.40, 5 seeds)   "
@@ -196,8 +196,8 @@ def test_lines_wrap_at_80_columns() -> None:
         "  −9.4 points (−10.6 to −8.2, 5 seeds); 3 changes at once: cannot be credited to",
         "  one",
         "cutout against base: not decided",
-        "  +0.30 points (−0.10 to +0.70, 5 seeds); about 6 more seeds would tell 0.30",
-        "  points from none",
+        "  +0.30 points (−0.10 to +0.70, 5 seeds); about 6 more seeds would be enough to",
+        "  tell 0.30 points from zero",
         "cutout against base: no practical difference (within 0.5 points)",
         "  +0.10 points (−0.20 to +0.40, 5 seeds)",
         "cutout against base: not decided",

@@ -15,13 +15,16 @@ from ablate.api.notebook import Comparison as Shown
 from ablate.api.notebook import results_html
 from ablate.metrics import metric
 from ablate.report import verdict_text
-from ablate.report.content import Records, document, report
-from ablate.report.render import render
+from ablate.report.conclusion_text import answer_sentences
+from ablate.report.content import Records, report
+from ablate.report.document import document
 from ablate.report.table import table
 from ablate.stats.comparison import Comparison
 from ablate.stats.results import Results
 from ablate.study.comparisons import Comparing, Method
 from ablate.study.spec import Choice, Recipe, Study, Variant
+from tests.support import whole
+from tests.worded import worded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,21 +69,23 @@ def test_a_line_has_pair_difference_interval_verdict_and_what_limits_it() -> Non
 def test_a_line_of_what_is_not_decided_says_what_would_decide_it() -> None:
     assert line(UNDECIDED)[1:] == [
         "+0.30 points", "(−0.10 to +0.70, 5 seeds)", "not decided",
-        "about 6 more seeds would tell 0.30 points from none",
+        "about 6 more seeds would be enough to tell 0.30 points from zero",
     ]  # fmt: skip
     none = dataclasses.replace(UNDECIDED, mean=0.0, margin=None, further_seeds=1)
     assert line(none)[4] == "about 1 more seed would decide it"
     many = dataclasses.replace(UNDECIDED, further_seeds=101)
-    assert line(many)[4] == "more than 100 more seeds would tell 0.30 points from none"
+    assert line(many)[4] == "more than 100 more seeds would be enough to tell 0.30 points from zero"
     assert line(dataclasses.replace(UNDECIDED, further_seeds=None))[4] == ""
 
 
 def test_seeds_for_a_difference_within_the_margin_are_those_that_tell_the_margin_from_none() -> None:
     small = dataclasses.replace(UNDECIDED, margin=0.005)
-    assert line(small)[4] == "about 6 more seeds would tell 0.5 points from none"
-    assert plain(verdict_text.sentence(small)).endswith("About 6 more seeds would tell 0.5 points from none.")
+    assert line(small)[4] == "about 6 more seeds would be enough to tell 0.5 points from zero"
+    assert plain(verdict_text.sentence(small)).endswith(
+        "About 6 more seeds would be enough to tell 0.5 points from zero."
+    )
     loss = dataclasses.replace(small, metric=metric("test/loss"), mean=-0.0001, margin=0.02)
-    assert line(loss)[4] == "about 6 more seeds would tell 0.02 from none"
+    assert line(loss)[4] == "about 6 more seeds would be enough to tell 0.02 from zero"
 
 
 def test_a_line_of_no_practical_difference_says_within_what() -> None:
@@ -121,7 +126,7 @@ def test_sentences() -> None:
         (
             "It is not decided whether cutout helped: +0.30 points in test accuracy against base "
             "(95 % interval −0.10 to +0.70, 5 seeds each, p = 0.2 over 4 comparisons). "
-            "About 6 more seeds would tell 0.30 points from none."
+            "About 6 more seeds would be enough to tell 0.30 points from zero."
         ),
         (
             "cutout made no practical difference: +0.10 points in test accuracy against base "
@@ -218,15 +223,17 @@ def planted() -> Records:
 
 
 def test_verdicts_and_digits_are_the_same_in_every_form(planted: Records, tmp_path: Path) -> None:
-    files = render(planted, ["html", "md", "tex", "csv"], tmp_path)
+    files = worded(planted, ["html", "md", "tex", "csv"], tmp_path)
     html, markdown, tex = (
-        next(file for file in files if file.suffix == suffix).read_text() for suffix in (".html", ".md", ".tex")
+        whole(next(file for file in files if file.suffix == suffix)) for suffix in (".html", ".md", ".tex")
     )
     told = json.loads(json.dumps(document(report(planted)), allow_nan=False))
     frame = table(planted.results).frame(planted.results).query("metric == 'test/accuracy'").set_index("variant")
     notebook = results_html(planted.results, "", ())
     rows = pd.read_csv(tmp_path / "comparisons.csv").set_index("candidate")
 
+    headings = re.findall(r"(?m)^\| Variant \| Model .*$", plain(markdown))[0].split(" | ")
+    headings = ["", *(heading.strip("| ") for heading in headings)]
     for found, numbers in zip(planted.results.comparisons, told["comparisons"], strict=True):
         name, verdict = found.candidate, EXPECTED[found.candidate]
         assert found.verdict == numbers["verdict"] == frame["verdict"][name] == rows["verdict"][name] == verdict
@@ -240,19 +247,26 @@ def test_verdicts_and_digits_are_the_same_in_every_form(planted: Records, tmp_pa
         shown = plain(verdict_text.sentence(found))
         assert all(shown.replace("<", "&lt;") in plain(page) for page in (html, markdown))
         assert numbers["text"] == rows["text"][name] == verdict_text.sentence(found)
-        (row,) = re.findall(rf"(?m)^\| {name} \|.*$", plain(markdown))
-        assert [cell.strip("\u2007\u2008 ") for cell in row.split("|")[-5:-1]][-3:] == [
+        row, *_ = re.findall(rf"(?m)^\| {name} \|.*$", plain(markdown))
+        place = headings.index("Verdict")
+        assert [cell.strip("\u2007\u2008 ") for cell in row.split("|")][place - 2 : place + 1] == [
             bare, ends, plain(cells.verdict)
         ]  # fmt: skip
-        (row,) = re.findall(rf"(?m)^ +{name} &.*$", tex)
-        said = row.replace("~", " ").removesuffix(r" \\").split(" & ")[-3:]
-        assert [cell.replace("$-$", "−").replace(r"\phantom{0}", "") for cell in said] == [
-            bare, ends, plain(cells.verdict)
-        ]  # fmt: skip
+        row = (
+            re.findall(rf"(?m)^ +{name} &.*$", tex)[0].replace("~", " ").replace("$-$", "−").replace(r"\phantom{0}", "")
+        )
+        difference, judged = row.removesuffix(r" \\").split(" & ")[-2:]
+        above, beneath = re.findall(r"^\\begin{tabular}.*?r@{}}(.*?)\\\\\[-2pt\]{\\scriptsize (.*?)}\\end", difference)[
+            0
+        ]
+        assert [above, beneath, judged] == [bare, ends, plain(cells.verdict)]
         row = plain(html).partition(f">{name}</a></th>")[2].partition("</tr>")[0]
-        assert (bare in row, ends in row, f"<b>{plain(cells.verdict)}</b>" in row) == (True, True, True)
+        assert (bare in row, ends in row, f">{plain(cells.verdict)}</b>" in row) == (True, True, True)
         row = plain(notebook).partition(f">{name}</td>")[2].partition("</tr>")[0]
         assert all(plain(part) in row for part in (cells.difference, ends, cells.verdict))
         assert shown.replace("<", "&lt;") in plain(Shown(**vars(found))._repr_html_())
     answer = plain(verdict_text.answer(planted.results.comparisons))
-    assert all(answer in plain(page) for page in (html, markdown, notebook, told["answer"]))
+    assert answer in plain(notebook)
+    sentences = [plain(sentence).replace("<", "&lt;") for sentence in answer_sentences(report(planted).conclusion)]
+    assert " ".join(sentences) == plain(told["answer"]).replace("<", "&lt;")
+    assert all(sentence in plain(page) for sentence in sentences for page in (html, markdown))

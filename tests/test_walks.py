@@ -291,7 +291,7 @@ def test_plan_run_and_report_tell_the_same(schedules: Path, capsys: pytest.Captu
     run_here(schedules)
     assert "optimizer.betas[0] has no effect" in capsys.readouterr().err
     reported = read_records(*find_study(Store(Path("ablate-store").resolve()), "tiny", None)).findings
-    assert [vars(finding) for finding in reported] == planned
+    assert json.loads(json.dumps([vars(finding) for finding in reported])) == planned
 
 
 def test_only_settings_that_the_study_names_are_reported(schedules: Path) -> None:

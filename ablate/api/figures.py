@@ -7,15 +7,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, did_you_mean, listing
+from ..report import drawing
+from ..report.content import report
 from ..report.every_figure import every_figure
+from ..report.figure_files import styles_of
+from ..report.own_figures import BrokenFigureError
+from ..report.styles import WEB
+from .load import alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from matplotlib.figure import Figure
 
     from ..report.content import Records
-    from ..report.every_figure import FigureFacts
+    from ..report.every_figure import ReportFigure
+    from ..report.styles import Style
 
 
 class NoFigureError(InputError, KeyError):
@@ -32,23 +37,33 @@ class Figures(Mapping[str, "Figure"]):
     An unknown name raises InputError, which lists the names or says why there is nothing to draw.
     """
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, style: Style = WEB) -> None:
         self._records = records
+        self._style = style
+
+    def styled(self, style: str, *, wide: bool = False) -> Figures:
+        """Return the same figures in a style: "paper", 8.4 cm wide or with `wide` 17.4 cm; "slide"; or "web"."""
+        return Figures(self._records, styles_of(style)[-1 if wide else 0])
 
     @cached_property
-    def _every(self) -> dict[str, tuple[FigureFacts, Callable[[], Figure]]]:
-        return {facts.name: (facts, draw) for facts, draw in every_figure(self._records)}
+    def _every(self) -> dict[str, ReportFigure]:
+        with alone():  # one may be a component of the user's
+            return {one.name: one for one in every_figure(report(self._records), self._records.own_figures)}
 
     def __getitem__(self, name: str) -> Figure:
         if name not in self._every:
             raise NoFigureError(f"there is no figure '{name}'{did_you_mean(name, self)}\n  there are: {listing(self)}")
-        facts, draw = self._every[name]
-        if facts.absent:
-            raise NoFigureError(f"figure '{name}': {facts.absent}")
-        return draw()
+        one = self._every[name]
+        if one.absent:
+            raise NoFigureError(f"figure '{name}': {one.absent}")
+        try:
+            with alone(), drawing.styled(self._style):
+                return one.draw()
+        except BrokenFigureError as error:
+            raise NoFigureError(one.broken(error).said) from error
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, (facts, _) in self._every.items() if not facts.absent)
+        return (name for name, one in self._every.items() if not one.absent)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -5,28 +5,34 @@
 
 from __future__ import annotations
 
+import shlex
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ..checks.finding import in_order
 from ..checks.results import result_findings
 from ..checks.study import findings
 from ..checks.tuning import tuning_findings
+from ..components.contracts import USUAL
 from ..components.discover import discover
 from ..errors import AblateError
 from ..launch.asked import asked_for
-from ..launch.last import is_at_work, typed_changes, whole
+from ..launch.last import is_at_work, typed_changes
 from ..launch.measure import measured, predictions_in
 from ..launch.study import silent
-from ..paths import same_store, shown, typed
+from ..paths import shown, typed
 from ..report.content import Records
+from ..report.folders import folder_of
+from ..report.own_figures import found_figures
 from ..stats.results import Results
-from ..store.documents import local_time
+from ..store.lost import lost
 from ..store.run_frames import environment_lines, read_frames
 from ..training.learning_rates import RangeTestResult
 from ..tune.records import load_tunings
+from .evaluated import class_names, pictures_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ..checks.finding import Findings
     from ..components.registry import Registry
@@ -38,7 +44,11 @@ if TYPE_CHECKING:
 
 
 def read_records(
-    home: Store, record: StudyRecord, note: Note = silent, written: Study | None = None, by_name: bool = True
+    home: Store,
+    record: StudyRecord,
+    note: Note = silent,
+    written: Study | None = None,
+    by_name: bool = True,
 ) -> Records:
     """Gather what is stored of a study.
 
@@ -53,18 +63,28 @@ def read_records(
         keys = record.keys(written)
     study = record.as_planned(written)
     wanted, _ = asked_for(home, study, keys)
-    runs, epochs = read_frames(home, wanted)
-    made = measured(home, study, runs, lambda: components_of(home, record, study, by_name))
+    runs, epochs = read_frames(home, wanted, measured=study.trained)
+    if "new" in set(runs["state"]) and (gone := lost(home, set(keys.values()))):
+        note(gone)
+    components = cache(lambda: components_of(home, record, study, by_name))
+    made = measured(home, study, runs, components)
     tunings = fitting_tunings(home, study, keys, note)
-    results = Results(made.study, made.runs, epochs, tunings, made.unmeasured, predictions_in(home))
+    names = class_names(home, list(keys.values()))
+    load = predictions_in(home)
+    results = Results(made.study, made.runs, epochs, tunings, made.unmeasured, load, class_names=names)
     return Records(
         results=results,
         findings=findings(study, None if written.pilot else record.walked(written), record.probed(written)),
         environments=environment_lines(home, list(keys.values())),
-        made=local_time(),
-        command=_command(home, record),
+        made=max((str(time) for time in results.stored["finished"]), default=""),
+        commands=_commands(record, study, tunings),
         changes=typed_changes(record.changes),
         tested=_tested(home, results),
+        study_file=record.path if record.has_file and (not by_name or is_at_work(home, record.path)) else None,
+        pictures=partial(pictures_of, home),
+        sources=tuple((shown(file), known) for file, known in sorted(record.sources.items())),
+        git=record.git,
+        own_figures=found_figures([one.use for one in study.figures or () if one.use != USUAL], components),
     )
 
 
@@ -76,9 +96,10 @@ def all_findings(records: Records) -> Findings:
 
 
 def components_of(home: Store, record: StudyRecord, study: Study, by_name: bool) -> Registry:
-    """Load the components that a study's metrics are among: its own too where the user works there, or named its file.
+    """Load the components that a study's metrics and figures are among.
 
-    A store may be somebody else's, and code runs only from where the user works or from what the user named.
+    A store may be somebody else's: the study's own are among them where the user works there, or named its file, and
+    code runs from nowhere else.
     """
     file = record.path if record.has_file else None
     own = [*([file] if file else []), *study.plugins]
@@ -128,6 +149,8 @@ def _essence(
     shortened: lengths that the trial's schedule has and the variant's has not.
     """
     identity = (spec or {}).get("identity")
+    if isinstance(identity, dict) and "task" in identity:
+        return {**identity, "seed": None}
     if not isinstance(identity, dict) or not all(isinstance(identity.get(n), dict) for n in ("dataset", "scheduler")):
         return None
     dataset = {**identity["dataset"], "splits": None}
@@ -149,15 +172,19 @@ def _tested(home: Store, results: Results) -> tuple[tuple[str, RangeTestResult],
     return tuple(found)
 
 
-def _command(home: Store, record: StudyRecord) -> str:
-    """Return the command that makes the study's runs, or what is missing of them, again."""
+def _commands(record: StudyRecord, study: Study, tunings: Sequence[VariantTuning]) -> tuple[str, ...]:
+    """Return what makes the study's runs, or what is missing of them, and its report again, each as it is typed.
+
+    They name neither the folder that the study is in nor the store, which are elsewhere on another machine, so that
+    they are the same wherever they are asked for. One of a study without a file is Python.
+    """
     if not record.has_file:
-        return "ablate.run(study)"
-    parts = [
-        "ablate run",
-        typed(record.path),
-        *typed_changes(record.changes),
-        "--pilot" if record.changes.pilot else "",
-        "--tuned" if record.changes.tuned else "",
-    ]
-    return " ".join(part for part in parts if part) + same_store(whole(home, record))
+        return ("results = ablate.run(study)", f"results.report({folder_of(record.name).as_posix()!r})")
+    file = shlex.quote("/".join(record.path.parts[-2 if record.path.parent.name == "studies" else -1 :]))
+    changes, pilot = typed_changes(record.changes), ["--pilot"] if record.changes.pilot else []
+    asked = {tuning.asked for tuning in tunings}
+    trials = [f"--trials {max(asked)}"] if asked and asked != {study.tuning.trials} else []
+    tuned = ["--tuned"] if record.changes.tuned else []
+    tune = [["ablate tune", file, *changes, *trials]] if tunings else []
+    made = [*tune, ["ablate run", file, *changes, *pilot, *tuned], ["ablate report", shlex.quote(record.name), *pilot]]
+    return tuple(" ".join(words) for words in made)

@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, counted, listing, quoted
 from ..launch.study import LoadedStudy
-from ..paths import data_dir, expanded, store_dir
-from ..report.content import document, report
+from ..paths import data_dir, expanded, shown, store_dir
+from ..report.content import report
+from ..report.document import document
 from ..report.render import render
+from ..report.side_by_side import render_sides
 from ..report.table import table
 from ..stats.classes import class_frame, confusion_frame
 from ..stats.trials_frame import trials_frame
 from ..store.store import Store
 from ..store.studies import find_study
+from .compare import Asked
 from .figures import Figures
 from .load import alone, load_study
 from .load import folder as given_folder
 from .notebook import Comparison, results_html
 from .records import all_findings, read_records
+from .sides import GivenSide, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -228,14 +232,29 @@ class StudyResults:
         """Return the report's figures by name; each time you take one it is a new matplotlib figure."""
         return Figures(self._records)
 
-    def report(self, folder: str | Path, formats: str | Sequence[str] = ("html", "md")) -> list[Path]:
+    def report(
+        self, folder: str | Path, formats: str | Sequence[str] = ("html", "md"), beside: StudyResults | None = None
+    ) -> list[Path]:
         """Write a report to a folder, which is made where it is missing, and return its files without the figures.
 
-        formats: "html", "md", "tex", "csv"; several as a list or with commas between them. Raises InputError
-        for another, and where the folder cannot be written.
+        formats: "html", "md", "tex", "json", "csv"; several as a list or with commas between them. beside: the results
+        of another study, or of this one in another store: both are set side by side then, and differences are these
+        minus those; formats are "html", "md" and "json". Raises InputError for another format, and where the folder
+        cannot be written.
         """
         named = [name.strip() for name in formats.split(",")] if isinstance(formats, str) else formats
-        return render(self._records, named, Path(folder))
+        if beside is None:
+            return render(self._records, named, Path(folder))
+        return render_sides(side_by_side(*self._sides(beside), Asked()), named, folder)
+
+    def _sides(self, before: StudyResults) -> tuple[GivenSide, GivenSide]:
+        """Return another one and this one as sides, called by what tells them apart: studies, or else stores."""
+        both = (before, self)
+        names = [one.study.name for one in both]
+        if names[0] == names[1]:
+            names = [shown(one._home.root) for one in both]  # noqa: SLF001
+        found = [GivenSide(name, one._home, one._records) for name, one in zip(names, both, strict=True)]  # noqa: SLF001
+        return found[0], found[1]
 
     def document(self) -> dict[str, Any]:
         """Return all that the report says but for its figures, as plain JSON: for a program that reads it.
@@ -268,6 +287,11 @@ class StudyResults:
 
     def _stored(self, variant: str, seed: int | None) -> StoredRun:
         """Return a stored run, by default the first one. Raises InputError where it is not stored."""
+        if not self.study.images:
+            raise InputError(
+                f"{self.study.name}: what runs of task '{self.study.task}' train is known to the task alone\n"
+                f"  what they wrote for themselves is in files/ of each run's folder in {shown(self._home.root)}"
+            )
         from .trained import registry_of, stored_run  # torch
 
         folder = self._home.run(self._key(variant, seed)[1])

@@ -5,20 +5,23 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 from ..components.import_hook import FINDER
 from ..console.reporter import Silent, reporter
 from ..data.progress import silence
-from ..errors import InputError, TerminatedError, did_you_mean
-from ..execute.inline import Inline
+from ..errors import InputError, TerminatedError
+from ..execute.builtin import lacking
 from ..execute.server import own_server
+from ..launch.executors import LOCAL, Asked
+from ..launch.executors import made as made_executor
 from ..launch.make import RunOptions, begin, make
 from ..launch.plan import plan
 from .load import alone, loaded_study, shortened, whole
 from .results import StudyResults, results
 
 if TYPE_CHECKING:
+    from ..components.registry import Registry
     from ..execute.jobs import Executor
     from ..launch.study import LoadedStudy
     from .load import StudySource
@@ -30,7 +33,7 @@ def run(
     jobs: int | None = None,
     retry_failed: bool = False,
     progress: bool | None = None,
-    executor: Literal["processes", "inline"] | Executor = "processes",
+    executor: str | Executor = "processes",
 ) -> StudyResults:
     """Train every run of a study that is not stored yet, and return the results of all.
 
@@ -40,7 +43,8 @@ def run(
     progress: True shows progress on standard error, or in a notebook's cell; False shows nothing; None shows it on a
     terminal or in a notebook only.
     executor: "processes" makes each run in a process of its own; "inline" makes all in this one, one after the other,
-    for a debugger: a crash there takes this process with it. Or an executor of your own.
+    for a debugger: a crash there takes this process with it. Any other name is one that `ablate components executor`
+    lists; or give an executor itself, as `ablate.local_executor(devices=[0, 2])` or one of your own.
 
     A run that fails stops no other: its state and reason are in `results.runs`. What trying the variants out warned of
     is in `results.notes`. Ctrl-C, or a notebook's stop button, has the runs under way save their state, then raises
@@ -50,15 +54,16 @@ def run(
     Raises AblateError: as `load_study`, for `jobs` or an `executor` that is not accepted, and before anything is
     trained where a variant cannot be, or the store has no room for the runs.
     """
-    jobs, makes = _jobs(jobs), _executor(executor)
+    jobs = _jobs(jobs)
     loaded, says = loaded_study(study), reporter(progress)
+    makes = _executor(executor, loaded.registry)
     with contextlib.ExitStack() as held:
+        held.enter_context(contextlib.closing(makes))
         held.enter_context(alone())
         FINDER.use(loaded.registry.code)  # that of the study loaded last may be another one
         if isinstance(says, Silent):
             held.enter_context(silence())
-        if makes is None:
-            held.enter_context(own_server())
+        held.enter_context(own_server())
         planned = plan(loaded)
         begun = begin(loaded, planned, RunOptions(jobs, retry_failed), says, makes)
         made = make(loaded, planned, begun, says, makes)
@@ -79,22 +84,19 @@ def _jobs(jobs: object) -> int | None:
     return count
 
 
-def _executor(named: object) -> Executor | None:
-    """Return what makes the runs, None for processes of this machine. Raises InputError where it cannot."""
-    if named == "inline":
-        return Inline()
-    if named == "processes":
-        if multiprocessing.current_process().daemon:
-            raise InputError(
-                "this process is a worker of multiprocessing that may have no processes of its own\n"
-                '  give executor="inline" to make the runs in it'
-            )
-        return None
-    if not isinstance(named, (str, type)) and all(callable(getattr(named, part, None)) for part in ("rehearse", "run")):
+def _executor(named: object, registry: Registry) -> Executor:
+    """Return what makes the runs. Raises InputError where it cannot."""
+    if named in ("processes", LOCAL) and multiprocessing.current_process().daemon:
+        raise InputError(
+            "this process is a worker of multiprocessing that may have no processes of its own\n"
+            '  give executor="inline" to make the runs in it'
+        )
+    if isinstance(named, str):
+        return made_executor(Asked(LOCAL if named == "processes" else named), registry)
+    if not lacking(named):
         return cast("Executor", named)
-    near = did_you_mean(named, ("processes", "inline")) if isinstance(named, str) else ""
     raise InputError(
-        f"executor={shortened(named)}: there is no such executor{near}\n"
+        f"executor={shortened(named)}: there is no such executor\n"
         '  accepts "processes", "inline", or an executor of your own'
     )
 

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import numbers
-from ..metrics import ACCURACY, LOSS
+from ..components.contracts import USUAL_LOSS
+from ..metrics import ACCURACY, LOSS, METRICS
+from ..stats import courses as of
+from ..stats.courses import FLAT_EPOCHS
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -19,29 +22,12 @@ if TYPE_CHECKING:
 
     from ..stats.results import Results
 
-FLAT, FLAT_EPOCHS = 0.02, 3
-"""A training loss is flat that falls by less than this share in this many epochs or more.
-
-The slowest run of the digits study, at a hundredth of its learning rate, falls by 3 % in two epochs.
-"""
-GAP, TIMES = 0.5, 1.5
-"""Training and test are far apart where the test loss is higher by so many nats and so many times.
-
-Half a nat is 1.6 times less probability for the right class. Without the second, a hard task with a large loss on
-both sides would be one.
-"""
-DIP = 0.05
-"""A dip loses so much accuracy over at least two epochs, and wins half of it back: a single epoch is noise of training,
-which at a high learning rate is some points."""
-FAR = 0.02
-"""The end is far from the best epoch at this much accuracy: four times what a practical difference is by default."""
-
 
 @dataclass(frozen=True)
 class Curve:
     """The mean over the seeds of a variant after each epoch: each an array, in the order of the epochs.
 
-    images: how many each accuracy is of, 0 where that is not known.
+    images: how many each accuracy is of, 0 where that is not known. comparable: training and test loss are the same.
     """
 
     variant: str
@@ -52,16 +38,22 @@ class Curve:
     losses: Any
     accuracies: Any
     images: int
+    comparable: bool
+
+    def line(self, values: Any) -> of.Line:
+        """Return a curve of it as `stats.courses` takes it; empty where an epoch has no finite value."""
+        return (self.epochs.tolist(), values.tolist()) if np.isfinite(values).all() else ((), ())
 
 
 def curve_findings(results: Results) -> Iterator[Finding]:
     """Find what is doubtful in the curves of each variant."""
-    for curve in curves(results):
+    for curve in curves(results) if results.study.images else ():  # a task's losses may be anything
         if len(curve.epochs) >= FLAT_EPOCHS:
             yield from _flat(curve)
             yield from _dip(curve)
             yield from _end(curve)
-        yield from _gap(curve)
+        if curve.comparable:
+            yield from _gap(curve)
 
 
 def curves(results: Results) -> Iterator[Curve]:
@@ -76,17 +68,13 @@ def curves(results: Results) -> Iterator[Curve]:
         own = means.xs(variant.name, level="variant")
         rates, training, losses, accuracies = (own[name].to_numpy(float) for name in names)
         images = variant.data.sizes.get(split, 0) if variant.data else 0
-        yield Curve(variant.name, split, own.index.to_numpy(), rates, training, losses, accuracies, images)
-
-
-def noise(accuracy: float, images: int) -> float:
-    """Return the standard error of an accuracy that so many images give it; 0 where their number is not known."""
-    return float(np.sqrt(max(accuracy * (1 - accuracy), 0) / images)) if images else 0.0
+        comparable = variant.recipe.loss.use == USUAL_LOSS
+        yield Curve(variant.name, split, own.index.to_numpy(), rates, training, losses, accuracies, images, comparable)
 
 
 def _flat(curve: Curve) -> Iterator[Finding]:
     loss = curve.training
-    if np.isfinite(loss).all() and loss.min() > (1 - FLAT) * loss[0]:
+    if of.is_flat(loss):
         first, last = (numbers.value(float(one), LOSS, 2) for one in (loss[0], loss[-1]))
         yield Finding(
             "flat-loss",
@@ -97,8 +85,9 @@ def _flat(curve: Curve) -> Iterator[Finding]:
 
 
 def _gap(curve: Curve) -> Iterator[Finding]:
-    training, tested = float(curve.training[-1]), float(curve.losses[-1])
-    if tested > training + GAP and tested > TIMES * training:
+    trained, losses = (curve.line(values) for values in (curve.training, curve.losses))
+    if found := of.apart(trained, losses):
+        training, tested = found
         yield Finding(
             "train-test-gap",
             curve.variant,
@@ -109,17 +98,13 @@ def _gap(curve: Curve) -> Iterator[Finding]:
 
 
 def _dip(curve: Curve) -> Iterator[Finding]:
-    found = _deepest(_without_spikes(curve.accuracies))
+    line = curve.line(curve.accuracies)
+    found = of.dip(line, METRICS[f"{curve.split}/accuracy"], {}, curve.images) if line[0] else None
     if found is None:
         return
-    # Found in a curve without spikes, and told of the epochs themselves.
-    near = [range(max(place - 1, 0), min(place + 2, len(curve.epochs))) for place in found]
-    top = max(near[0], key=curve.accuracies.__getitem__)
-    low = min(near[1], key=curve.accuracies.__getitem__)
-    before, lowest = float(curve.accuracies[top]), float(curve.accuracies[low])
-    fell, rates = before - lowest, (float(curve.rates[top]), float(curve.rates[low]))
-    if fell < max(DIP, 4 * noise(before, curve.images)):
-        return
+    at = dict(zip(curve.epochs.tolist(), curve.rates.tolist(), strict=True))
+    rates = (at[found.top], at[found.low])
+    fell = numbers.with_sign(found.before - found.lowest, ACCURACY, 1).lstrip("+")
     rose = rates[1] > 1.5 * rates[0]
     way = "rose" if rose else "fell" if rates[1] < rates[0] / 1.5 else "stayed"
     said = f"rose from {numbers.rate(rates[0])} to {numbers.rate(rates[1])}"
@@ -127,43 +112,23 @@ def _dip(curve: Curve) -> Iterator[Finding]:
     yield Finding(
         "dip",
         curve.variant,
-        f"its {curve.split} accuracy falls by {numbers.with_sign(fell, ACCURACY, 1).lstrip('+')}, from "
-        f"{numbers.percent(before, 1)} at epoch {curve.epochs[top]} to {numbers.percent(lowest, 1)} at epoch "
-        f"{curve.epochs[low]}, and recovers: meanwhile the learning rate {said}",
+        f"its {curve.split} accuracy falls by {fell}, from "
+        f"{numbers.percent(found.before, 1)} at epoch {found.top} to {numbers.percent(found.lowest, 1)} at epoch "
+        f"{found.low}, and recovers: meanwhile the learning rate {said}",
         "dip and recovery are the schedule's: anneal once, over the whole run"
         if rose
         else "look at what happens to the loss there, with a lower learning rate or shorter gradients (clip_norm)",
     )
 
 
-def _without_spikes(values: Any) -> Any:
-    """Return a curve with each value replaced by the median of it and its neighbours."""
-    padded = np.concatenate([values[:1], values, values[-1:]])
-    return np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
-
-
-def _deepest(values: Any) -> tuple[int, int] | None:
-    """Return the places of the deepest dip, of its top and its bottom, where half of it is won back; None if none."""
-    if not np.isfinite(values).all():
-        return None
-    tops = np.maximum.accumulate(values)
-    later = np.maximum.accumulate(values[::-1])[::-1]
-    depth = np.minimum(tops - values, 2 * (later - values))
-    low = int(depth.argmax())
-    return (int(values[: low + 1].argmax()), low) if depth[low] > 0 else None
-
-
 def _end(curve: Curve) -> Iterator[Finding]:
-    if not np.isfinite(curve.accuracies).all():
-        return
-    best = int(curve.accuracies.argmax())
-    most, last = float(curve.accuracies[best]), float(curve.accuracies[-1])
-    # The highest of many epochs is higher by chance: by about two standard errors of thirty.
-    if most - last >= max(FAR, 3 * noise(most, curve.images)):
+    line = curve.line(curve.accuracies)
+    if found := of.peak(line, METRICS[f"{curve.split}/accuracy"], curve.images) if line[0] else None:
         yield Finding(
             "far-from-best",
             curve.variant,
-            f"its {curve.split} accuracy ends at {numbers.percent(last, 1)}, and was {numbers.percent(most, 1)} at "
-            f"epoch {curve.epochs[best]} of {len(curve.epochs)}: what is compared depends on where a run ends",
+            f"its {curve.split} accuracy ends at {numbers.percent(found.last, 1)}, and was "
+            f"{numbers.percent(found.best, 1)} at epoch {found.epoch} of {len(curve.epochs)}: what is compared depends "
+            "on where a run ends",
             "anneal the learning rate, or train for fewer epochs; do not take the best epoch of the test split",
         )

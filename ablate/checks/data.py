@@ -29,7 +29,8 @@ def data_findings(study: Study) -> Iterator[Finding]:
             variants.setdefault(doubt, []).append(variant.name)
     for (code, reason, remedy), names in variants.items():
         everywhere = len(names) == len(study.variants)
-        yield Finding(code, "every variant" if everywhere else listing(names), reason, remedy)
+        where, those = ("every variant", ()) if everywhere else (listing(names), tuple(names))
+        yield Finding(code, where, reason, remedy, variants=those)
 
 
 def _without_images(study: Study, name: str) -> Iterator[tuple[str, str, str]]:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Finding:
     """One doubtful thing: a stable code, where it is, why it matters, and what to do about it.
 
-    waived: why the study's author accepts it, "" where it stands. level: that of the code (`study.codes`).
+    waived: why the study's author accepts it, "" where it stands. variants: those that it is of, where `where` is a
+    list of them. level: that of the code (`study.codes`).
     """
 
     code: str
@@ -30,7 +31,12 @@ class Finding:
     reason: str
     remedy: str
     waived: str = ""
+    variants: tuple[str, ...] = ()
     level: Level = field(init=False)
+
+    def speaks_of(self, variant: str) -> bool:
+        """Tell whether it is of this variant by name, and not of all of the study."""
+        return variant in self.variants or (not self.variants and self.where == variant)
 
     def __post_init__(self) -> None:
         """Look up the level; KeyError for an unknown code."""

@@ -52,6 +52,7 @@ def _unequal(study: Study, probes: Mapping[str, Probe]) -> Iterator[Finding]:
             listing(candidates),
             f"{reason}: a difference may be the size's",
             "add a variant of the reference's kind with as many, or say that size is the question",
+            variants=tuple(candidates),
         )
 
 
@@ -114,6 +115,7 @@ def _idle(study: Study, probes: Mapping[str, Probe], told: set[tuple[str, str]])
             listing(variants),
             f"{label} has no effect: {use} takes the same first steps, bit for bit, with its default",
             "take it out, or look at what is meant to read it",
+            variants=tuple(variants),
         )
 
 

@@ -79,6 +79,7 @@ def _same_weights(results: Results) -> Iterator[Finding]:
             listing(alike),
             f"their runs with {which} end with the same weights, bit for bit: what differs between them had no effect",
             "look at what differs: a chance of 0, a setting that nothing reads, or one that the schedule overwrites",
+            variants=tuple(alike),
         )
 
 
@@ -98,6 +99,7 @@ def _same_values(results: Results) -> Iterator[Finding]:
                 f"their {results.study.compared.label} is the same with every seed, although their runs are not: "
                 "it does not tell them apart",
                 "look at whether what differs is used, and whether there are enough images to tell",
+                variants=tuple(names),
             )
 
 
@@ -110,6 +112,7 @@ def _no_spread(results: Results) -> Iterator[Finding]:
             f"the {results.study.compared.label} is the same with every seed, so that its interval has no width "
             "and does not say how sure it is",
             "look for a network that always gives the same class, too few images, or a seed that changes nothing",
+            variants=tuple(names),
         )
 
 

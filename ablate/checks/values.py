@@ -11,7 +11,7 @@ from scipy.special import fdtrc  # scipy.stats has the same tail, and takes 0.7 
 from .. import numbers
 from ..errors import counted, listing
 from ..metrics import ACCURACY, METRICS
-from .curves import noise
+from ..stats.courses import noise
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _reported(results: Results) -> Iterator[Finding]:
                     "reported-not-reached",
                     variant.name,
                     f"the study quotes a {one.label} of {numbers.as_given(told, one.quantity)}{unit}, and no run comes "
-                    f"near it: {counted(len(values), 'run')} end at {ours}{unit}",
+                    f"near it: {counted(len(values), 'run')} {'ends' if len(values) == 1 else 'end'} at {ours}{unit}",
                     "look for a difference in the recipe, or say in a note what is not the same",
                 )
 

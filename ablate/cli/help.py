@@ -29,7 +29,7 @@ components = typer.Typer(cls=_ShowFirst, help="Show what a study can name, or ch
 @components.command("show")
 @exits
 def show_components(
-    kind: Annotated[str | None, typer.Argument(help="dataset, model, augmentation, optimizer or scheduler.")] = None,
+    kind: Annotated[str | None, typer.Argument(help="As dataset, model, optimizer, metric or executor.")] = None,
     name: Annotated[str | None, typer.Argument(help="One component, or PREFIX: for a library.")] = None,
     json: JsonOption = False,
 ) -> int:
@@ -96,7 +96,7 @@ def new_study(name: Annotated[str, typer.Argument(help="The study's name.", show
 @exits
 def new_component(
     name: Annotated[str, typer.Argument(help="The component's name.", show_default=False)],
-    kind: Annotated[str, typer.Option(help="dataset, model, augmentation, optimizer or scheduler.")] = "augmentation",
+    kind: Annotated[str, typer.Option(help="Its kind, as model; 'ablate components' lists all.")] = "augmentation",
 ) -> int:
     """Write plugins/NAME.py."""
     from ..commands.new import new_component as write

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from .complete import studies, study_files, variants
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..launch.executors import Asked
     from ..launch.study import Options
     from ..study.toml import Changes
 
@@ -67,7 +69,34 @@ JobsOption = Annotated[
         help="Runs at a time; 0 for as many as fit. [one per core, at most 4; on a GPU, 1]",
     ),
 ]
+ExecutorOption = Annotated[
+    str,
+    typer.Option(
+        "--executor", metavar="NAME", help="Where runs are made: 'ablate components executor' lists them. [local]"
+    ),
+]
+WithOption = Annotated[
+    list[str], typer.Option("--with", metavar="NAME=VALUE", help="A setting of the executor; may be repeated.")
+]
+DevicesOption = Annotated[
+    str, typer.Option("--devices", metavar="N,N", help="GPUs of this machine to spread runs over. [all]")
+]
+AddressOption = Annotated[
+    str, typer.Option("--address", metavar="HOST:PORT", help="Of the cluster that the executor joins.")
+]
+GpusPerRunOption = Annotated[
+    float | None,
+    typer.Option("--gpus-per-run", min=0.0, metavar="X", help="Of each run on a cluster; a part of one is shared."),
+]
+SlurmOption = Annotated[
+    list[str],
+    typer.Option(
+        "--slurm", metavar="NAME=VALUE,...", help="Settings as of --with, several at once, as time=02:00:00,mem=16G."
+    ),
+]
+_NEXT_SETTING = re.compile(r",(?=[A-Za-z][\w.-]*=)")
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+OpenOption = Annotated[bool, typer.Option("--open", help="Show the report in the browser.")]
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to. [reports/STUDY]")]
 MethodOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="How variants are compared; docs/statistics.md has the methods.")
@@ -95,6 +124,27 @@ def options_of(
     return Options(study, paths.store_dir(store), paths.data_dir(data_dir), changes, tuple(only), device)
 
 
+def executor_of(
+    name: str,
+    settings: Sequence[str],
+    devices: str = "",
+    address: str = "",
+    gpus_per_run: float | None = None,
+    slurm: Sequence[str] = (),
+) -> Asked:
+    """Return the executor that was asked for. Raises InputError for what is no setting."""
+    from ..launch.executors import LOCAL, Asked, settings_of
+
+    given = settings_of([*settings, *(part for text in slurm for part in _NEXT_SETTING.split(text))])
+    if devices:
+        given["devices"] = _numbers(devices)
+    if address:
+        given["address"] = address
+    if gpus_per_run is not None:
+        given["gpus_per_run"] = gpus_per_run
+    return Asked(name or LOCAL, given)
+
+
 def changes_of(settings: Sequence[str] = (), seeds: str = "", pilot: bool = False) -> Changes:
     """Return what the command line changes in a study."""
     from ..study.toml import Changes
@@ -108,6 +158,14 @@ def last_study(options: Options, command: str) -> Options:
     from ..launch.last import again
 
     return again(options, f"ablate {command}", note)
+
+
+def _numbers(text: str) -> list[int]:
+    """Read `0,2` as these numbers of GPUs."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"--devices {text}: is not a list of GPUs by their numbers, as in --devices 0,2")
+    return [int(part) for part in parts]
 
 
 def _seeds(text: str) -> tuple[int, ...] | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..paths import store_dir
-from .complete import variants
+from .complete import studies, variants
 from .exits import exits
 from .options import (
     AnyRun,
@@ -17,6 +17,7 @@ from .options import (
     LastStudy,
     MarginOption,
     MethodOption,
+    OpenOption,
     OutOption,
     StorageOption,
     StoreOption,
@@ -29,18 +30,69 @@ app = typer.Typer()
 @exits
 def report(
     study: LastStudy = None,
-    formats: Annotated[str, typer.Option("--format", metavar="A,B", help="Any of html, md, tex and csv.")] = "html,md",
+    other: Annotated[
+        str | None,
+        typer.Argument(
+            help="Another one, to set beside it; both may be stores.", show_default=False, autocompletion=studies
+        ),
+    ] = None,
+    formats: Annotated[
+        str | None,
+        typer.Option("--format", metavar="A,B", help="Any of html, md, tex, json, csv; else html,md or --template."),
+    ] = None,
+    templates: Annotated[
+        list[Path],
+        typer.Option("--template", metavar="FILE", help="A form of your own, such as my.md.jinja; as often as wanted."),
+    ] = [],
     out: OutOption = None,
     pilot: Annotated[bool, typer.Option("--pilot", help="Report the pilot.")] = False,
     method: MethodOption = None,
+    open_: OpenOption = False,
+    no_images: Annotated[bool, typer.Option("--no-images", help="Show no images of the data.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Write it again whenever a run has ended, until all have.")
+    ] = False,
+    figures: Annotated[
+        Path | None, typer.Option("--figures", metavar="DIR", help="Also write each figure there as SVG, PDF and PNG.")
+    ] = None,
+    style: Annotated[str, typer.Option("--style", help="Of these: paper, slide or web.")] = "paper",
+    of: Annotated[str | None, typer.Option("--study", metavar="NAME", help="Of two stores, which study.")] = None,
+    beside_runs: Annotated[bool, typer.Option("--beside-runs", hidden=True)] = False,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Write the comparison table and the figures of a study."""
-    from ..commands.report import ReportOptions, write_report
+    """Write the report of a study: its answer, its table and its figures; of two, set them side by side.
 
+    STUDY may be a report.json, which every other form but csv is made from, without the store.
+    """
+    from ..commands.report import ReportOptions, write_report
+    from ..errors import InputError
+
+    if formats is None:
+        formats = "" if templates else "html,md"
     kinds = [part.strip() for part in formats.split(",") if part.strip()]
-    return write_report(ReportOptions(study, store_dir(store), kinds, out, True if pilot else None, json, method))
+    pilots = True if pilot else None
+    if study is not None and other is not None:
+        if pilot or watch or templates or figures:
+            raise InputError("--pilot, --watch, --template and --figures are for one study")
+        from ..api.compare import Asked
+        from ..commands.report_sides import SidesOptions, report_sides
+
+        sources = (Path(study), Path(other))
+        asked = Asked(method=method)
+        return report_sides(SidesOptions(sources, store_dir(store), of, kinds, out, asked, json, open_))
+    if of is not None:
+        raise InputError("--study is for two stores; name the study itself: ablate report STUDY")
+    options = ReportOptions(
+        study, store_dir(store), kinds, out, pilots, json, method, open_, templates, not no_images, figures, style
+    )
+    if watch and options.file:
+        raise InputError(f"{study}: --watch waits for runs: it takes a store, and a study's name")
+    if watch:
+        from ..commands.report_watch import watch_report
+
+        return watch_report(options, beside_runs)
+    return write_report(options)
 
 
 @app.command()

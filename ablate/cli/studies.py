@@ -10,20 +10,28 @@ import typer
 from .complete import study_files, variants
 from .exits import exits, exits_resumable
 from .options import (
+    AddressOption,
     DataOption,
     DeviceOption,
+    DevicesOption,
+    ExecutorOption,
+    GpusPerRunOption,
     JobsOption,
     JsonOption,
     LastStudyFile,
     OnlyOption,
+    OpenOption,
     OutOption,
     PilotOption,
     SeedsOption,
     SetOption,
+    SlurmOption,
     StorageOption,
     StoreOption,
     StudyFile,
+    WithOption,
     changes_of,
+    executor_of,
     last_study,
     options_of,
 )
@@ -41,17 +49,31 @@ def run(
     pilot: PilotOption = False,
     jobs: JobsOption = None,
     device: DeviceOption = "auto",
+    devices: DevicesOption = "",
+    executor: ExecutorOption = "",
+    address: AddressOption = "",
+    gpus_per_run: GpusPerRunOption = None,
+    slurm: SlurmOption = [],
+    with_: WithOption = [],
     tuned: Annotated[
         bool, typer.Option("--tuned", help="Also each variant with the best settings that 'ablate tune' found.")
     ] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try runs again that failed before.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Keep the report fresh while runs finish.")] = False,
+    open_: OpenOption = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no report at the end.")] = False,
     store: StoreOption = None,
     data_dir: DataOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Train every run of a study that is not stored yet, and summarise them."""
+    """Train every run of a study that is not stored yet, summarise them, and write the report."""
     from ..commands.run import run_study
+    from ..commands.run_report import RunReport
+    from ..errors import InputError
     from ..launch.make import RunOptions
+
+    if no_report and (live or open_):
+        raise InputError("--no-report and --live or --open: only one of them can be meant")
 
     options = options_of(study or Path(), changes_of(set_, seeds, pilot), only, device, store, data_dir)
     options = options if study else last_study(options, "run")
@@ -60,7 +82,9 @@ def run(
         from ..launch.tuned import with_tuned
 
         options = with_tuned(options, note)
-    return run_study(options, RunOptions(jobs, retry_failed), json=json)
+    report = None if no_report else RunReport(live, open_)
+    how = RunOptions(jobs, retry_failed, executor_of(executor, with_, devices, address, gpus_per_run, slurm))
+    return run_study(options, how, json=json, report=report)
 
 
 @app.command()
@@ -81,6 +105,12 @@ def tune(
     only: OnlyOption = [],
     jobs: JobsOption = None,
     device: DeviceOption = "auto",
+    devices: DevicesOption = "",
+    executor: ExecutorOption = "",
+    address: AddressOption = "",
+    gpus_per_run: GpusPerRunOption = None,
+    slurm: SlurmOption = [],
+    with_: WithOption = [],
     store: StoreOption = None,
     data_dir: DataOption = None,
     json: JsonOption = False,
@@ -90,7 +120,10 @@ def tune(
 
     options = options_of(study or Path(), changes_of(set_), only, device, store, data_dir)
     options = options if study else last_study(options, "tune")
-    return tune_study(options, TuneOptions(trials, tuple(objective), storage, jobs), json=json)
+    how = TuneOptions(
+        trials, tuple(objective), storage, jobs, executor_of(executor, with_, devices, address, gpus_per_run, slurm)
+    )
+    return tune_study(options, how, json=json)
 
 
 @app.command()

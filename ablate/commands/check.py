@@ -9,6 +9,7 @@ from ..api.records import all_findings, read_records
 from ..console import text
 from ..console.findings import listed, summed
 from ..execute.local import LocalProcesses
+from ..host import cores
 from ..launch.probes import known_probe
 from ..launch.record import as_recorded
 from ..launch.rehearsal import fetch_data, rehearse
@@ -52,7 +53,7 @@ def _try_out(study: LoadedStudy) -> None:
         text.note(f"not tried out, so that changes without effect are not found: {line}")
         return
     fetch_data(study.sources(specs))
-    rehearse(study, LocalProcesses(), specs, 1, text.note)
+    rehearse(study, LocalProcesses(), specs, cores(), text.note)
 
 
 def _findings(study: LoadedStudy) -> tuple[Findings, str]:

@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..components.contracts import KINDS, ImageShape
+from ..components.contracts import ALL_KINDS, ImageShape
 from ..components.discover import discover
 from ..components.unknown import where_looked
 from ..console import text
@@ -58,12 +58,12 @@ def component_named(registry: Registry, name: str) -> Entry:
 
     Raises InputError for a name that is unknown or stands for components of several kinds.
     """
-    kinds = [kind for kind in KINDS if name.startswith(f"{kind}:")]
+    kinds = [kind for kind in ALL_KINDS if name.startswith(f"{kind}:")]
     if kinds:
         return registry.get(kinds[0], name.removeprefix(f"{kinds[0]}:"))
     found: list[Entry] = []
     wrong: list[InputError] = []
-    for kind in KINDS:
+    for kind in ALL_KINDS:
         library = registry.library(kind, name)
         if library is None and not registry.taken(kind, name):
             continue
@@ -83,7 +83,7 @@ def component_named(registry: Registry, name: str) -> Entry:
             f"{name}: is a file; name a component that it registers\n"
             f"  ablate components check NAME --plugin {typed(name)}"
         )
-    known = [entry.name for kind in KINDS for entry in registry.entries(kind)]
+    known = [entry.name for kind in ALL_KINDS for entry in registry.entries(kind)]
     raise InputError(
         f"unknown component '{name}'{did_you_mean(name, known)}\n  'ablate components' lists all of them\n"
         f"  {where_looked(registry.searched)}; name a file elsewhere with --plugin FILE"

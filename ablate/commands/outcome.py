@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..console import text
 from ..numbers import ABSENT, NBSP, digits, duration, ends, value
+from ..stats.run_costs import cost_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,7 +23,8 @@ def results_table(results: Results, only: Collection[str] = ()) -> str:
         if only and variant not in only:
             continue
         found, runs = results.estimate(variant), results.stored_of(variant).values()
-        took = duration(sum(run["seconds"] for run in runs) / len(runs)) if runs else ABSENT
+        spent = cost_of(runs, "seconds")
+        took = duration(spent.median) if spent else ABSENT
         mean = value(found.mean, compared.quantity, decimals)
         interval = ends(found.low, found.high, compared.quantity, decimals).replace(NBSP, " ")
         rows.append([variant, str(len(runs)), mean, interval, took])

@@ -62,7 +62,8 @@ def _say(home: Store, row: Mapping[str, Any]) -> None:
     text.say(f"  files   {shown(run.path)}")
     _say_machine(run)
     for record in run.history()[-LAST_EPOCHS:]:
-        text.say(printable(f"  epoch   {record['epoch']}  {_epoch(record)}"))
+        word = "step" if "step" in record else "epoch"
+        text.say(printable(f"  {word:<8}{record[word]}  {_epoch(record)}"))
     failure = run.failure() if row["state"] != "stored" else None
     for line in str((failure or {}).get("traceback") or "").splitlines():
         text.say(f"  {printable(line)}".rstrip())

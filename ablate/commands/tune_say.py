@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..components.contracts import Range
@@ -11,13 +10,12 @@ from ..console.tuning import HEAD, row
 from ..errors import counted, listing
 from ..launch.announce import announce_data, announce_findings
 from ..launch.last import typed_again
-from ..metrics import metric
-from ..tune.records import load_tunings
+from ..tune.records import load_tunings, tuning_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..launch.placement import Placement
+    from ..execute.placement import Placement
     from ..launch.study import LoadedStudy
     from ..tune.records import VariantTuning
     from ..tune.search import Search
@@ -31,18 +29,19 @@ def announce(
     study, tuning = loaded.study, loaded.study.tuning
     ended = sum(search.ended for search in searches)
     left = sum(search.room(total) + len(search.left()) for search in searches)
-    at_once = f", {how.at_a_time}" if how.jobs > 1 else ""
+    at_once = f", {how.at_a_time}" if how.jobs > 1 or how.where else ""
     many = f"{counted(len(searches), 'variant')} with {counted(total, 'trial')} each"
     rest = f"{left} to make{at_once}" if left else "nothing to make"
     text.note(f"{study.name}: {many}, {ended} done, {rest}")
     first = searches[0]
-    by = ", ".join(metric(objective).label for objective in first.objectives)
+    by = ", ".join(goal.label for goal in first.goals)
     pruner = tuning.pruner.use if len(first.objectives) == 1 else "none"
     text.note(f"  by {by}, seed {tuning.seed}; sampler {tuning.sampler.use}, pruner {pruner}")
     for label, what, of in (("looking at", "ranges", _space_text), ("epochs of a trial", "epochs", _epochs_text)):
         groups: dict[str, list[str]] = {}
         for search in searches:
             groups.setdefault(of(search.task), []).append(search.task.variant.name)
+        groups.pop("", None)
         for said, names in groups.items():
             text.note(f"  {label} {said}" + (f"  ({listing(names, 8)})" if len(groups) > 1 else ""))
         if len(groups) > 1:
@@ -95,7 +94,7 @@ def summarize(loaded: LoadedStudy, as_json: bool, stopped: int | None) -> int:
 
 def _document(tuning: VariantTuning) -> dict[str, Any]:
     """Return a tuning as plain JSON; trials that repeat another one name it."""
-    repeats, document = tuning.repeats, asdict(tuning)
+    repeats, document = tuning.repeats, tuning_document(tuning)
     trials = [{**trial, "repeats": repeats.get(trial["number"])} for trial in document["trials"]]
     return {**document, "exhausted": bool(tuning.exhausted), "trials": trials}
 
@@ -110,4 +109,4 @@ def _space_text(task: Task) -> str:
 
 
 def _epochs_text(task: Task) -> str:
-    return f"{task.recipe.epochs} of {task.variant.recipe.epochs}"
+    return f"{task.recipe.epochs} of {task.variant.recipe.epochs}" if task.recipe.images else ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, counted
 from ..launch.jobs import jobs_of
+from ..metrics import COSTS, SECONDS
 from ..store.store import Store
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def open_searches(
     from ..tune.search import Search
     from ..tune.storage import open_storage
 
-    wanted = objectives(named, study.study.tuning.metric)
+    costs = COSTS if study.study.images else (SECONDS.name,)  # a task's model is its own affair
+    wanted = objectives(named, study.study.tuning.metric, study.study.trained, costs)
     storage = open_storage(Store(study.options.store), url)
     return [Search(storage, study.name, task, wanted) for task in todo]
 
@@ -63,7 +65,7 @@ def driver(
 
     def job(spec: RunSpec) -> Job:
         assert ready is not None  # there is a trial to make
-        (made,) = jobs_of(study, [spec], ready.at_a_time, ready.usual_layout)
+        (made,) = jobs_of(study, [spec], ready.threads, ready.usual_layout)
         # Trials are judged by what training measures, and there may be thousands of them.
         return replace(made, limits=replace(made.limits, keep_predictions=False))
 

@@ -6,6 +6,7 @@ Nothing here imports torch.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,10 +25,14 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """Images (N, C, H, W) as uint8 and labels (N,) as int64, both numpy arrays."""
+    """Images (N, C, H, W) as uint8 and labels (N,) as int64, both numpy arrays.
+
+    groups: what each image is of (N,), int64 or text, such as a patient; images of one group are never in two splits.
+    """
 
     images: np.ndarray[Any, np.dtype[np.uint8]]
     labels: np.ndarray[Any, np.dtype[np.int64]]
+    groups: np.ndarray[Any, Any] | None = None
 
 
 class LeftOut(NamedTuple):
@@ -46,7 +51,8 @@ class DataFacts:
     `train`, `validation` and `test` are numbers of images as the source has them. The others are for messages alone:
     `counts` has the images of each class by split, `names` the classes' names, `left_out` files in the dataset's folder
     that are not used. Without `counts`, a class without images is not noticed. With `labels`, of every image by split,
-    `plan` knows for sure which classes a cut leaves without images.
+    `plan` knows for sure which classes a cut leaves without images. `groups`, of every image by split, have to be given
+    where a `Split` has them, and need `labels`.
     """
 
     fingerprint: str
@@ -59,6 +65,7 @@ class DataFacts:
     names: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     labels: Mapping[str, np.ndarray[Any, np.dtype[np.int64]]] = field(default_factory=dict, compare=False, repr=False)
+    groups: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -114,11 +121,17 @@ def facts_of(splits: Mapping[str, Split]) -> DataFacts:
         validation=len(splits["validation"].labels) if "validation" in splits else 0,
         counts={name: tuple(of[label] for label in range(classes)) for name, of in found.items()},
         labels={name: split.labels for name, split in splits.items()},
+        groups=groups_of(splits),
     )
 
 
+def groups_of(splits: Mapping[str, Split]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the groups of each split's images; empty where a dataset has none."""
+    return {name: split.groups for name, split in splits.items() if split.groups is not None}
+
+
 def fingerprint_of(splits: Mapping[str, Split]) -> str:
-    """Return a hash of every pixel and label. Raises ComponentError where a dataset may not load such splits."""
+    """Return a hash of every pixel, label and group. Raises ComponentError where a dataset may not load such splits."""
     if wrong := wrong_splits(splits):
         raise ComponentError(wrong)
     digest = hashlib.sha256()
@@ -128,6 +141,9 @@ def fingerprint_of(splits: Mapping[str, Split]) -> str:
         # Bytes that lie in order are read where they are: a copy would double what a run takes.
         digest.update(split.images.data if split.images.flags.c_contiguous else split.images.tobytes())
         digest.update(split.labels.astype("<i8").tobytes())
+        if split.groups is not None:  # they decide how the images are cut
+            text = json.dumps(split.groups.tolist(), separators=(",", ":"))
+            digest.update(f"groups {text}".encode())
     return digest.hexdigest()[:32]
 
 
@@ -153,7 +169,19 @@ def wrong_splits(loaded: object) -> str:
             wrong = f"images are {split.images.shape[1:]}, and those of train {loaded['train'].images.shape[1:]}"
         if wrong:
             return f"{name}: {wrong}"
+    if wrong := _wrong_groups({name: split.groups for name, split in loaded.items()}):
+        return wrong
     return "" if len(loaded["train"].labels) else "loads no training images"
+
+
+def _wrong_groups(groups: Mapping[str, np.ndarray[Any, Any] | None]) -> str:
+    """Say what is wrong with the groups of all splits together, whose shapes are right."""
+    without = [name for name, each in groups.items() if each is None]
+    if without and len(without) < len(groups):
+        return f"has no groups for {listing(without)}; give the groups of every split, or of none"
+    if len({each.dtype.kind for each in groups.values() if each is not None}) > 1:
+        return "has numbers as the groups of one split and texts as those of another"
+    return ""
 
 
 def _wrong_split(split: Split) -> str:
@@ -169,6 +197,16 @@ def _wrong_split(split: Split) -> str:
         return f"labels are {labels.dtype} {labels.shape}, not int64 ({len(images)},)"
     if len(labels) and labels.min() < 0:
         return f"labels begin at {labels.min()}; the first class is 0"
+    return "" if split.groups is None else _wrong_group(split.groups, len(labels))
+
+
+def _wrong_group(groups: object, images: int) -> str:
+    import numpy as np
+
+    if not isinstance(groups, np.ndarray):
+        return f"groups are {type(groups).__name__}, not a numpy array"
+    if (groups.dtype != np.int64 and groups.dtype.kind != "U") or groups.shape != (images,):
+        return f"groups are {groups.dtype} {groups.shape}, not int64 or text ({images},)"
     return ""
 
 
@@ -212,4 +250,19 @@ def wrong_facts(facts: object) -> str:
     shape = facts.shape
     if len(shape) != 3 or not all(isinstance(side, int) and side > 0 for side in shape):
         return f"gives the shape {tuple(shape)} in its facts, not (channels, height, width)"
-    return wrong_shape(shape)
+    return wrong_shape(shape) or _wrong_facts_of_groups(facts)
+
+
+def _wrong_facts_of_groups(facts: DataFacts) -> str:
+    """Say whether the groups in its facts are none that images can be cut by."""
+    if not facts.groups:
+        return ""
+    for name, size in facts.sizes.items():
+        for what, given in (("groups", facts.groups), ("labels", facts.labels)):
+            if name not in given:
+                return f"gives groups in its facts and no {what} for {name}; images are cut by both"
+            if len(given[name]) != size:
+                return f"gives {len(given[name]):,} {what} for the {size:,} images of {name} in its facts"
+        if wrong := _wrong_group(facts.groups[name], size):
+            return f"gives in its facts for {name}: {wrong}"
+    return _wrong_groups(facts.groups)

@@ -13,13 +13,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, get_args
 
 from ..errors import ComponentError, did_you_mean, listing
-from ..metrics import UNBOUNDED, Quantity
+from ..metrics import PERCENT, PLAIN, UNBOUNDED, Quantity
 from ..paths import shown
-from .contracts import KINDS, Kind, Library, Steps
+from .contracts import KINDS, USUAL, Kind, Library, Steps
 from .schema import settings_of
+from .tasks import TaskFacts, wrong_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from .tasks import Check, Metric
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,12 +35,13 @@ POSITIONAL: Mapping[Kind, tuple[str, ...]] = {
     "augmentation": (),
     "optimizer": ("params",),
     "scheduler": ("optimizer", "horizon"),
+    "loss": ("logits", "targets"),
+    "task": ("run",),
     "metric": ("logits", "labels"),
+    "executor": (),
+    "figure": ("report",),
 }
 STEPS: tuple[str, ...] = get_args(Steps)
-# How fractions and other numbers are written: as accuracies and as losses are.
-PERCENT: Mapping[str, Any] = {"factor": 100.0, "unit": "%", "step": "points", "least": 1, "most": 2, "plain": 2}
-PLAIN: Mapping[str, Any] = {"least": 2, "most": 4, "plain": 3}
 _NAME = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
 _NAMING = "is lower-case letters and digits, joined by '-', '_' or '.', such as"
 
@@ -50,6 +54,8 @@ class Mark:
     name: str
     steps: Steps = "epoch"
     quantity: Quantity | None = None
+    shares: bool | None = None
+    task: TaskFacts | None = None
 
 
 def dataset(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -80,6 +86,15 @@ def scheduler(name: str, *, steps: Steps | None = None) -> Callable[[Callable[P,
     return _marker(Mark("scheduler", name, steps))  # type: ignore[arg-type]  # None is refused with file and line
 
 
+def loss(name: str, *, shares: bool | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Register a loss: `(logits, targets, *, settings) -> Tensor` (B,), the loss of each image.
+
+    logits: (B, classes) float32. shares, which has to be given, says what targets are: with True the share of each
+    class (B, classes), float32, rows that sum to 1, so that labels can be mixed and smoothed; with False labels (B,).
+    """
+    return _marker(Mark("loss", name, shares=shares))
+
+
 def metric(
     name: str,
     *,
@@ -107,6 +122,34 @@ def metric(
         margin=margin,
     )
     return _marker(Mark("metric", name, quantity=quantity))
+
+
+def task(
+    name: str, *, metrics: Sequence[Metric] = (), rehearse: bool = False, check: Check | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Register a task: `(run: Run, *, settings) -> Mapping[str, float]`, any training that reports numbers.
+
+    metrics: what it reports, for directions and units; a study may say those of its own metric instead.
+    rehearse: each variant is tried before any run starts, with `run.pilot` true and nothing recorded.
+    check: looks at the settings before anything runs (see `Check`).
+    """
+    return _marker(Mark("task", name, task=TaskFacts(metrics, rehearse, check)))
+
+
+def executor(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Register an executor, as `ablate run --executor NAME` names it: `(*, settings) -> Executor`.
+
+    `ablate.testing.executor` has the tests that it has to pass.
+    """
+    return _marker(Mark("executor", name))
+
+
+def figure(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Register a figure of reports: `(report: Report, *, settings) -> Drawing`, or several of them as a tuple.
+
+    It takes all that a report says and returns the numbers to show, with what draws them: it draws nothing itself.
+    """
+    return _marker(Mark("figure", name))
 
 
 def library(kind: Kind, prefix: str = "") -> Callable[[LibraryType], LibraryType]:
@@ -140,6 +183,13 @@ def wrong_steps(steps: object) -> str:
     return f'{given}; write steps="epoch" (after each epoch) or steps="batch" (after each batch)'
 
 
+def wrong_shares(shares: object) -> str:
+    """Say what is wrong with a loss's `shares`, or return an empty string."""
+    if isinstance(shares, bool):
+        return ""
+    return "has to say what it takes; write shares=True (shares of classes) or shares=False (labels)"
+
+
 def wrong_quantity(quantity: Quantity | None, settings: Iterable[str]) -> str:
     """Say what is wrong with what a metric says of itself, or return an empty string. settings: their names."""
     if not isinstance(quantity, Quantity):
@@ -158,7 +208,8 @@ def wrong_quantity(quantity: Quantity | None, settings: Iterable[str]) -> str:
 
 def _marker(mark: Mark) -> Callable[[Callable[P, R]], Callable[P, R]]:
     if callable(mark.name):  # the decorator stands there without parentheses
-        more = {"scheduler": ', steps="epoch"', "metric": ", higher_is_better=True"}.get(mark.kind, "")
+        required = {"scheduler": ', steps="epoch"', "loss": ", shares=True", "metric": ", higher_is_better=True"}
+        more = required.get(mark.kind, "")
         _refuse(mark.name, mark.kind, f'write @{mark.kind}("NAME"{more}), with a name in parentheses')
 
     def decorate(factory: Callable[P, R]) -> Callable[P, R]:
@@ -189,6 +240,8 @@ def _check_contract(mark: Mark, factory: Any) -> None:
     written = inspect.isfunction(factory) or inspect.isclass(factory)
     if not isinstance(mark.name, str) or not _NAME.fullmatch(mark.name):
         _refuse(factory, what, f"a name {_NAMING} 'wide-resnet'")
+    if mark.kind == "figure" and mark.name == USUAL:
+        _refuse(factory, what, "this name stands for the figures that a report has where a study names none")
     if wrong := wrong_steps(mark.steps):
         _refuse(factory, what, wrong)
     if not written:
@@ -197,7 +250,8 @@ def _check_contract(mark: Mark, factory: Any) -> None:
     form = f"def {factory.__name__}({', '.join([*wanted, '*', '...settings'])})"
     parameters = list(inspect.signature(factory).parameters.values())
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
+    others = mark.task is not None and mark.task.check is not None  # which then knows what to make of them
+    if any(p.kind is p.VAR_POSITIONAL or (p.kind is p.VAR_KEYWORD and not others) for p in parameters):
         _refuse(
             factory,
             what,
@@ -211,8 +265,17 @@ def _check_contract(mark: Mark, factory: Any) -> None:
         settings = settings_of(factory)
     except TypeError as error:
         _refuse(factory, what, str(error))
-    if mark.kind == "metric" and (wrong := wrong_quantity(mark.quantity, (s.name for s in settings))):
+    if wrong := _wrong_facts(mark, [setting.name for setting in settings]):
         _refuse(factory, what, wrong)
+
+
+def _wrong_facts(mark: Mark, settings: Sequence[str]) -> str:
+    """Say what is wrong with what a decorator says of its kind, or return an empty string. settings: their names."""
+    if mark.kind == "metric":
+        return wrong_quantity(mark.quantity, settings)
+    if mark.kind == "loss":
+        return wrong_shares(mark.shares)
+    return wrong_task(mark.task) if mark.task else ""
 
 
 def _refuse(thing: Any, what: str, wrong: str) -> NoReturn:

@@ -52,7 +52,8 @@ def study_html(study: Study, findings: Sequence[Finding]) -> str:
 def _row(study: Study, variant: Variant) -> tuple[str, str, str]:
     recipe = variant.recipe
     if variant.parent is None:
-        parts = (recipe.dataset.use, text_of(recipe.model), text_of(recipe.optimizer), counted(recipe.epochs, "epoch"))
+        of_images = (recipe.dataset.use, text_of(recipe.model), text_of(recipe.optimizer))
+        parts = (*of_images, counted(recipe.epochs, "epoch")) if recipe.images else (text_of(recipe.task),)
         return variant.name, "", ", ".join(parts)
     changes = differences(study.variant(variant.parent).recipe, recipe)
     return variant.name, variant.parent, "; ".join(f"{name} {old} → {new}" for name, old, new in changes)

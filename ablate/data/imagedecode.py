@@ -6,6 +6,8 @@ import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from functools import lru_cache
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +16,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DataError
 from ..host import granted_bytes
+from .listed import NO_IMAGES
 from .progress import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+
+    from .listed import Encoded
 
     Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -31,7 +35,7 @@ _CHUNK = 256
 _one_at_a_time = Lock()
 
 
-def decode_all(paths: Sequence[Path], size: int, tell: Callable[[int], None]) -> tuple[Pixels, dict[int, str]]:
+def decode_all(paths: Sequence[Encoded], size: int, tell: Callable[[int], None]) -> tuple[Pixels, dict[int, str]]:
     """Decode images to uint8 (N, 3, size, size); return them, and the reasons why some could not be decoded, by index.
 
     Those are black. tell: called with the number of images done.
@@ -66,7 +70,14 @@ def any_size() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
-def decode(path: Path, size: int) -> Pixels:
+@lru_cache(maxsize=1)
+def _formats() -> tuple[str, ...]:
+    """Return the formats that are opened: a file's content decides, whatever its suffix says."""
+    Image.init()
+    return tuple(name for name in Image.ID if name not in NO_IMAGES)
+
+
+def decode(path: Encoded, size: int) -> Pixels:
     """Decode one image to uint8 (3, size, size).
 
     The shorter side is scaled to `size` (bilinear, with antialiasing) and the middle of the longer is kept.
@@ -74,7 +85,7 @@ def decode(path: Path, size: int) -> Pixels:
     the first picture is taken. Raises DataError with the reason if it is damaged or no image.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path if isinstance(path, Path) else path(), formats=_formats()) as image:
             # A JPEG is decoded at an eighth, a quarter or half of its size if that is still far larger.
             image.draft(None, (4 * size, 4 * size))
             with _one_at_a_time if _pixels(image) > LARGE else nullcontext():

@@ -16,52 +16,24 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..components.datasets import LeftOut
-from ..errors import DataError, counted, listing, printable
+from ..errors import DataError, listing, printable
 from .disk import on_disk
+from .listed import NO_IMAGES, File, Listing, files_error, stamp_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 LAYOUT = (
     "accepts ROOT/train/CLASS/IMAGES, and beside train optionally val (or validation) and test; or ROOT/CLASS/IMAGES, "
     "cut by the study\n  a relative root starts at the study file"
 )
-MOST_TOLD = 30
 _FOLDERS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
 _LIKE_SPLITS = {"training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation", "holdout"}
 _OF_SYSTEMS = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}
-# Of what Pillow opens: EPS is a program that Ghostscript would run, MPEG a film, the others it only recognizes.
-_NO_IMAGES = {"EPS", "MPEG", "BUFR", "GRIB", "HDF5", "WMF"}
 _CODECS = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}
-
-
-class File(NamedTuple):
-    """An image's file: where it is, its class, and a stamp that changes with its content."""
-
-    path: Path
-    label: int
-    stamp: str
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What is in an image folder: its classes, the files of each split, and what is left out.
-
-    `digest` names the folder and its files, with their sizes, times of change and numbers on the disk.
-    """
-
-    classes: tuple[str, ...]
-    files: Mapping[str, Sequence[File]]
-    left_out: tuple[LeftOut, ...]
-    digest: str
-
-    @property
-    def count(self) -> int:
-        """Return the number of images in all splits."""
-        return sum(len(files) for files in self.files.values())
 
 
 def list_images(root: Path) -> Listing:
@@ -92,14 +64,6 @@ def list_images(root: Path) -> Listing:
     return Listing(names, files, tuple(found.left_out()), found.digest.hexdigest())
 
 
-def files_error(head: str, what: str, files: Mapping[str, str]) -> DataError:
-    """Return the error that names all files with a problem. files: the problem, by file."""
-    lines = [f"{_text(name)}: {printable(why)}" for name, why in list(files.items())[:MOST_TOLD]]
-    more = [f"… and {len(files) - MOST_TOLD:,} more"] * (len(files) > MOST_TOLD)
-    count = f"{counted(len(files), 'image')} {what}"
-    return DataError("\n  ".join([f"{head}: {count}", *lines, *more, "replace them, or move them away"]))
-
-
 @lru_cache(maxsize=1)
 def suffixes() -> tuple[frozenset[str], frozenset[str]]:
     """Return the suffixes of images that Pillow reads, and of those that it would read with another codec."""
@@ -110,7 +74,7 @@ def suffixes() -> tuple[frozenset[str], frozenset[str]]:
     opened = {
         suffix: kind
         for suffix, kind in Image.registered_extensions().items()
-        if (kind in Image.OPEN or kind == "MPO") and kind not in _NO_IMAGES
+        if (kind in Image.OPEN or kind == "MPO") and kind not in NO_IMAGES
     }
     return (
         frozenset(suffix for suffix, kind in opened.items() if kind not in lacking),
@@ -153,13 +117,13 @@ class _Found:
         for entry in _entries(place):
             if entry.name not in classes and _is_image(entry.name) and not _passed_over(entry.name):
                 self.leave_out(place, "in no class's folder")
-        files: list[File] = []
+        found: list[tuple[Path, int, str]] = []
         for label, name in enumerate(classes):
             if (place / name).is_dir():
-                files += [File(path, label, stamp) for path, stamp in self._walk(place / name, place / name, ())]
-        for path, label, stamp in files:
+                found += [(path, label, stamp) for path, stamp in self._walk(place / name, place / name, ())]
+        for path, label, stamp in found:
             self.digest.update(os.fsencode(path.relative_to(self.root)) + f"\0{label} {stamp}\0".encode())
-        return files
+        return [File(path, label, stamp) for path, label, stamp in found]
 
     def _walk(self, folder: Path, top: Path, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[Path, str]]:
         """Yield the images in a folder and in its subfolders. above: the folders that it is in."""
@@ -183,7 +147,7 @@ class _Found:
             elif not stat.S_ISREG(status.st_mode):
                 self.leave_out(top, "no regular file")
             elif _is_image(entry.name):
-                yield path, _stamp(status)
+                yield path, stamp_of(status)
             else:
                 self.leave_out(top, _why_not(path.suffix))
 
@@ -244,15 +208,6 @@ def _why_not(suffix: str) -> str:
     if suffix in suffixes()[1]:
         return f"{suffix}, which the Pillow installed here lacks the codec for"
     return suffix if 1 < len(suffix) <= 12 else "without a suffix that is known"
-
-
-def _stamp(status: os.stat_result) -> str:
-    """Return what identifies a file's content.
-
-    The time of change is set by the system alone, unlike the time of writing; the file's number shows that folders
-    whose files were made in the same moment have changed places.
-    """
-    return f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def _number(status: os.stat_result) -> tuple[int, int]:

@@ -50,14 +50,29 @@ Handle = TypeVar("Handle", bound=Hashable)
 
 
 @dataclass(frozen=True)
+class Placed:
+    """An attempt has left the queue, where there is one: its process begins, and its time limit counts from now on.
+
+    place: what it shares memory with others in, as a GPU; "" for one place where all are.
+    """
+
+    place: str = ""
+
+
+@dataclass(frozen=True)
 class WorkerExited:
-    """A worker ended without saying how its run ended. reason: in words, as a signal, an exit code, a lost node."""
+    """A worker ended without saying how its run ended. reason: in words, as a signal, an exit code, a lost node.
+
+    taken: its machine was taken from it (preempted, lost, at the end of its time in a queue), and the run is not to
+    blame. It is then tried again however often, as long as it gets further each time.
+    """
 
     reason: str
+    taken: bool = False
 
 
-News = Event | WorkerExited
-GOES_ON = (Started, EpochProgress, EpochDone, Damaged)
+News = Event | Placed | WorkerExited
+GOES_ON = (Placed, Started, EpochProgress, EpochDone, Damaged)
 """The events after which an attempt goes on; any other ends it."""
 
 
@@ -66,9 +81,8 @@ class Sender(AbstractContextManager[None], Protocol[Handle]):
 
     An attempt is one call of `worker.work(job, on_event, stopping)` in a process that sees the job's store and its
     data folder. Jobs and events can be pickled. `work` does everything else: it reads what is stored, resumes from a
-    checkpoint, locks the run, and records its result or failure. A sender for Slurm, say, would submit a script that
-    unpickles the job, calls `work` and appends each event to a file; `poll` reads these files, and asks the queue about
-    jobs that have not ended there; `stopping` looks for a file that `ask_to_stop` makes; `kill` is `scancel`.
+    checkpoint, locks the run, and records its result or failure. On another machine `relay.relayed` makes it in a
+    process of its own and passes on its news, and `notices` tell it what the driver asks (see `ray`).
     A process that makes several attempts wraps each in `training.isolation.isolated()`.
 
     A sender decides nothing: it tries nothing again and knows no time limit. All methods are called from one thread.
@@ -86,15 +100,19 @@ class Sender(AbstractContextManager[None], Protocol[Handle]):
     def poll(self, seconds: float, hear: Callable[[Handle, News], None]) -> None:
         """Wait up to so many seconds for news of any attempt, and pass each piece to `hear`.
 
-        The events of an attempt come in the order in which its worker sent them. One that is not in `GOES_ON` is the
-        last, and the sender forgets the attempt. Where a worker ends without such an event, `WorkerExited` takes its
+        The first of an attempt is `Placed`, once its process begins: it may have waited in a queue until then. Its
+        events come in the order in which its worker sent them. One that is not in `GOES_ON` is the last, and the sender
+        forgets the attempt. Where a worker ends without such an event, `WorkerExited` takes its
         place, once, and not before everything that the worker started has ended: the run is tried again then.
         `hear` may call `ask_to_stop` and `kill`.
         """
         ...
 
     def ask_to_stop(self, handle: Handle) -> None:
-        """Have the worker's `stopping` return true from now on; do not wait for what it does."""
+        """Have the worker's `stopping` return true from now on; do not wait for what it does.
+
+        An attempt that still waits in a queue is taken out of it, and ends as one whose worker has exited.
+        """
         ...
 
     def kill(self, handle: Handle) -> None:
@@ -107,7 +125,8 @@ class _Run:
     """A job, and the state of its attempts.
 
     alone: to be trained with no other run beside it, since others left it too little memory. busy: another process was
-    training it at the last look. shared: others have run beside this attempt. killed_for: why we ended it.
+    training it at the last look. began: when its process began; None while it waits in a queue. place: as of `Placed`.
+    shared: others have run beside this attempt in its place. further: it has trained. killed_for: why we ended it.
     """
 
     job: Job
@@ -115,19 +134,22 @@ class _Run:
     alone: bool = False
     busy: bool = False
     not_before: float = 0.0
-    began: float = 0.0
+    began: float | None = None
+    place: str = ""
     shared: bool = False
+    further: bool = False
     asked_at: float | None = None
     killed_for: str = ""
 
-    def begin(self, now: float) -> None:
+    def begin(self) -> None:
         """Begin another attempt."""
-        self.began, self.shared, self.asked_at, self.killed_for = now, False, None, ""
+        self.began, self.place, self.shared, self.further = None, "", False, False
+        self.asked_at, self.killed_for = None, ""
 
     def overdue(self, now: float) -> str:
         """Return why the attempt has to end now, "" if it may go on."""
         limit = self.job.limits.run_timeout
-        if limit is not None and now - self.began > limit:
+        if limit is not None and self.began is not None and now - self.began > limit:
             return f"timed out after {limit:g} s (run_timeout)"
         return NOT_STOPPED if self.asked_at is not None and now - self.asked_at > STOP_SECONDS else ""
 
@@ -190,11 +212,16 @@ class Attempts(Generic[Handle]):
         return some[0]
 
     def _start(self, run: _Run) -> None:
-        run.begin(self._clock())
+        run.begin()
         self._running[self._sender.start(run.job)] = run
-        for one in self._running.values():
-            one.shared = one.shared or len(self._running) > 1
         self._packing.started(run.job.spec.key)
+
+    def _placed(self, run: _Run, place: str) -> None:
+        """Take note that an attempt's process begins, and of those that it shares memory with."""
+        run.began, run.place = self._clock(), place
+        here = [one for one in self._running.values() if one.began is not None and one.place == place]
+        for one in here:
+            one.shared = one.shared or len(here) > 1
 
     def _ask_to_stop(self, handle: Handle) -> None:
         """Ask a run to save its state and stop, once."""
@@ -211,6 +238,10 @@ class Attempts(Generic[Handle]):
     def _hear(self, handle: Handle, news: News) -> None:
         """Take news of an attempt, and pass on what it means for the run."""
         run = self._running[handle]
+        if isinstance(news, Placed):
+            self._placed(run, news.place)
+            return
+        run.further = run.further or isinstance(news, (EpochProgress, EpochDone))
         event = self._understood(run, news)
         goes_on = isinstance(event, GOES_ON)
         if not isinstance(event, (Started, Damaged)):
@@ -230,10 +261,10 @@ class Attempts(Generic[Handle]):
         elif isinstance(event, (Busy, WorkerDied, MemoryContention)):
             self._wait(run, event)
 
-    def _understood(self, run: _Run, news: News) -> Event:
+    def _understood(self, run: _Run, news: Event | WorkerExited) -> Event:
         """Return the event that news of an attempt amounts to."""
         if isinstance(news, WorkerExited):
-            return self._exited(run, news.reason)
+            return self._exited(run, news)
         if isinstance(news, Failed) and news.out_of_memory:
             if run.alone:
                 self._too_large.add(news.spec.variant)
@@ -241,12 +272,13 @@ class Attempts(Generic[Handle]):
                 return self._crowded_out(run)
         return news
 
-    def _exited(self, run: _Run, reason: str) -> Event:
+    def _exited(self, run: _Run, news: WorkerExited) -> Event:
         """Return what becomes of a run whose worker has ended: it is stopped, tried again, or has failed."""
+        reason = news.reason
         spec, timed_out = run.job.spec, run.killed_for not in ("", NOT_STOPPED)
         if run.asked_at is not None and not timed_out:
             return Stopped(spec, saved=False)
-        run.tries_left -= 1
+        run.tries_left -= not (news.taken and run.further)
         if run.tries_left > 0 and not timed_out:
             return WorkerDied(spec, reason, run.tries_left)
         reason = run.killed_for or f"{reason}, each of {TRIES} times"

@@ -8,7 +8,8 @@ plan       each of its runs looked up in the store
 costs      how long runs are expected to take, and how much room
 spread     how much runs are expected to differ from seed to seed
 power      the smallest difference that a study's seeds can show
-placement  how many at a time, and on what
+executors  the executor that a command names
+git        the state of the study file's repository
 jobs       runs as an executor takes them
 ready      the last steps before runs are made
 rehearsal  each variant tried out before any run starts

@@ -41,4 +41,4 @@ def _looks(home: Store, study: Study, keys: Mapping[tuple[str, int], str]) -> tu
     from ..store.run_frames import read_frames
 
     tunings = load_tunings(home, study.name) if any(one.if_own_best for one in study.comparisons) else ()
-    return Results(study, *read_frames(home, keys, epochs=False), tuple(tunings)).looks
+    return Results(study, *read_frames(home, keys, epochs=False, measured=study.trained), tuple(tunings)).looks

@@ -50,10 +50,9 @@ def expected_seconds(specs: Sequence[RunSpec], known: Mapping[str, Cost]) -> dic
 def _seconds(spec: RunSpec, cost: Cost | None) -> float | None:
     if cost is None:
         return None
-    splits, test = spec.recipe.splits, RangeTest.of(spec.recipe)
-    each = cost.training * (splits.train or 0) + cost.evaluation * ((splits.validation or 0) + (splits.test or 0))
+    (trained, evaluated), test = spec.recipe.work, RangeTest.of(spec.recipe)
     tested = cost.training * test.steps * spec.recipe.batch_size if test else 0.0
-    return START_SECONDS + tested + spec.recipe.epochs * each
+    return START_SECONDS + tested + cost.training * trained + cost.evaluation * evaluated
 
 
 def total_seconds(expected: Mapping[str, float | None], jobs: int = 1) -> float | None:

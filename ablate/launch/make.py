@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..console.text import about
 from ..errors import counted, listing
-from ..execute.server import warm_up
+from ..execute.placement import Placement, Resources
 from ..execute.signals import Interrupts
 from ..paths import shown
 from .announce import announce_data, announce_findings
 from .costs import expected_seconds, measured_costs, total_seconds
+from .executors import Asked
 from .jobs import jobs_of
 from .last import typed_again
 from .look_lines import look_lines, waiting_line
-from .placement import Placement, placed
 from .plan import plan as plan_now
 from .ready import get_ready
 from .record import make_writable, record
@@ -36,11 +36,12 @@ class RunOptions:
     """How runs are made.
 
     jobs: how many at a time; 0 for as many as fit, None for what is usual on the device.
-    retry_failed: whether those that failed before are tried again.
+    retry_failed: whether those that failed before are tried again. executor: what makes them.
     """
 
     jobs: int | None = None
     retry_failed: bool = False
+    executor: Asked = field(default_factory=Asked)
 
 
 @dataclass(frozen=True)
@@ -55,21 +56,19 @@ class Begun:
     expected: Mapping[str, float | None]
 
 
-def begin(study: LoadedStudy, plan: Plan, how: RunOptions, reporter: Reporter, executor: Executor | None) -> Begun:
+def begin(study: LoadedStudy, plan: Plan, how: RunOptions, reporter: Reporter, executor: Executor) -> Begun:
     """Say what is going to happen, and do what can be done before the variants are tried out.
 
-    executor: what makes the runs, None for processes of this machine.
-    Raises StoreError where the store cannot take them.
+    Raises InputError where the executor can never place them, StoreError where the store cannot take them.
     """
     make_writable(study)
-    specs = plan.todo(how.retry_failed)
-    placement = placed(how.jobs, study.options.device, len(plan.runs))
+    specs, count = plan.todo(how.retry_failed), len(plan.runs)
+    resources = Resources(count, study.options.device, how.jobs)
+    placement = executor.check(resources) if specs else Placement(1, count)
     expected = expected_seconds([*specs, *plan.later], measured_costs(study.options.store, study.name))
     begun = Begun(specs, placement, expected)
     _announce(study, plan, begun, reporter.note)
     check_links(study.home, specs)
-    if specs and executor is None:
-        warm_up()
     return begun
 
 
@@ -85,7 +84,7 @@ class Made:
     notes: Sequence[str] = ()
 
 
-def make(study: LoadedStudy, plan: Plan, begun: Begun, reporter: Reporter, executor: Executor | None) -> Made:
+def make(study: LoadedStudy, plan: Plan, begun: Begun, reporter: Reporter, executor: Executor) -> Made:
     """Make the runs, trying each variant out first, and those that looks at their results ask for then.
 
     Raises InputError where a variant cannot be trained, StoreError where the store cannot take the runs.
@@ -101,7 +100,7 @@ def make(study: LoadedStudy, plan: Plan, begun: Begun, reporter: Reporter, execu
     with Interrupts(lambda: reporter.note(stop_text)) as interrupts:
         while specs:
             with reporter.runs(specs, lambda spec: begun.expected.get(spec.key)) as on_event:
-                jobs = jobs_of(study, specs, ready.at_a_time, ready.usual_layout, retried)
+                jobs = jobs_of(study, specs, ready.threads, ready.usual_layout, retried)
                 ready.executor.run(jobs, on_event, interrupts.stopping)
             if interrupts.signal is not None or not plan.looks:
                 break
@@ -141,7 +140,7 @@ def _announce(study: LoadedStudy, plan: Plan, begun: Begun, note: Note) -> None:
     stored = sum(run.state == "stored" for run in plan.runs)
     pilot, count = study.study.pilot, len(begun.specs)
     head = f"{study.name}{' (pilot)' if pilot else ''}: {counted(len(plan.runs), 'run')}"
-    at_once = f", {begun.placement.at_a_time}" if begun.placement.jobs > 1 else ""
+    at_once = f", {begun.placement.at_a_time}" if begun.placement.jobs > 1 or begun.placement.where else ""
     made = {spec.key for spec in begun.specs}
     left_out = sum(spec.key not in made for spec in plan.failed)
     failed = f", {left_out} failed before" if left_out else ""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..console.findings import in_brief
-from ..execute.local import LocalProcesses
 from .jobs import Ready
-from .placement import Placement, local
 from .record import record
 from .rehearsal import fetch_data, notes_on, rehearse
 from .room import check_space
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..execute.jobs import Executor
+    from ..execute.placement import Placement
     from ..study.spec import RunSpec
     from .study import LoadedStudy, Note
 
@@ -24,25 +23,23 @@ def get_ready(
     study: LoadedStudy,
     specs: Sequence[RunSpec],
     placement: Placement,
-    executor: Executor | None,
+    executor: Executor,
     note: Note,
     trials: int = 1,
 ) -> Ready:
     """Return what makes runs, once nothing that can be known beforehand stands in their way, and record the study.
 
-    specs: runs of all variants concerned. executor: None for processes of this machine. trials: how many runs are
-    made for each of `specs`.
+    specs: runs of all variants concerned. trials: how many runs are made for each of them.
     Raises InputError where a variant cannot be trained, StoreError where the store has no room.
     """
     fetch_data(study.sources(specs))
     before = study.findings
-    found = rehearse(study, executor or LocalProcesses(), specs, placement.jobs, note)
+    found = rehearse(study, executor, specs, placement.threads, note)
     for line in in_brief([finding for finding in study.findings if finding not in before]):
         note(f"  {line}")
     check_space(study.home, found.state_bytes, [*specs] * trials, placement.jobs, study.written.limits)
     record(study)
-    if executor is None:
-        placement, executor, why = local(placement, found.gpu)
-        if why:
-            note(f"{placement.at_a_time}: {why}")
-    return Ready(executor, placement.jobs, found.usual_layout, notes_on(found))
+    placement = found.placement or placement
+    if found.moved:
+        note(f"{placement.at_a_time}: {found.moved}")
+    return Ready(executor, placement.threads, found.usual_layout, notes_on(found))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..store.recipes import written_digests
 from ..store.sources import digest
 from ..store.store import Store
 from ..store.studies import StudyRecord, save_study, set_last, with_runs
+from .git import git_state
 
 if TYPE_CHECKING:
     from .study import LoadedStudy
@@ -25,7 +27,9 @@ def record(study: LoadedStudy) -> None:
 
     The text recorded is the one that was read, even if the file has changed since.
     """
-    save_study(study.home, _without_runs(study), study.written, study.study, study.specs)
+    file = study.reading.file
+    made = replace(_without_runs(study), git=git_state(file.resolve()) if file else "")
+    save_study(study.home, made, study.written, study.study, study.specs)
     set_last(Store(study.options.store), study.name, study.study.pilot)
 
 

@@ -27,7 +27,7 @@ def fetch_data(sources: Sequence[Source]) -> None:
 
 
 def rehearse(
-    study: LoadedStudy, executor: Executor, specs: Sequence[RunSpec], at_a_time: int, note: Note
+    study: LoadedStudy, executor: Executor, specs: Sequence[RunSpec], threads: int, note: Note
 ) -> RehearsalReport:
     """Try out each variant of these runs, as `training.rehearsal` does; return what was found.
 
@@ -37,10 +37,13 @@ def rehearse(
     for spec in specs:
         first.setdefault(spec.variant, spec)
     note(f"trying out {counted(len(first), 'variant')}: each is built and takes a few steps")
-    jobs = jobs_of(study, list(first.values()), at_a_time)
+    jobs = jobs_of(study, list(first.values()), threads)
     own = set() if study.study.pilot else {spec.key for spec in study.specs}
     found = executor.rehearse(
-        [replace(job, probe=job.spec.key in own and known_probe(job.spec) is None) for job in jobs]
+        [
+            replace(job, probe=job.spec.recipe.images and job.spec.key in own and known_probe(job.spec) is None)
+            for job in jobs
+        ]
     )
     if found.failed:
         raise InputError(_refusal(study.reading.source, len(study.written.variants), found))

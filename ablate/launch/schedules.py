@@ -93,7 +93,7 @@ def walked(reading: Reading, study: Study, schedules: Schedules) -> dict[str, Wa
     """
     found, reported = {}, set()
     for variant in study.variants:
-        place = variant.recipe.scheduler.place
+        place = variant.recipe.scheduler.changed_at
         try:
             walk = schedules.walk(variant.recipe)
         except InputError as error:

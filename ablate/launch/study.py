@@ -184,8 +184,7 @@ class LoadedStudy:
         """Return the sources of the datasets that runs need, each once."""
         chosen: list[Choice] = []
         for spec in specs:
-            if spec.recipe.dataset not in chosen:
-                chosen.append(spec.recipe.dataset)
+            chosen += [c for kind, c in parts(spec.recipe) if kind == "dataset" and c not in chosen]
         found = [(self.registry.get("dataset", choice.use), choice.settings) for choice in chosen]
         return [entry.build(self.options.data_dir, settings=settings) for entry, settings in found]
 

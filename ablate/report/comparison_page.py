@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import escapes, verdict_text
+from . import verdict_text
 from .csv_tables import comparisons_csv
-from .pages import page, write_files
+from .pages import Templates, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,8 +59,8 @@ class Compared:
 
 def render_compared(compared: Compared, folder: str | Path) -> list[Path]:
     """Write `compare.html`, `compare.md` and `compare.csv` to a folder. InputError where it cannot be written."""
-    html = page("compare.html.jinja", {"compared": compared}, autoescape=True, finalize=escapes.for_html)
-    markdown = page("compare.md.jinja", {"compared": compared}, finalize=escapes.escape_markdown)
+    templates = Templates.of()
+    html, markdown = (templates.page(f"compare.{form}.jinja", {"compared": compared}) for form in ("html", "md"))
     files = {
         Path(folder) / "compare.html": html.encode(),
         Path(folder) / "compare.md": markdown.encode(),

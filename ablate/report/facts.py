@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from ..metrics import Quantity
+
+Method = TypeVar("Method", bound="Callable[..., object]")
+
+
+def for_templates(method: Method) -> Method:
+    """Mark a method of a record that templates may call: it reads and writes nothing, and gives a plain value.
+
+    They read fields and properties, and call no other method (`sandbox`).
+    """
+    method.for_templates = True  # type: ignore[attr-defined]
+    return method
 
 
 @dataclass(frozen=True)
@@ -18,6 +31,14 @@ class Amount:
     low: float | None = None
     high: float | None = None
     decimals: int | None = None
+
+
+@dataclass(frozen=True)
+class ChosenFigure:
+    """A figure that a study names for its report. use: the component, or "default" for those of other studies."""
+
+    use: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import drawing
 from .escapes import visible
+from .styles import NARROW, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 24
 """More names than these do not fit beside a figure's lines, one below the other."""
-_LINE = 11.5
-"""From one line of 9-point text to the next, in points."""
-_Box = tuple[float, float, float]
 
 
 def about_names(lines: int) -> str:
@@ -26,37 +24,56 @@ def about_names(lines: int) -> str:
     return f"{lines} lines are too many to be named. " if lines > MOST_NAMED else ""
 
 
-def label_ends(figure: Figure, axes: Axes, curves: list[drawing.Curve]) -> None:
-    """Write each variant's name right of its line's end, moved up or down to where it covers least.
+def longest() -> int:
+    """Return how many letters a name may have in the style that is drawn in."""
+    return 26 if style().width > NARROW else 13
 
-    Names that are too many to fit are left out, which the caption says (`about_names`).
+
+def height_for(names: int) -> float:
+    """Return the height of a figure (`drawing.new_figure`) beside whose axes there is room for so many names."""
+    now = style()
+    return max(3.9, (min(names, MOST_NAMED) * now.line + 6 * now.line) / now.tall)
+
+
+def label_ends(figure: Figure, axes: Axes, curves: list[drawing.Curve]) -> None:
+    """Write each variant's name right of the axes, at the height of its line's end, none over another.
+
+    A thin line joins a name with an end that lies elsewhere. Names that are too many to fit are left out, which the
+    caption says (`about_names`).
     """
     if len(curves) > MOST_NAMED:
         return
-    from matplotlib.colors import to_rgb
-    from matplotlib.patheffects import withStroke
+    from matplotlib.transforms import ScaledTranslation
 
-    figure.draw_without_rendering()  # gives the axes their size
-    drawn = _drawn_points(axes)
-    taken: list[_Box] = []
-    names = short_names(curve.variant for curve in curves)
-    for epoch in sorted({curve.epochs[-1] for curve in curves}):
-        ending = sorted((c for c in curves if c.epochs[-1] == epoch), key=lambda c: c.mean[-1])
-        ends = [_in_points(axes, [(epoch, c.mean[-1])])[0] for c in ending]
-        for curve, (x, y), place in zip(ending, ends, spread([float(y) for _, y in ends], _LINE), strict=True):
-            name = names[curve.variant]
-            box = _best_box((x + 7, place), len(name), drawn, taken)
-            taken.append(box)
-            axes.annotate(
-                name,
-                (epoch, curve.mean[-1]),
-                (7, box[1] - y),
-                textcoords="offset points",
-                va="center",
-                color=tuple(0.75 * part for part in to_rgb(drawing.colour_of(curve.index))),
-                path_effects=[withStroke(linewidth=2.5, foreground="white")],
-                zorder=4,
-            )
+    from .notebook_figure import belongs
+
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)  # gives the axes their size
+    now, box, gap = style(), axes.get_window_extent(), 72 * style().line
+    scale = 72 / figure.dpi
+    ends = {c: float((axes.transData.transform((c.epochs[-1], c.mean[-1]))[1] - box.y0) * scale) for c in curves}
+    ordered = sorted(curves, key=lambda c: ends[c])
+    places = within(spread([ends[c] for c in ordered], gap), gap, box.height * scale)
+    names = short_names((curve.variant for curve in curves), longest())
+    right = max(curve.epochs[-1] for curve in curves)
+    for curve, place in zip(ordered, places, strict=True):
+        colour = drawing.colour_of(curve.index)
+        moved = curve.epochs[-1] < right or abs(place - ends[curve]) > gap / 4
+        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.5 * now.lines, "linestyle": (0, (2, 2))}
+        # From the lower right corner, so that names stay apart where the axes shrink to make room for them.
+        beside = axes.transAxes + ScaledTranslation(7 / 72, place / 72, figure.dpi_scale_trans)
+        text = axes.annotate(
+            names[curve.variant],
+            (curve.epochs[-1], curve.mean[-1]),
+            (1, 0),
+            textcoords=beside,
+            va="center",
+            color=colour,
+            annotation_clip=False,
+            arrowprops=line | {"relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 3} if moved else None,
+        )
+        for one in filter(None, (text, text.arrow_patch)):
+            belongs(one, curve.index)
 
 
 def name_colours(figure: Figure, variants: dict[str, int]) -> None:
@@ -67,8 +84,16 @@ def name_colours(figure: Figure, variants: dict[str, int]) -> None:
     looks: dict[str, dict[str, Any]] = {
         name: {"color": drawing.colour_of(i), "marker": drawing.marker_of(i)} for name, i in variants.items()
     }
-    handles = [Line2D([], [], linestyle="", markersize=5, label=names[name], **looks[name]) for name in variants]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), frameon=False)
+    handles = [
+        Line2D([], [], linestyle="", markersize=5 * style().lines, label=names[name], **looks[name])
+        for name in variants
+    ]
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=min(4 if style().width > NARROW else 2, len(handles)),
+        frameon=False,
+    )
 
 
 def shortened(name: str, most: int = 26) -> str:
@@ -106,37 +131,17 @@ def spread(places: list[float], gap: float) -> list[float]:
     return [_lowest(cluster, gap) + gap * step for cluster in clusters for step in range(len(cluster))]
 
 
+def within(places: list[float], gap: float, height: float) -> list[float]:
+    """Move ascending places that are apart into 0 to `height`, as far as there is room."""
+    moved: list[float] = []
+    for place in places:
+        moved.append(max(place, moved[-1] + gap if moved else gap / 2))
+    top = height - gap / 2
+    for at in reversed(range(len(moved))):
+        moved[at] = min(moved[at], top)
+        top = moved[at] - gap
+    return moved
+
+
 def _lowest(cluster: list[float], gap: float) -> float:
     return sum(cluster) / len(cluster) - gap * (len(cluster) - 1) / 2
-
-
-def _best_box(start: tuple[float, float], letters: int, drawn: Any, taken: list[_Box]) -> _Box:
-    """Return the place (left, middle, width) near `start` at which a label covers fewest points and no other label."""
-    left, middle = start
-    width = 5.6 * letters  # about what DejaVu Sans takes at 9 points
-
-    def cost(shift: float) -> float:
-        y = middle + shift
-        covered = (abs(drawn[:, 1] - y) < _LINE / 2) & (drawn[:, 0] > left - 2) & (drawn[:, 0] < left + width)
-        clashes = sum(abs(y - b) < _LINE - 0.1 and left < a + w and a < left + width for a, b, w in taken)
-        return float(covered.sum()) + 100 * clashes + 0.5 * abs(shift)
-
-    return left, middle + min((sign * 3.0 * step for step in range(9) for sign in (1, -1)), key=cost), width
-
-
-def _drawn_points(axes: Axes) -> Any:
-    """Return points about 3 apart along all lines in the axes, as an array (points, 2)."""
-    import numpy as np
-
-    found = []
-    for line in axes.lines:
-        corners = _in_points(axes, line.get_xydata())
-        along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(corners, axis=0).T))])
-        steps = np.arange(0, along[-1] + 3, 3)
-        found.append(np.column_stack([np.interp(steps, along, corners[:, axis]) for axis in (0, 1)]))
-    return np.concatenate(found)
-
-
-def _in_points(axes: Axes, data: Any) -> Any:
-    """Return data coordinates as typographic points from the figure's lower left corner."""
-    return axes.transData.transform(data) * 72 / axes.figure.dpi

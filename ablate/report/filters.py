@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..stats.claims import ReportedDifference
     from ..stats.estimates import Estimate
     from .facts import Fact
-    from .sections import FoundRate, ReportedChange, SectionComparison
+    from .sections import FoundRate, ReportedChange, Section, SectionComparison
     from .table import Column, ComparisonTable, TableRow
     from .tuned_comparison import Flip, Sides
     from .tuning import TuningRow
@@ -59,6 +59,16 @@ def cell(row: TableRow, column: Column) -> str:
             return numbers.aligned(numbers.as_given(row.reported.get(column.metric.name), quantity), column.decimals)
 
 
+def reported_gap(row: TableRow, column: Column) -> str:
+    """Say how far our mean is from the reported number: "ours is 4.1 points higher"; empty for no gap."""
+    gap = row.gap(column.metric)
+    if gap is None:
+        return ""
+    quantity, way = column.metric.quantity, "higher" if gap > 0 else "lower"
+    size = numbers.with_sign(abs(gap), quantity, _gap_digits(row, column)).lstrip("+")
+    return f"ours is {size} {way}" if any(sign in "123456789" for sign in size) else "ours is the same"
+
+
 def enhancements(row: TableRow) -> str:
     """Write what is new in a variant."""
     return ", ".join(row.enhancements)
@@ -75,8 +85,34 @@ def change(row: TableRow, table: ComparisonTable) -> str:
     """Write a row's difference without its unit, its decimal point below those of the other rows."""
     if row.compared is None:
         return ""
-    most = max(numbers.decimals_in(bare(other.compared)) for other in table.rows)
-    return numbers.aligned(bare(row.compared), most)
+    return numbers.aligned(bare(row.compared), table._decimals)  # noqa: SLF001  # not for templates
+
+
+def to_baseline_verdict(row: TableRow) -> str:
+    """Write the verdict of a row against the baseline, marked where it stands alone; empty without one."""
+    found = row.to_baseline
+    return "" if found is None else f"{verdict(found)}{', alone' if found.alone else ''}"
+
+
+def parameters(row: TableRow) -> str:
+    """Write how many parameters a variant's model has; empty where no run says."""
+    return "" if row.parameters is None else numbers.count(row.parameters)
+
+
+def run_time(row: TableRow) -> str:
+    """Write how long a run of a variant trains; empty where no run says."""
+    return "" if row.seconds is None else numbers.duration(row.seconds)
+
+
+def wording_said(section: Section) -> list[str]:
+    """Say, a sentence each, where an author's words for what is new do not fit what changed."""
+    found = section.wording
+    said = [f"Changed too, and not in the words for what is new: {listing(found.silent)}."] if found.silent else []
+    for words, factor in found.unfounded:
+        name, _, now = factor.partition(": ")
+        is_ = f"{name} {'are' if name == 'epochs' else 'is'} {now}" if now else f"no {name} changed"
+        said.append(f"The words say “{words}”, and {is_}.")
+    return said
 
 
 # --- comparisons -----------------------------------------------------------------------------------------------
@@ -207,14 +243,18 @@ FILTERS: dict[str, Callable[..., str | list[str]]] = {
         value, detail, cell, enhancements, runs, change, answer, terms, sentence, verdict, difference, interval, basis,
         per_seed, reported_difference, reported_ends, reported_share, found_by, side, side_interval, flipped, trials,
         objective, gain, quartiles, best_settings, settings, where, share, names, sentence_case, or_dash,
-        image_by_image,
+        image_by_image, reported_gap, to_baseline_verdict, parameters, run_time, wording_said,
     )
-} | {"rate": numbers.rate}  # fmt: skip
+} | {"rate": numbers.rate, "bare": bare}  # fmt: skip
 """By the names that templates call them by."""
 
 
 def _given_digits(change: ReportedChange | ReportedDifference) -> int:
     return max(numbers.decimals_given(number, change.metric.quantity) for number in (change.before, change.after))
+
+
+def _gap_digits(row: TableRow, column: Column) -> int:
+    return numbers.digits(column.metric.quantity, [row.estimates[column.metric.name].half_width])
 
 
 def _or_empty(text: str) -> str:

@@ -105,8 +105,10 @@ def basis(found: Comparison, noun: Noun = "seed") -> str:
     return f"{n} paired {noun}s" if found.method == "paired" else f"{n} {noun}s each"
 
 
-def verdict(found: Comparison) -> str:
-    """Write the verdict, with the margin that it rests on: "no practical difference (within 0.5 points)"."""
+def verdict(found: Comparison | None) -> str:
+    """Write the verdict, with the margin it rests on: "no practical difference (within 0.5 points)"; empty for none."""
+    if found is None:
+        return ""
     within = f" (within {margin(found)})" if found.verdict == "no practical difference" else ""
     return found.verdict + within
 
@@ -125,6 +127,11 @@ def p(value: float, level: float = ALPHA) -> str:
         return f"p{NBSP}<{NBSP}0.001"
     written = (f"{value:.{digits}g}" for digits in range(2, 17))
     return f"p{NBSP}={NBSP}{next(text for text in written if (float(text) < level) == (value < level))}"
+
+
+def among(found: Comparison) -> str:
+    """Say after a p how many comparisons it is adjusted over; empty for one of its own."""
+    return f" over {found.family} comparisons" if found.family > 1 else ""
 
 
 def remark(found: Comparison, changes: int = 1, noun: Noun = "seed") -> str:
@@ -179,7 +186,7 @@ def _more(found: Comparison, noun: Noun) -> str:
     some = within or float(bare(found).replace(numbers.MINUS, "-")) != 0
     many = f"more than {MOST_FURTHER}" if found.further_seeds > MOST_FURTHER else f"about {found.further_seeds}"
     seeds = f"{many} more {noun}{'s' * (found.further_seeds != 1)}"
-    return f"{seeds} would {f'tell {size} from none' if some else 'decide it'}"
+    return f"{seeds} would {f'be enough to tell {size} from zero' if some else 'decide it'}"
 
 
 # --- in sentences ------------------------------------------------------------------------------------------------
@@ -199,7 +206,7 @@ def sentence(found: Comparison, noun: Noun = "seed") -> str:
     how += [f"within ±{margin(found)}"] if found.verdict == "no practical difference" else []
     how += [basis(found, noun)]
     if found.p is not None and found.verdict != "no practical difference":
-        how += [p(found.p, found.level) + (f" over {found.family} comparisons" if found.family > 1 else "")]
+        how += [p(found.p, found.level) + among(found)]
         how += [] if found.look is None else [f"to be below {found.level:.2g} at {found.look} {noun}s"]
     told = (
         f"{said[found.verdict]}: {difference(found)} in {found.metric.label} against {found.reference} "

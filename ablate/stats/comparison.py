@@ -76,6 +76,11 @@ class Comparison(Estimate):
         return self.low is None and min(self.n_candidate, self.n_reference) > 1
 
     @property
+    def alone(self) -> bool:
+        """Tell whether the study does not plan it, so that its p is adjusted for no other comparison."""
+        return not self.kind and self.family <= 1
+
+    @property
     def clear(self) -> bool:
         """Tell whether there is an interval and it does not hold 0."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high

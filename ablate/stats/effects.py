@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import InputError, did_you_mean, listing, quoted
 from .comparison import ALPHA, verdict
@@ -30,7 +30,7 @@ class Alias:
     """An effect that a fraction cannot tell from another: what is seen is their sum (sign 1), or difference (-1)."""
 
     factors: tuple[str, ...]
-    sign: int
+    sign: Literal[1, -1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ def effects(values: CellValues, factors: Sequence[str]) -> FactorialEffects:
         weight = 2 / len(values.cells)
         levels = zip(values.cells, values.signs(word), strict=True)
         found = values.contrast({cell: weight * level for cell, level in levels})
-        aliases = tuple(Alias(other, sign * its) for other, its in others)
+        aliases = tuple(Alias(other, 1 if sign == its else -1) for other, its in others)
         made.append(Effect(**vars(found), factors=word, margin=values.how.margin, aliases=aliases))
     adjusted = holm([effect.p_alone for effect in made])
     family = sum(p is not None for p in adjusted)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .images import compare_images
 
 if TYPE_CHECKING:
@@ -12,9 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..data.predictions import Predicted, Predictions
-    from .images import ImageComparison, Right
+    from .images import ImageComparison
 
-    Seen = dict[int, tuple[NDArray[Any], Right]]
+    Labels = NDArray[np.integer[Any]]
+    Seen = dict[int, tuple[Labels, Labels]]
 
 
 class PredictedRuns:
@@ -29,6 +32,7 @@ class PredictedRuns:
         """Read nothing yet. stored_of: a variant's stored runs by seed; load: what a run, by its key, predicted."""
         self._split, self._stored_of, self._load = split, stored_of, load
         self._seen: dict[str, Seen] = {}
+        self._classes: dict[str, int] = {}
 
     def of(self, variant: str) -> Iterator[tuple[int, Predicted]]:
         """Yield a variant's predictions with their seeds, ascending; those that are not finite are left out."""
@@ -42,14 +46,37 @@ class PredictedRuns:
 
         None where no seed has predictions of both, or where they were not evaluated on the same images.
         """
-        ours, theirs = self._recognised(candidate), self._recognised(reference)
-        if len({labels.tobytes() for side in (ours, theirs) for labels, _ in side.values()}) > 1:
+        sides = self.taken(candidate, reference)
+        if sides is None:
             return None
-        one, other = ({seed: right for seed, (_, right) in side.items()} for side in (ours, theirs))
+        labels, ours, theirs = sides
+        one, other = ({seed: found == labels for seed, found in side.items()} for side in (ours, theirs))
         return compare_images((candidate, one), (reference, other))
 
-    def _recognised(self, variant: str) -> Seen:
-        """Return, by seed, the labels of a variant's images, and which of them it recognises."""
+    def taken(self, candidate: str, reference: str) -> tuple[Labels, dict[int, Labels], dict[int, Labels]] | None:
+        """Return the labels of the images (N,), and by seed which class each of two variants takes each image for.
+
+        None where no run of one of them kept predictions, or where they were not evaluated on the same images.
+        """
+        ours, theirs = self._taken(candidate), self._taken(reference)
+        labels = {labels.tobytes(): labels for side in (ours, theirs) for labels, _ in side.values()}
+        if len(labels) != 1 or not ours or not theirs:
+            return None
+        one, other = ({seed: found for seed, (_, found) in side.items()} for side in (ours, theirs))
+        return next(iter(labels.values())), one, other
+
+    def classes(self, variant: str) -> int:
+        """Return how many classes the runs of a variant tell apart; 0 where none kept predictions."""
+        self._taken(variant)
+        return self._classes.get(variant, 0)
+
+    def _taken(self, variant: str) -> Seen:
+        """Return, by seed, the labels of a variant's images, and which class it takes each for."""
         if variant not in self._seen:
-            self._seen[variant] = {seed: (predicted.labels, predicted.right) for seed, predicted in self.of(variant)}
+            self._seen[variant] = {}
+            for seed, predicted in self.of(variant):
+                self._classes[variant] = predicted.logits.shape[1]
+                # As few bytes as hold a class: of hundreds of runs all are kept.
+                small = np.min_scalar_type(max(predicted.logits.shape[1] - 1, 0))
+                self._seen[variant][seed] = (predicted.labels, predicted.logits.argmax(1).astype(small))
         return self._seen[variant]

@@ -48,6 +48,7 @@ class Results:
     tunings: what tuning found for the study's variants.
     unmeasured: the metrics that the study names and that some or all runs have no value of.
     load: returns what a run, by its key, predicted on each split; nothing where that was not kept.
+    class_names: of the classes that predictions tell apart, by label; empty where they are not known.
     looked: the looks that asked for the runs, where `study` is compared on another metric than then; else None.
     """
 
@@ -58,6 +59,7 @@ class Results:
     unmeasured: tuple[Unmeasured, ...] = ()
     load: Callable[[str], Predictions] = lambda _: {}
     looked: tuple[Look, ...] | None = None
+    class_names: tuple[str, ...] = ()
     _estimates: dict[tuple[str, str], Estimate] = field(default_factory=dict, init=False, repr=False)
     _families: dict[str, dict[tuple[str, str], Comparison]] = field(default_factory=dict, init=False, repr=False)
 
@@ -112,6 +114,8 @@ class Results:
         one = metrics.metric(metric or self.study.metric, self.study.measures)
         self.stored_of(candidate), self.stored_of(reference)  # InputError for names that are none
         pair = (candidate, reference)
+        if one.name in self._families and pair in self._families[one.name]:
+            return self._families[one.name][pair]
         samples, how = self.samples(one), how_of(self.study, one)
         if one.name not in self._families:
             self._families[one.name] = compared_at(self.looks, samples, list(self._kinds), how, self._kinds)

@@ -1,9 +1,11 @@
-"""How much the runs of one variant differ from seed to seed."""
+"""How far values lie apart: the runs of one variant from seed to seed, or the trials of a tuning."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,3 +24,11 @@ def pooled_spread(variants: Iterable[Sequence[float]]) -> tuple[float, int] | No
             squares += math.fsum((value - mean) ** 2 for value in values)
             df += len(values) - 1
     return (math.sqrt(squares / df), df) if df else None
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float] | None:
+    """Return the lower quartile, the median and the upper quartile; None without a value."""
+    if not values:
+        return None
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
+    return low, middle, high

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..files import append_plain, checksum, is_temporary, refuse_link, replace_file
+from ..errors import TakenOverError
+from ..files import append_plain, checksum, is_temporary, open_plain, refuse_link, replace_file
 from ..paths import shown
 from .documents import (
     check_readable,
@@ -19,13 +21,26 @@ from .documents import (
     write_document,
     write_text,
 )
-from .filenames import DAMAGED_RESULT, FAILURE, HISTORY, LOCK, OWNER, PREDICTIONS, RANGE_TEST, RESULT, RUN
+from .filenames import (
+    DAMAGED_RESULT,
+    FAILURE,
+    HISTORY,
+    LOCK,
+    LOG,
+    OWN_FILES_OF_RUN,
+    OWNER,
+    PREDICTIONS,
+    RANGE_TEST,
+    RESULT,
+    RUN,
+)
 from .owner import live_owner, owning
 from .predictions import packed
 from .run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from filelock import FileLock
 
@@ -37,6 +52,8 @@ Ending = Literal["failed", "diverged", "lost", "timed out", "out of memory"]
 
 class RunWriter(RunFolder):
     """One run's folder, as its one writer uses it: who begins the run holds its lock until it has ended."""
+
+    _named: Callable[[], bool] | None = None  # tells whether this process is still named as the run's writer
 
     def refuse_links(self) -> None:
         """Raise StoreError if a link, or a file in the place of the lock, stands in the way of making the run."""
@@ -63,9 +80,34 @@ class RunWriter(RunFolder):
 
     @contextlib.contextmanager
     def owned(self) -> Iterator[None]:
-        """Name this process as the one that makes the run while this lasts; the lock has to be held."""
-        with owning(self.path / OWNER):
-            yield
+        """Name this process as the one that makes the run while this lasts; the lock has to be held.
+
+        Everything that it then writes it writes only as long as the name stands: see `check_owner`.
+        """
+        with owning(self.path / OWNER) as named:
+            self._named = named
+            try:
+                yield
+            finally:
+                self._named = None
+
+    def check_owner(self) -> None:
+        """Raise TakenOverError if another process has taken the run over since this one began it.
+
+        On a file system whose locks are seen on one machine only, a process that was cut off for a minute, or
+        suspended, may find that it is no longer the run's one writer.
+        """
+        if self._named is not None and not self._named():
+            raise TakenOverError(f"{shown(self.path)}: another process has taken this run over")
+
+    def open_log(self, head: str) -> Path:
+        """Begin an attempt in the log of what the run prints, with a line that says which; return the log's file."""
+        folder_in_store(self.path)
+        log = self.path / LOG
+        with store_errors(log):
+            os.close(open_plain(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT))
+            append_plain(log, f"--- {local_time()} {head}\n")
+        return log
 
     def damage(self) -> str:
         """Return what is wrong with the result; "" if it is sound or there is none.
@@ -95,17 +137,20 @@ class RunWriter(RunFolder):
 
     def commit_range_test(self, test: Mapping[str, Any]) -> None:
         """Commit the range test that the run began with, replacing one that does not read."""
+        self.check_owner()
         with store_errors(self.path):
             (self.path / RANGE_TEST).unlink(missing_ok=True)
         commit_document(self.path / RANGE_TEST, {"key": self.path.name, **test})
 
     def append_epoch(self, record: Mapping[str, Any]) -> None:
         """Append an epoch to the history."""
+        self.check_owner()
         with store_errors(self.path / HISTORY):
             append_plain(self.path / HISTORY, dumps(record) + "\n")
 
     def write_predictions(self, predictions: Predictions) -> str:
         """Write what the run predicted, over what an earlier try wrote; return its checksum, for the result."""
+        self.check_owner()
         content = packed(predictions)
         with store_errors(self.path / PREDICTIONS):
             replace_file(self.path / PREDICTIONS, content)
@@ -113,11 +158,13 @@ class RunWriter(RunFolder):
 
     def commit_result(self, result: Mapping[str, Any]) -> bool:
         """Commit the result; return False if there already was one."""
+        self.check_owner()
         about = {"key": self.path.name, "history": self.history_checksum(), "finished": local_time()}
         return commit_document(self.path / RESULT, {**result, **about})
 
     def record_failure(self, kind: Ending, reason: str, traceback: str = "") -> None:
         """Record why a try ended without a result."""
+        self.check_owner()
         folder_in_store(self.path)
         failure = {"kind": kind, "reason": reason, "traceback": traceback, "time": local_time()}
         write_document(self.path / FAILURE, failure)
@@ -129,6 +176,18 @@ class RunWriter(RunFolder):
     def drop_checkpoint(self) -> None:
         """Remove the checkpoint, where there is one."""
         self._drop(self.checkpoint.name)
+
+    def own_files(self, fresh: bool) -> Path:
+        """Return the folder for files of the run's task. fresh: without what an earlier try wrote."""
+        self.check_owner()
+        place = self.path / OWN_FILES_OF_RUN
+        folder_in_store(self.path)
+        with store_errors(place):
+            refuse_link(place)
+            if fresh and place.exists():
+                shutil.rmtree(place)
+            place.mkdir(exist_ok=True)
+        return place.resolve()
 
     def _drop(self, name: str) -> None:
         with store_errors(self.path):

@@ -50,6 +50,12 @@ CODES: Mapping[str, Code] = {
     "few-images": Code(
         "study", "warning", "a split is so small (under 50) that each image is more than two points of accuracy"
     ),
+    "own-loss": Code(
+        "study",
+        "note",
+        "a variant trains with another loss than cross entropy: that is its training loss, while validation and test "
+        "loss are cross entropy",
+    ),
     "claim-against-reported": Code("study", "warning", "the numbers that the study quotes speak against its own claim"),
     "unused-waiver": Code("study", "note", "a waiver of the study fits no finding"),
     "no-effect": Code(
@@ -75,7 +81,9 @@ CODES: Mapping[str, Code] = {
         "the same",
     ),
     "idle-setting": Code(
-        "models", "warning", "a setting of a model, an optimizer or an augmentation has no effect on the first steps"
+        "models",
+        "warning",
+        "a setting of a model, an optimizer, a loss or an augmentation has no effect on the first steps",
     ),
     "unequal-models": Code(
         "models", "note", "the models of a comparison differ by a tenth or more in parameters or FLOPs"

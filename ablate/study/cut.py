@@ -24,11 +24,15 @@ SPLIT_SEED = 20_090_408
 MOST_PLACES = 12
 
 
-def cut_labels(labels: Mapping[str, Indices], splits: Splits) -> dict[str, tuple[str, Indices]]:
+def cut_labels(
+    labels: Mapping[str, Indices], splits: Splits, groups: Mapping[str, np.ndarray[Any, Any]] = {}
+) -> dict[str, tuple[str, Indices]]:
     """Cut splits to the counted sizes of `splits`: for each, the split of the source it is of, and its rows there.
 
     Each cut keeps the classes in proportion (to one image), and is the same for every seed.
-    A split of the source's own is only shortened; one that it lacks comes out of its training images.
+    A split of the source's own is only shortened; one that it lacks comes out of its training images. With groups,
+    whole groups come out, as many as are nearest to the size that is asked for: the sizes that this gives, asked for,
+    give the same cut.
     """
     import numpy as np
 
@@ -38,6 +42,9 @@ def cut_labels(labels: Mapping[str, Indices], splits: Splits) -> dict[str, tuple
         count = abs(getattr(splits, name) or 0)
         if name in labels:
             cut[name] = name, np.sort(_spread(labels[name])[:count])
+        elif count and "train" in groups:
+            taken = _whole_groups(labels["train"][rest], groups["train"][rest], count)
+            cut[name], rest = ("train", rest[taken]), rest[~taken]
         elif count:
             order = _spread(labels["train"][rest])
             cut[name], rest = ("train", rest[np.sort(order[:count])]), rest[np.sort(order[count:])]
@@ -60,6 +67,35 @@ def _spread(labels: Indices) -> Indices:
     return np.asarray(shuffled[np.argsort(share, kind="stable")], dtype=np.int64)
 
 
+def _whole_groups(labels: Indices, groups: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which images are of the groups that are taken: about `count`, at least one group and never all.
+
+    The groups stand in a fixed random order in which every prefix has the classes about in proportion, each group
+    counted as its most frequent class. None are taken where all images are of one group.
+    """
+    import numpy as np
+
+    names, of = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        return np.zeros(len(labels), bool)
+    sizes = np.bincount(of)
+    classes = int(labels.max()) + 1
+    pairs, images = np.unique(of * classes + labels, return_counts=True)
+    by_frequency = np.lexsort((-pairs, images, pairs // classes))
+    last = np.cumsum(np.bincount(pairs // classes)) - 1
+    main = pairs[by_frequency[last]] % classes
+    shuffled = np.random.RandomState(SPLIT_SEED).permutation(len(names))
+    by_class = shuffled[np.argsort(main[shuffled], kind="stable")]
+    ends = np.cumsum(sizes[by_class])
+    totals = np.bincount(main, sizes)
+    before = (np.cumsum(totals) - totals)[main[by_class]]
+    share = np.empty(len(names))
+    share[by_class] = (ends - sizes[by_class] / 2 - before) / totals[main[by_class]]
+    order = shuffled[np.argsort(share[shuffled], kind="stable")]
+    taken = 1 + int(np.argmin(np.abs(np.cumsum(sizes[order])[:-1] - count)))
+    return np.isin(of, order[:taken])
+
+
 @dataclass(frozen=True)
 class Cut:
     """What a variant's dataset holds once it is cut.
@@ -67,7 +103,7 @@ class Cut:
     sizes: images by split. present: how many of the `classes` have images there; empty where the dataset does not
     count its classes. without: the classes that surely have none: where the dataset does not give each image's class,
     chance decides which of several goes first, and `present` may be one off. left_out: what lies in the dataset's
-    folder and is not used.
+    folder and is not used. groups: how many groups the images of each split are of, where the dataset has groups.
     """
 
     sizes: Mapping[str, int]
@@ -75,6 +111,7 @@ class Cut:
     present: Mapping[str, int] = field(default_factory=dict)
     without: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
+    groups: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, facts: DataFacts, splits: Splits) -> Cut:
@@ -84,7 +121,8 @@ class Cut:
         for name, (taken, sure) in (_counted if _has_labels(facts) else _estimated)(facts, splits).items():
             present[name] = sum(count > 0 for count in taken)
             without[name] = tuple(facts.names[i] if facts.names else f"class {i}" for i in sure)
-        return cls(sizes, facts.classes, present, {name: who for name, who in without.items() if who}, facts.left_out)
+        without = {name: who for name, who in without.items() if who}
+        return cls(sizes, facts.classes, present, without, facts.left_out, _groups(facts, splits))
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Cut:
@@ -92,7 +130,8 @@ class Cut:
         sizes, present = ({n: int(document[part][n]) for n in document[part]} for part in ("sizes", "present"))
         without = {name: tuple(map(str, who)) for name, who in document["without"].items()}
         left_out = tuple(LeftOut(str(place), str(why), int(files)) for place, why, files in document["left_out"])
-        return cls(sizes, int(document["classes"]), present, without, left_out)
+        groups = {str(name): int(count) for name, count in (document.get("groups") or {}).items()}
+        return cls(sizes, int(document["classes"]), present, without, left_out, groups)
 
     def document(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -105,7 +144,13 @@ class Cut:
 
     @property
     def images(self) -> str:
-        """Say how many images each split has, and of how many classes."""
+        """Say how many images each split has, of how many classes and how many groups."""
+        if not self.groups:
+            return self._by_class
+        return f"{self._by_class}; groups: {', '.join(f'{name} {count:,}' for name, count in self.groups.items())}"
+
+    @property
+    def _by_class(self) -> str:
         if all(self.present.get(name, self.classes) == self.classes for name in self.sizes):
             sizes = ", ".join(f"{name} {size:,}" for name, size in self.sizes.items())
             return f"{sizes} images of {self.classes:,} classes"
@@ -139,11 +184,21 @@ def _counted(facts: DataFacts, splits: Splits) -> dict[str, tuple[list[int], lis
     """Return the images of each class by split, and which classes have none."""
     import numpy as np
 
-    rows = cut_labels(facts.labels, splits)
+    rows = cut_labels(facts.labels, splits, facts.groups)
     found = {
         n: np.bincount(facts.labels[of][rows[n][1]], minlength=facts.classes).tolist() for n, (of, _) in rows.items()
     }
     return {name: (found[name], [i for i, n in enumerate(found[name]) if n == 0]) for name in SPLITS if name in found}
+
+
+def _groups(facts: DataFacts, splits: Splits) -> dict[str, int]:
+    """Return how many groups the images of each split are of."""
+    import numpy as np
+
+    if not facts.groups:
+        return {}
+    rows = cut_labels(facts.labels, splits, facts.groups)
+    return {name: len(np.unique(facts.groups[rows[name][0]][rows[name][1]])) for name in SPLITS if name in rows}
 
 
 def _estimated(facts: DataFacts, splits: Splits) -> dict[str, tuple[list[int], list[int]]]:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from ..components.datasets import DataFacts, wrong_facts, wrong_source
 from ..components.no_exit import no_exit
 from ..errors import AblateError, ComponentError, InputError
+from .counts import count_splits
 from .cut import Cut
-from .splits import Splits, count_splits
+from .spec import NOTHING
+from .splits import Splits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,17 +35,19 @@ class Datasets:
     def described(self, variant: Variant) -> Variant:
         """Return a variant with its data's facts and its splits counted; as it was where its dataset has a problem."""
         dataset = variant.recipe.dataset
+        if dataset == NOTHING:
+            return variant
         facts = self._known_facts(dataset)
         if facts is None:
             return variant
         try:
             splits = count_splits(facts, variant.recipe.splits)
+            if self._reading.study.pilot:
+                most = {k: min(getattr(splits, k) or 0, PILOT_IMAGES) for k in ("train", "validation", "test")}
+                splits = count_splits(facts, Splits(**most)) if facts.groups else Splits(**most)
         except InputError as error:
             self._reading.component_problem("dataset", dataset, (), str(error))
             return replace(variant, facts=facts)
-        if self._reading.study.pilot:
-            most = {k: min(getattr(splits, k) or 0, PILOT_IMAGES) for k in ("train", "validation", "test")}
-            splits = Splits(**most)
         named = facts.fingerprint, splits
         if named not in self._cuts:
             self._cuts[named] = Cut.of(facts, splits)

@@ -198,9 +198,14 @@ def _clash(first: Written, second: Written) -> str:
                 return "dataset" if key == "splits" else key
             if key == "scheduler" and "scheduler" in other.removed:
                 return key
+        named = [*other.removed, *(f"augmentation.{choice.use}" for choice in other.added)]
         for target in one.removed:
-            if target in other.removed or target in (f"augmentation.{choice.use}" for choice in other.added):
+            if target in named:
                 return target
+        for edit in one.edits:
+            for target in (*named, *other.values, *(edited.target for edited in other.edits)):
+                if f"{edit.target}.".startswith(f"{target}."):
+                    return edit.target
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .choices import COMPONENTS
 from .spec import SCALARS, RangeTest
 
 if TYPE_CHECKING:
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
 def differences(old: Recipe, new: Recipe) -> list[tuple[str, str, str]]:
     """List what changed from one recipe to another as (factor, before, after), in reading order.
 
-    Factors are those in SCALARS, `dataset`, `model`, `augmentation`, `optimizer` and `scheduler`;
+    Factors are those in SCALARS and COMPONENTS, `task` and `augmentation`;
     a component that only changes a setting is named with that setting, as in `optimizer.lr`.
     """
     found: list[tuple[str, str, str]] = []
-    for factor in ("dataset", "model", "optimizer", "scheduler"):
+    for factor in ("task", *COMPONENTS):
         found += _choice_differences(factor, getattr(old, factor), getattr(new, factor))
     before, after = numbered(old.augmentation), numbered(new.augmentation)
     for use in [*before, *(u for u in after if u not in before)]:
@@ -32,17 +33,18 @@ def differences(old: Recipe, new: Recipe) -> list[tuple[str, str, str]]:
     for part in ("train", "validation", "test"):
         a, b = getattr(old.splits, part), getattr(new.splits, part)
         if a != b:
-            found.append((f"dataset.{part}", _value(a), _value(b)))
+            found.append((f"dataset.{part}", value_text(a), value_text(b)))
     for name in SCALARS:
         a, b = getattr(old, name), getattr(new, name)
         if a != b:
-            found.append((name, _value(a), _value(b)))
+            found.append((name, value_text(a), value_text(b)))
     return found
 
 
 def text_of(choice: Choice) -> str:
     """Write a choice on one line, as in `sgd (lr 0.1, momentum 0.9)`."""
-    inside = ", ".join(f"{name} {_value(value)}" for name, value in choice.settings.items() if value is not None)
+    given = {name: value for name, value in choice.every_setting.items() if value is not None}
+    inside = ", ".join(f"{name} {value_text(value)}" for name, value in given.items())
     return f"{choice.use} ({inside})" if inside else choice.use
 
 
@@ -58,15 +60,20 @@ def numbered(choices: tuple[Choice, ...]) -> dict[str, Choice]:
 def _choice_differences(factor: str, old: Choice, new: Choice) -> list[tuple[str, str, str]]:
     if old.use != new.use:
         return [(factor, text_of(old), text_of(new))]
-    names = [*old.settings, *(n for n in new.settings if n not in old.settings)]
-    return [
-        (f"{factor}.{name}", _value(old.settings.get(name)), _value(new.settings.get(name)))
-        for name in names
-        if old.settings.get(name) != new.settings.get(name)
-    ]
+    before, after = old.every_setting, new.every_setting
+    found = []
+    for name in [*before, *(n for n in after if n not in before)]:
+        was, now = before.get(name), after.get(name)
+        if isinstance(was, dict) and isinstance(now, dict) and not RangeTest.read(now):  # what is another one in it
+            keys = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+            was, now = ({key: table.get(key) for key in keys} for table in (was, now))
+        if was != now:
+            found.append((f"{factor}.{name}", value_text(was), value_text(now)))
+    return found
 
 
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """Write a setting as tables and findings do."""
     match value:
         case {"find": True} if test := RangeTest.read(value):
             return str(test)
@@ -77,6 +84,11 @@ def _value(value: Any) -> str:
         case float():
             return f"{value:g}"
         case list() | tuple():
-            return "[" + ", ".join(_value(v) for v in value) + "]"
+            return "[" + ", ".join(value_text(v) for v in value) + "]"
+        case {"weights": str(digest), **others}:  # of a file, of which nothing else is known
+            said = [f"{name} {value_text(part)}" for name, part in others.items() if part]
+            return ", ".join([f"weights {digest[:8]}", *said])
+        case dict():
+            return ", ".join(f"{name} {value_text(part)}" for name, part in value.items() if part is not None)
         case _:
             return str(value)

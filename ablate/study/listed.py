@@ -6,7 +6,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from .choices import SPLITS
+from .choices import COMPONENTS, SPLITS
 from .spec import SCALARS
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def variant_text(name: str, parent: str, recipe: Recipe, below: Recipe, note: st
     changed: dict[str, Any] = {
         key: getattr(recipe, key) for key in SCALARS if getattr(recipe, key) != getattr(below, key)
     }
-    for kind in ("dataset", "model", "optimizer", "scheduler"):
+    for kind in ("task", *COMPONENTS):
         cut = kind == "dataset" and _cuts(recipe) != _cuts(below)
         if getattr(recipe, kind) != getattr(below, kind) or cut:
             changed[kind] = _table(getattr(recipe, kind), _cuts(recipe) if kind == "dataset" else {})

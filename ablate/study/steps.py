@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .choices import SPLITS
+from .choices import COMPONENTS, SPLITS
 from .differences import differences, numbered
 from .spec import SCALARS, Choice
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from .spec import Recipe
-
-KINDS = ("dataset", "model", "optimizer", "scheduler")
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,8 @@ class Between:
     def recipe(self, done: Collection[str]) -> Recipe:
         """Return the reference's recipe with some of the changes, by factor, as a study would write it."""
         values: dict[str, Any] = {
-            kind: _choice(kind, getattr(self.old, kind), getattr(self.new, kind), done) for kind in KINDS
+            kind: _choice(kind, getattr(self.old, kind), getattr(self.new, kind), done)
+            for kind in ("task", *COMPONENTS)
         }
         values |= {name: getattr(self.new, name) for name in SCALARS if name in done}
         cut = {part: getattr(self.new.splits, part) for part in SPLITS if f"dataset.{part}" in done}

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..components.setting_text import value_text
-from .choices import COMPONENTS, SPLITS, read_choice, read_choices, read_splits
-from .tables import BaselineTable, FactorTable, SetTable, VariantTable, read_table
+from ..components.tasks import IMAGES
+from .choices import COMPONENTS, SPLITS, read_choice, read_choices, read_splits, read_task
+from .edits import Edit
+from .tables import BaselineTable, FactorTable, SetTable, TaskTable, VariantTable, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,15 +25,17 @@ class Written:
     """A variant as the file has it: its table, and what that gives of a recipe; a baseline's is whole.
 
     good: False where something in the table is wrong, so that no recipe can be made of it.
+    edits: settings that it changes alone.
     factors: of a variant of a design, the named changes that it is made of; its table then gives nothing of a recipe.
     """
 
-    table: BaselineTable | VariantTable
+    table: BaselineTable | TaskTable | VariantTable
     place: Place
     values: Mapping[str, Any]
     added: tuple[Choice, ...]
     good: bool
     factors: tuple[Written, ...] = ()
+    edits: tuple[Edit, ...] = ()
 
     @property
     def name(self) -> str:
@@ -56,7 +60,8 @@ class Written:
 
 def read_variants(report: Report, raw: Mapping[str, Any]) -> list[Written]:
     """Return the baseline and the variants of a study file, also those with problems, which are reported."""
-    found = [_read(report, BaselineTable, raw.get("baseline"), ("baseline",), "baseline")]
+    form = BaselineTable if task_named(raw) == IMAGES else TaskTable
+    found = [_read(report, form, raw.get("baseline"), ("baseline",), "baseline")]
     tables = raw.get("variant", [])
     if not isinstance(tables, list):
         report(("variant",), "variant", "is not a list of tables; write [[variant]]")
@@ -72,18 +77,30 @@ def read_variants(report: Report, raw: Mapping[str, Any]) -> list[Written]:
     return found
 
 
-def _read(report: Report, form: type[BaselineTable | VariantTable], raw: Any, place: Place, nameless: str) -> Written:
+def task_named(raw: Mapping[str, Any]) -> str:
+    """Return the task that the baseline of a study file names: IMAGES where it has none, "" where that has no name."""
+    base = raw.get("baseline")
+    if not isinstance(base, dict) or "task" not in base:
+        return IMAGES
+    use = base["task"].get("use") if isinstance(base["task"], dict) else None
+    return use if isinstance(use, str) else ""
+
+
+def _read(
+    report: Report, form: type[BaselineTable | TaskTable | VariantTable], raw: Any, place: Place, nameless: str
+) -> Written:
     """Read one table. nameless: what it is called where it has no name."""
-    given, parent = (raw.get(key) if isinstance(raw, dict) else None for key in ("name", "from"))
-    where = nameless if place == ("baseline",) or not given else _where(place, str(given))
+    named, parent = (raw.get(key) if isinstance(raw, dict) else None for key in ("name", "from"))
+    where = nameless if place == ("baseline",) or not named else _where(place, str(named))
     table = read_table(report, form, raw, place, where)
     if table is None:
         # What is known of it, so that variants that refer to it get no problems that they do not have.
-        name, parent = (value if isinstance(value, str) else None for value in (given, parent))
+        name, parent = (value if isinstance(value, str) else None for value in (named, parent))
         return Written(VariantTable.model_construct(name=name or nameless, parent=parent), place, {}, (), good=False)
     if isinstance(table, VariantTable):
         return _changes(report, table, place, where)
-    values = _values(report, where, {key: getattr(table, key) for key in SetTable.model_fields}, place)
+    given = {key: getattr(table, key) for key in SetTable.model_fields if key in form.model_fields}
+    values = _values(report, where, given, place)
     good = {key: value for key, value in values.items() if value is not None}
     return Written(table, place, good, (), good=len(good) == len(values))
 
@@ -106,11 +123,33 @@ def read_factor(report: Report, name: str, raw: Any) -> Written:
 
 def _changes(report: Report, table: VariantTable, place: Place, where: str) -> Written:
     """Read what a table changes."""
-    recipe = {key: getattr(table.set, key) for key in table.set.model_fields_set}
+    given = table.set.model_dump(exclude_unset=True)
+    recipe = {key: value for key, value in given.items() if key in SetTable.model_fields}
     added = read_choices(report, where, table.add.augmentation, (*place, "add", "augmentation"))
     values = _values(report, where, recipe, (*place, "set"))
+    edits = _edits(report, where, given, (*place, "set"))
     good = {key: value for key, value in values.items() if value is not None}
-    return Written(table, place, good, added or (), good=len(good) == len(values) and added is not None)
+    sound = len(good) == len(values) and added is not None and edits is not None
+    return Written(table, place, good, added or (), sound, edits=edits or ())
+
+
+def _edits(report: Report, where: str, given: Mapping[str, Any], place: Place) -> tuple[Edit, ...] | None:
+    """Return the settings that `set` changes alone; None, and problems, where it changes one twice."""
+    edits, wrong = [], False
+    for key, value in given.items():
+        owner, _, setting = key.partition(".")
+        whole = next((other for other in given if key.startswith(f"{other}.")), "")
+        text = ""
+        if whole:
+            text = f"'{whole}' is replaced whole in the same table\nwrite '{setting}' there, or leave '{whole}' out"
+        elif setting == "use":
+            text = f"is no setting\nreplace the table: {owner} = {{ use = {value_text(value)}, ... }}"
+        if text:
+            report((*place, key), f"{where}: set.{key}", text)
+            wrong = True
+        elif setting:
+            edits.append(Edit(tuple(key.split(".")), value, (*place, key), where))
+    return None if wrong else tuple(edits)
 
 
 def _values(report: Report, where: str, recipe: Mapping[str, Any], place: Place) -> dict[str, Any]:
@@ -120,6 +159,8 @@ def _values(report: Report, where: str, recipe: Mapping[str, Any], place: Place)
         at = (*place, key)
         if key == "augmentation":
             values[key] = read_choices(report, where, raw, at)
+        elif key == "task":
+            values[key] = read_task(report, where, raw, at)
         elif key in COMPONENTS:
             table = dict(raw)
             if key == "dataset":

@@ -11,7 +11,7 @@ from ..errors import AblateError, error_text
 from ..paths import shown
 from ..training.contracts import named
 from ..training.randomness import preserved_random
-from . import augmentations, datasets, metrics, models, optimizers, schedulers
+from . import augmentations, datasets, executors, figures, losses, metrics, models, optimizers, schedulers, tasks
 from .subject import BrokenContractError, NotCheckedError
 
 if TYPE_CHECKING:
@@ -28,7 +28,11 @@ CHECKS: Mapping[Kind, tuple[Check, ...]] = {
     "augmentation": augmentations.CHECKS,
     "optimizer": optimizers.CHECKS,
     "scheduler": schedulers.CHECKS,
+    "loss": losses.CHECKS,
+    "task": tasks.CHECKS,
     "metric": metrics.CHECKS,
+    "executor": executors.CHECKS,
+    "figure": figures.CHECKS,
 }
 
 

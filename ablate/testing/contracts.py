@@ -94,5 +94,17 @@ class SchedulerContract(ComponentContract, kind="scheduler"):
     """Checks of a scheduler: rates over runs of several lengths, and a state that resumes by bits."""
 
 
+class LossContract(ComponentContract, kind="loss"):
+    """Checks of a loss: a finite number for each image, its gradient, mixed labels, and nothing but its input."""
+
+
+class TaskContract(ComponentContract, kind="task"):
+    """Checks of a task: finite numbers, the same for a seed, an end when asked, and a state that resumes by bits."""
+
+
 class MetricContract(ComponentContract, kind="metric"):
     """Checks of a metric: a finite number within its bounds, its direction, and nothing but the predictions."""
+
+
+class FigureContract(ComponentContract, kind="figure"):
+    """Checks of a figure: texts, every width and kind of file, the same bytes again, no results, odd names."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import numpy as np
 
-from ..components.datasets import fingerprint_of, wrong_facts, wrong_labels, wrong_source, wrong_splits
+from ..components.datasets import fingerprint_of, groups_of, wrong_facts, wrong_labels, wrong_source, wrong_splits
+from ..data.arrays import same_groups
 from ..data.images import wrong_data
 from ..errors import AblateError
 from .subject import fail, seed_process, skip
@@ -57,6 +58,8 @@ def it_loads_what_its_facts_say(subject: Subject) -> None:
     sizes = {name: len(split.labels) for name, split in loaded.items()}
     if {name: size for name, size in sizes.items() if size} != facts.sizes:
         fail(f"loads {sizes} images, and its facts say {facts.sizes}")
+    if not same_groups(facts.groups, groups_of(loaded)):
+        fail("loads other groups than its facts give", "give `groups` in the facts where a Split has them")
     for name, counts in facts.counts.items():
         found = np.bincount(loaded[name].labels, minlength=facts.classes).tolist()
         if found != list(counts):

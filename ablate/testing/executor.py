@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
+import sys
+import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
 from ..components.discover import discover
-from ..errors import DeviceError, StoreError
+from ..errors import DeviceError, InputError, StoreError
 from ..execute.jobs import (
     Busy,
     EpochDone,
@@ -24,6 +29,7 @@ from ..execute.jobs import (
     WorkerDied,
     never,
 )
+from ..execute.placement import Resources
 from ..store.store import Store
 from ..study.plan import run_specs
 from ..study.resolve import resolve_study
@@ -33,12 +39,14 @@ from ..training.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from ..execute.jobs import Stopping
 
-_PLUGIN = '''
+_PLUGIN = r'''
+import ctypes
 import os
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -71,15 +79,33 @@ def misbehaves(*, how: str, after: int = 2, once: str = ""):
         calls.append(1)
         if how == "shape":
             return images[:, :, :4]
-        if len(calls) > after and not (once and Path(once).exists()):
+        if how != "sleep in a run" and len(calls) > after and not (once and Path(once).exists()):
             if once:
                 Path(once).touch()
             if how == "raise":
                 raise ValueError("no more")
             if how == "exit":
                 os._exit(3)
+            if how == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if how == "segfault":
+                ctypes.string_at(0)
+            if how == "fork":
+                child = os.fork()
+                if not child:
+                    time.sleep(300)
+                Path(once).write_text(str(child))
+                os._exit(4)
             if how == "sleep":
                 time.sleep(300)
+        if how == "sleep in a run" and once and not Path(once).exists():
+            if any(Path(once).parent.glob("store/runs/*/history.jsonl")):  # no rehearsal
+                Path(once).touch()
+                time.sleep(300)
+        if how == "shout":
+            sys.stdout.write("\x1b]0;owned\x07\x1b[2J" + "x" * 10_000)
+            os.write(1, bytes(range(256)))
+            os.write(2, b"\xff\xfe" + b"\0" * 1000 + b"\x1b[31m\r\n")
         return images
 
     return transform
@@ -108,12 +134,17 @@ class Bench:
     folder: Path
     device: str
 
-    def jobs(self, *settings: str, store: str = "store") -> list[Job]:
-        """Return the study's four jobs, two seeds of two variants. settings: as of `ablate run --set`."""
+    def study(self) -> Path:
+        """Write the study, with the plugin that it needs beside it, and return its file."""
         study = self.folder / "studies" / "contract.toml"
         for file, text in ((study, _STUDY), (self.folder / "plugins" / "contract.py", _PLUGIN)):
             file.parent.mkdir(exist_ok=True)
             file.write_text(text, encoding="utf-8")
+        return study
+
+    def jobs(self, *settings: str, store: str = "store") -> list[Job]:
+        """Return the study's four jobs, two seeds of two variants. settings: as of `ablate run --set`."""
+        study = self.study()
         reading, registry, data = read_study(study, Changes(settings)), discover(study), self.folder / "data"
         specs = run_specs(resolve_study(reading, registry, data, {}), reading.study.seeds)
         code = registry.snapshot({(kind, choice.use) for spec in specs for kind, choice in parts(spec.recipe)})
@@ -141,11 +172,17 @@ class ExecutorContract:
 
     at_a_time = 1
     """How many runs the executor trains at a time."""
+    epochs_until_heard = 30
+    """More epochs, of a few milliseconds each, than a run trains before it hears that it is to stop."""
     device = "cpu"
 
     def executor(self) -> Executor:
         """Return the executor to test, as its user would make it."""
         raise NotImplementedError
+
+    def impossible(self) -> tuple[Executor, Resources] | None:
+        """Return an executor and what it can never have; None where there is no such thing."""
+        return None
 
     @pytest.fixture
     def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -163,6 +200,23 @@ class ExecutorContract:
         events: list[Event] = []
         self.executor().run(jobs, events.append, stopping)
         return events
+
+    def test_it_says_how_runs_are_placed_before_any_is_made(self, bench: Bench) -> None:
+        executor = self.executor()
+        with contextlib.closing(executor):
+            placement = executor.check(Resources(4, self.device, self.at_a_time))
+        assert (placement.jobs, placement.threads >= 1) == (self.at_a_time, True)
+        assert not (bench.folder / "store").exists()
+
+    def test_what_can_never_be_had_is_refused_before_anything_is_submitted(self) -> None:
+        if (asked := self.impossible()) is None:
+            pytest.skip("nothing that it could never have")
+        executor, resources = asked
+        with contextlib.closing(executor), pytest.raises(InputError):
+            executor.check(resources)
+
+    def test_a_run_that_writes_what_it_likes_to_its_output_is_stored(self, bench: Bench) -> None:
+        assert [type(event) for event in _ends(self.run([bench.misbehaving("shout")]))] == [Finished]
 
     def test_every_run_starts_trains_and_is_stored(self, bench: Bench) -> None:
         jobs = bench.jobs()
@@ -231,7 +285,7 @@ class ExecutorContract:
             assert (folder.state(), folder.checkpoint.exists()) == ("unfinished", True)
 
     def test_a_run_that_was_stopped_resumes_and_ends_with_the_same_bits(self, bench: Bench) -> None:
-        settings = ("baseline.epochs=30", "baseline.dataset.images=300")
+        settings = (f"baseline.epochs={self.epochs_until_heard}", "baseline.dataset.images=300")
         job, whole = (bench.jobs(*settings, store=store)[0] for store in ("store", "whole"))
         events: list[Event] = []
         self.executor().run([job], events.append, lambda: any(isinstance(e, EpochDone) for e in events))
@@ -310,7 +364,64 @@ class ExecutorContract:
 
 
 class ProcessExecutorContract(ExecutorContract):
-    """The same, where each run has a process of its own: a crash costs only that run, and it can be timed out."""
+    """The same, where each run has a process of its own: a crash costs only that run, and it can be timed out.
+
+    options: those with which `ablate run` takes this executor, as ("--executor", "mine"); without them one test is
+    skipped.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ()
+
+    @pytest.mark.parametrize(("how", "word"), [("kill", "SIGKILL"), ("segfault", "SIGSEGV")])
+    def test_a_run_that_is_ended_by_a_signal_resumes_and_the_signal_is_named(
+        self, bench: Bench, how: str, word: str
+    ) -> None:
+        events = self.run([bench.misbehaving(how, after=4, once=str(bench.folder / "ended"))])
+        (died,) = [event for event in events if isinstance(event, WorkerDied)]
+        assert word in died.reason
+        assert isinstance(events[-1], Finished)
+
+    def test_what_a_run_has_started_ends_with_it(self, bench: Bench) -> None:
+        child = bench.folder / "child"
+        assert isinstance(self.run([bench.misbehaving("fork", once=str(child))])[-1], Finished)
+        until = time.monotonic() + 10
+        while not _ended(int(child.read_text())):
+            assert time.monotonic() < until, "a child of a run lives on"
+            time.sleep(0.1)
+
+    def test_a_run_that_does_not_stop_when_asked_is_killed_and_has_not_failed(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ablate.execute.attempts.STOP_SECONDS", 2.0)
+        asleep = bench.folder / "asleep"
+        job = bench.misbehaving("sleep", once=str(asleep))
+        events: list[Event] = []
+        self.executor().run([job], events.append, asleep.exists)
+        assert events[-1] == Stopped(job.spec, saved=False)
+        assert Store(job.store).run(job.spec.key).failure() is None
+
+    def test_a_driver_that_is_killed_can_be_started_again(self, bench: Bench) -> None:
+        if not self.options:
+            pytest.skip("the test class names no options of a command")
+        study, store, asleep = bench.study(), bench.folder / "store", bench.folder / "asleep"
+        use = f"{{ use = 'misbehaves', how = 'sleep in a run', once = '{asleep}' }}"
+        command = [sys.executable, "-m", "ablate", "run", str(study), "--no-report", "--store", str(store)]
+        command += ["--data-dir", str(bench.folder / "data"), "--device", self.device, *self.options]
+        command += ["--seeds", "1", "--only", "flipped", "--set", f"flipped.augmentation=[{use}]"]
+        with (bench.folder / "said").open("wb") as said:
+            driver = subprocess.Popen(command, stderr=said, stdout=said)  # noqa: S603
+        until = time.monotonic() + 120
+        while not asleep.exists():
+            why = (bench.folder / "said").read_text()
+            assert driver.poll() is None, f"the command ended before its run began: {why}"
+            assert time.monotonic() < until, f"no run has begun: {why}"
+            time.sleep(0.1)
+        driver.kill()
+        driver.wait()
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)  # noqa: S603
+        assert done.returncode == 0, done.stderr
+        (history,) = store.glob("runs/*/history.jsonl")
+        assert len(history.read_text().splitlines()) == 2
 
     def test_a_rehearsal_that_crashes_costs_only_its_variant(self, bench: Bench) -> None:
         found = self.executor().rehearse([bench.misbehaving("exit", after=0), bench.jobs()[0]])
@@ -340,6 +451,16 @@ class ProcessExecutorContract(ExecutorContract):
         events = self.run([job])
         assert events[-1] == Failed(job.spec, "timed out after 3 s (run_timeout)")
         assert (Store(job.store).run(job.spec.key).failure() or {})["kind"] == "timed out"
+
+
+def _ended(process: int) -> bool:
+    """Tell whether a process of this machine has ended, one that nobody has reaped included."""
+    try:
+        os.kill(process, 0)
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state == "Z"
 
 
 def _ends(events: Sequence[Event]) -> list[Finished | Failed]:

@@ -107,6 +107,19 @@ def check_scheduler(entry: Entry, scheduler: object, optimizer: torch.optim.Opti
         _refuse(entry, 'watches a loss, which is known after each epoch: register it with steps="epoch"')
 
 
+def check_loss(entry: Entry, loss: object, logits: Tensor) -> None:
+    """Check what a loss gives of logits (B, classes): a finite number for each image, with a gradient."""
+    if not isinstance(loss, Tensor) or tuple(loss.shape) != (len(logits),) or not loss.is_floating_point():
+        _refuse(entry, f"gives {_got(loss)}, not the loss of each image: float32 ({len(logits)},)")
+    if not loss.isfinite().all():
+        _refuse(entry, "gives a loss that is not finite of small logits")
+    if not loss.requires_grad:
+        _refuse(entry, "gives a loss that has no gradient: it may not detach or round the logits")
+    (gradient,) = torch.autograd.grad(loss.mean(), logits)
+    if not gradient.isfinite().all() or not gradient.any():
+        _refuse(entry, f"gives gradients that are {'not finite' if gradient.any() else 'all 0'}")
+
+
 def check_transform(entry: Entry, settings: Mapping[str, Any], images: Tensor, tries: int = 1) -> None:
     """Call an augmentation on uint8 images (B, C, H, W), `tries` times, and check what it returns.
 

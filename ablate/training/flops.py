@@ -14,8 +14,9 @@ def forward_flops(spec: RunSpec, registry: Registry) -> int:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    entry = registry.get("model", spec.recipe.model.use)
-    model = entry.build(spec.shape, spec.classes, settings=spec.recipe.model.settings).eval()
+    from .build import first_model
+
+    model = first_model(spec, registry.get("model", spec.recipe.model.use)).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, *spec.shape))
     return int(counter.get_total_flops())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn.functional import cross_entropy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 class Ingredients:
     """Everything that one run trains with, built and on the device.
 
+    loss: the mean loss of logits (B, classes) with labels (B,) or shares of classes (B, classes).
     order: draws the order of the training images (on the CPU, so that all devices see the same order);
     noise: a generator for each transform, on the images' device. average: of the weights, evaluated in their place;
     layout: of images and weights in memory. The other numbers are those of a `Recipe`.
@@ -41,7 +43,7 @@ class Ingredients:
     order: torch.Generator
     noise: Sequence[torch.Generator]
     average: AveragedModel | None = None
-    label_smoothing: float = 0.0
+    loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy
     clip_norm: float = 0.0
     accumulate: int = 1
     precision: str = "fp32"

@@ -100,7 +100,7 @@ def descend(run: Ingredients, images: Tensor, wanted: Tensor, share: float = 1.0
     """
     with autocast(run.precision, images.device):
         logits = exact(run.model(normalised(images, run.data, run.layout)))
-    loss = cross_entropy(logits, wanted, label_smoothing=run.label_smoothing) * share
+    loss = run.loss(logits, wanted) * share
     loss.backward()  # type: ignore[no-untyped-call]
     return loss.detach()
 

@@ -149,6 +149,9 @@ def _with_defaults(tried: _Tried) -> Iterator[_Default]:
     for name, choice in _defaults(of_optimizer, recipe.optimizer):
         if type(recipe.optimizer.settings[name]) is not int:  # a count of steps acts later than these
             yield _Default(f"optimizer.{name}", recipe.optimizer, replace(recipe, optimizer=choice))
+    of_loss = tried.registry.get("loss", recipe.loss.use)
+    for name, choice in _defaults(of_loss, recipe.loss):
+        yield _Default(f"loss.{name}", recipe.loss, replace(recipe, loss=choice))
     before: list[str] = []
     for entry, own in zip(of_augmentations, recipe.augmentation, strict=True):
         before.append(own.use)

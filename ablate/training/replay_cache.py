@@ -45,9 +45,12 @@ class Measured:
 
 def measured_file(folder: Path, spec: RunSpec, device: torch.device) -> Path:
     """Return the file for what was measured, named by a hash of all that decides how long a step takes."""
-    parts = ("engine", "model", "augmentation", "batch_size", "precision", "crop_kernels", "label_smoothing")
+    parts = ("engine", "model", "augmentation", "batch_size", "precision", "crop_kernels", "label_smoothing", "loss")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    facts = {part: spec.identity[part] for part in parts} | {"torch": str(torch.__version__), "device": name}
+    facts = {part: spec.identity[part] for part in parts if part in spec.identity} | {
+        "torch": str(torch.__version__),
+        "device": name,
+    }
     key = key_of({**facts, "shape": spec.shape, "classes": spec.classes})
     return folder / f"{key}.json"
 

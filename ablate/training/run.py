@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 REPORT_SECONDS = 1.0
 RECORDING_SINCE = Version("2.15")
 """The first version of torch to record steps with; in earlier ones a failed recording can spoil later steps."""
-REPEATED = ("model", "augmentation", "optimizer")
+REPEATED = ("model", "augmentation", "optimizer", "loss")
 """Kinds of components that take steps when a recording is tried out, or whose tensors it refers to."""
 KEEP_SECONDS = 1.0
 """Shorter epochs share a checkpoint: writing one after each would cost more time than it could save."""

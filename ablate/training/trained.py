@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..data.images import cut_data
 from ..errors import InputError, did_you_mean, listing
 from .augment import in_floats
-from .build import average_of, build_model, load_splits
+from .build import average_of, build_model, cut, load_splits
 from .checkpoint import NoCheckpointError, restore_buffers, weights_digest
 from .isolation import isolated_torch
 from .layout import layout_for
@@ -171,7 +170,7 @@ def evaluation_images(
     Raises InputError where the run has no such split, DataError where the dataset is not what the run was made with.
     """
     recipe = spec.recipe
-    data = cut_data(load_splits(spec, registry, data_dir), recipe.splits, torch.device("cpu"))
+    data = cut(load_splits(spec, registry, data_dir), spec, torch.device("cpu"))
     parts: dict[str, Images | None] = {"train": data.train, "validation": data.validation, "test": data.test}
     found = parts.get(split)
     if found is None:

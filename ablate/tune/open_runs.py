@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -118,9 +119,9 @@ class OpenRuns:
     def _epoch(self, one: _Open, record: Mapping[str, Any]) -> bool:
         """Report an epoch; tell whether to prune the trial. After the last epoch there is nothing left to save."""
         self._news(EpochDone(one.spec, record))
-        last = record["epoch"] >= one.spec.recipe.epochs
+        last = record["epoch"] >= (one.spec.recipe.epochs or math.inf)  # nobody knows how many steps a task takes
         with self.lock:
-            wanted = [search.report(number, record["epoch"], _value(search, record)) for search, number in one.trials]
+            wanted = [search.report(number, _at(record), _value(search, record)) for search, number in one.trials]
         one.pruned = one.pruned or (all(wanted) and not last)
         return one.pruned
 
@@ -151,7 +152,7 @@ class OpenRuns:
         for search, number in one.trials:
             with self.lock:
                 for record in history:
-                    search.report(number, record["epoch"], _value(search, record))
+                    search.report(number, _at(record), _value(search, record))
                 search.note(number, seconds=took if seconds is None else seconds, epochs=len(history))
                 yield search, number
                 self._news(TrialEnded(search.record(self._goal.total, {}), search.trial(number)))
@@ -165,6 +166,11 @@ class OpenRuns:
             save_tunings(self._goal.home, self._goal.study, tunings, self._goal.order)
             ended = time.monotonic()
             self._next_save = ended + max(SAVE_SECONDS, 20 * (ended - began))
+
+
+def _at(record: Mapping[str, Any]) -> int:
+    """Return the epoch of a line of the history, or the step of a task."""
+    return int(record.get("step", record["epoch"]))
 
 
 def _value(search: Search, record: Mapping[str, Any]) -> float:

@@ -1,0 +1,55 @@
+"""The images that runs were evaluated on, where their decoded data is still on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..study.cut import cut_labels
+from .arrays import kept_facts, kept_groups, kept_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ..components.datasets import DataFacts
+    from ..study.splits import Splits
+
+    Images = NDArray[np.uint8]
+
+
+def kept_of(fingerprint: str, folder: Path) -> tuple[Path, DataFacts] | None:
+    """Return where the arrays with this fingerprint are kept below a folder, and their facts; None if they are not.
+
+    Of a dataset that is mapped from elsewhere only the facts are kept.
+    """
+    kept = ((place, kept_facts(place)) for place in _places(folder))
+    found = [(place, facts) for place, facts in kept if facts is not None and facts.fingerprint == fingerprint]
+    return max(found, key=lambda each: (each[0] / "train-images.npy").exists(), default=None)
+
+
+def evaluated_images(kept: tuple[Path, DataFacts], splits: Splits, split: str, labels: NDArray[Any]) -> Images | None:
+    """Return the images (N, C, H, W) that these labels (N,) are of, mapped from their file as far as that goes.
+
+    kept: as `kept_of` returns it. splits: how the data was cut, counted; split: which part of it.
+    None where the arrays are damaged, or where labels are not those that were evaluated.
+    """
+    try:
+        place, facts = kept
+        known = kept_labels(place, facts)
+        source, rows = cut_labels(known, splits, kept_groups(place, facts))[split]
+        if not np.array_equal(known[source][rows], labels):
+            return None
+        return np.asarray(np.load(place / f"{source}-images.npy", mmap_mode="r")[rows])
+    except (OSError, ValueError, EOFError, KeyError, IndexError):
+        return None
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    try:
+        yield from sorted(path.parent for path in folder.glob("**/facts.json"))
+    except OSError:
+        return

@@ -1,0 +1,75 @@
+"""What each variant measured epoch by epoch: the numbers behind every curve.
+
+Only stored runs enter, so that a mean is of the same runs at every epoch.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..metrics import metric
+from ..stats.series import Series, series_of
+from .table import reported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..stats.results import Results
+    from ..study.spec import Study, Variant
+
+BESIDE = ("lr", "seconds")
+"""What is kept of each epoch beside the metrics: the learning rate of its last step, and how long training took."""
+
+
+@dataclass(frozen=True)
+class VariantHistory:
+    """The epochs of one variant.
+
+    index: its place in the study, which decides its colour. epochs: how many it trains for. done: how many of its runs
+    are. reported: what someone else reported of it after the last epoch, by metric; empty in a pilot, whose last epoch
+    is not the one they are of. series: by name of a metric, and "lr" and "seconds"; without those that no epoch has.
+    """
+
+    variant: str
+    index: int
+    epochs: int
+    done: int
+    reported: Mapping[str, float]
+    series: Mapping[str, Series]
+
+
+def histories(results: Results) -> tuple[VariantHistory, ...]:
+    """Return the history of each variant, in the order of the study."""
+    measured = [name for name in (*results.study.trained, *BESIDE) if name in results.epochs]
+    # Not pivot_table, which would average a seed that is there twice and say nothing.
+    wide = results.epochs.pivot(index="epoch", columns=["variant", "seed"], values=measured)
+    epochs = [int(epoch) for epoch in wide.index]
+    places: dict[object, int] = {column: place for place, column in enumerate(wide.columns.to_list())}
+    every = wide.to_numpy(dtype=np.float64)
+    found = []
+    for index, variant in enumerate(results.study.variants):
+        seeds = sorted(results.stored_of(variant.name))
+        series = {}
+        for name in measured:
+            there = [seed for seed in seeds if (name, variant.name, seed) in places]
+            values = every[:, [places[name, variant.name, seed] for seed in there]]
+            series[name] = series_of(epochs, there, values)
+        known = {name: one for name, one in series.items() if one.epochs}
+        done = len(seeds)
+        found.append(
+            VariantHistory(
+                variant.name, index, variant.recipe.epochs, done, dict(_reported(results.study, variant)), known
+            )
+        )
+    return tuple(found)
+
+
+def _reported(study: Study, variant: Variant) -> Iterator[tuple[str, float]]:
+    for name in () if study.pilot else ("test/accuracy", "test/loss"):
+        number = reported(variant, metric(name))
+        if number is not None and math.isfinite(number):
+            yield name, number
