@@ -88,8 +88,9 @@ def misbehaves(run: Run, *, how: str, once: str = "") -> object:
         (run.folder / "child").write_text(str(child.pid))
         os._exit(4)
     if how == "shout":
-        while True:
+        while True:  # a megabyte each second: what captures it keeps it all in memory
             sys.stdout.write("x" * 1000)
+            time.sleep(0.001)
     if how == "swallow":
         while True:
             time.sleep(0.01)
