@@ -45,9 +45,9 @@ def sources(specs: dict[str, RunSpec]) -> dict[str, str]:
 
 
 def without_sources(identity: Any) -> Any:
-    """Return what decides a key but for the digests of source: those change with every edit of a component."""
+    """Return what decides a key but for the digests of source, which change with every edit, and Python's version."""
     if isinstance(identity, dict):
-        return {name: without_sources(value) for name, value in identity.items() if name != "source"}
+        return {name: without_sources(value) for name, value in identity.items() if name not in ("source", "python")}
     return [without_sources(value) for value in identity] if isinstance(identity, list) else identity
 
 

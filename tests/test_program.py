@@ -36,6 +36,7 @@ class FakeRun:
     device: str = "cpu"
     threads: int = 2
     pilot: bool = False
+    steps: int | None = None
     stops_at: int = 1000
     state: Any = None
     lines: list[dict[str, Any]] = field(default_factory=list)
@@ -85,6 +86,37 @@ def test_lines_with_a_step_are_logged_and_the_one_without_is_the_result(run: Fak
     found = sh(run, """echo '{"step": 1, "validation/f1": 0.5}'; echo; echo '{"test/f1": 0.9, "test/auroc": 1}'""")
     assert found == {"test/f1": 0.9, "test/auroc": 1}
     assert run.lines == [{"step": 1, "validation/f1": 0.5}]
+
+
+def test_a_program_may_say_how_many_steps_there_will_be(run: FakeRun) -> None:
+    sh(run, """echo '{"steps": 30}'; echo '{"step": 1, "validation/f1": 0.5}'; echo '{"test/f1": 0.9}'""")
+    assert (run.steps, len(run.lines)) == (30, 1)
+
+
+def test_a_result_that_is_told_twice_is_no_result(run: FakeRun) -> None:
+    twice = r"gave test/f1 twice as its result: 0.8, then 0.9\n  print it once, at the end; a line on the way has a"
+    with pytest.raises(RunError, match=twice):
+        sh(run, """echo '{"test/f1": 0.8}'; echo '{"test/f1": 0.9}'""")
+    (run.study_dir / "written").write_text('[{"test/f1": 0.8}, {"test/f1": 0.9}]')
+    with pytest.raises(RunError, match=twice):
+        sh(run, "cp written {folder}/m.json", metrics_file="m.json")
+    in_parts = """echo '{"test/f1": 0.8}'; echo '{"test/f1": 0.8, "test/auroc": 0.9}'"""  # as every rank may print it
+    assert sh(run, in_parts) == {"test/f1": 0.8, "test/auroc": 0.9}
+
+
+def test_a_program_is_looked_up_on_the_path_that_its_env_gives(run: FakeRun) -> None:
+    (run.study_dir / "bin").mkdir()
+    trainer = run.study_dir / "bin" / "own-trainer"
+    trainer.write_text("#!/bin/sh\necho '{\"test/x\": 1}'\n")
+    trainer.chmod(0o755)
+    for path in ("{study_dir}/bin:/usr/bin:/bin", "bin:/usr/bin:/bin"):
+        env = {"PATH": path}
+        found = check_program(run.study_dir, ["own-trainer"], {}, env=env)
+        assert "own-trainer, and what own-trainer loads" in found.uncovered[0]
+        assert run_program(run, ["own-trainer"], {}, env=env) == {"test/x": 1}
+    with pytest.raises(InputError, match=r"no program 'sh' on the PATH that env gives"):
+        check_program(run.study_dir, ["sh"], {}, env={"PATH": "{study_dir}/bin"})
+    check_program(run.study_dir, ["sh"], {}, env={"PATH": "{folder}/bin"})  # which only a run knows
 
 
 def test_settings_and_what_the_run_gives_go_into_arguments_and_environment(run: FakeRun) -> None:

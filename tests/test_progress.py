@@ -80,7 +80,7 @@ def test_epochs_of_an_earlier_command_say_nothing_of_the_pace(study: Path, monke
     monkeypatch.setattr(progress, "time", clock)
     first = specs_of(study)[0]
     pace = Pace([first], lambda _: None)
-    pace.take(Started(first, 1))
+    pace.take(Started(first, 1, 0.5))
     clock.now = 100.0
     assert pace.left() is None
     pace.take(EpochProgress(first, 2, 0.5))

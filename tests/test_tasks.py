@@ -7,18 +7,22 @@ import math
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 import ablate as library
 from ablate.checks.study import changed_factors
+from ablate.commands.status import _left, _step
 from ablate.components.tasks import Metric
+from ablate.console import progress
 from ablate.console.progress import Board
 from ablate.errors import InputError, StudyError
 from ablate.execute.inline import Inline
 from ablate.execute.jobs import EpochDone, Failed, Finished, Started, Stopped
 from ablate.execute.local import LocalProcesses
+from ablate.numbers import NBSP
 from ablate.paths import shipped
 from ablate.report.table import table
 from ablate.store.store import Store
@@ -62,6 +66,15 @@ def fit(run: Run, *, rate: Annotated[float, Range(0.05, 0.5)] = 0.1, steps: Coun
         run.log(step=step * 10, metrics={"validation/error": (slope - target) ** 2})
         run.save({"step": step, "slope": slope})
     return {"test/error": (slope - target) ** 2, "test/share": 1 - abs(slope - target) / 5}
+
+
+@task("forgets")
+def forgets(run: Run) -> dict:
+    """Save a state, and never ask for it."""
+    run.steps = 4
+    for step in range(1, 5):
+        run.log(step=step, metrics={"test/error": 1 / step})
+        run.save({"step": step})
 
 
 @task("misbehaves")
@@ -109,6 +122,11 @@ def misbehaves(run: Run, *, how: str, once: str = "") -> object:
         return returns[how]
     if how == "lambda":
         run.save({"f": lambda: 0})
+    if how == "no last step":
+        run.steps = 0.5
+    if how == "nameless":
+        arrays = {"predictions": np.eye(3), "labels": np.arange(3), "classes": ["a", "b"]}
+        return {"test/error": 1, **arrays}
     if how == "steps":
         run.log(step=1, metrics={"test/error": 0.5})
     if how == "no metrics":
@@ -327,13 +345,23 @@ def test_factors_may_change_a_task(fits: Path) -> None:
     assert "design factorial: adds 3 variants" in ablate("plan", fits).output
 
 
-def test_progress_counts_the_steps_of_a_task(fits: Path) -> None:
+def test_progress_counts_the_steps_of_a_task(fits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(progress, "time", clock)
     (spec, *_), _ = planned(fits)
     board = Board([spec], lambda _: None)
     board.take(Started(spec))
     assert board.rows() == [["baseline, seed 0", "–", "–"]]
     board.take(EpochDone(spec, {"epoch": 2, "step": 20, "validation/error": 0.25, "seconds": 1.0}))
     assert board.rows() == [["baseline, seed 0", "20", "validation error 0.25"]]
+    clock.now = 60.0
+    assert board.title().replace(NBSP, " ") == "0/1 run, 1 min so far"  # nobody knows how many steps there are
+    board.take(EpochDone(spec, {"epoch": 3, "step": 30, "steps": 120, "validation/error": 0.25, "seconds": 1.0}))
+    assert board.rows() == [["baseline, seed 0", "30/120", "validation error 0.25"]]
+    assert board.title().replace(NBSP, " ") == "0/1 run, 1 min so far, about 3 min left"
+    lines = [{"step": 10, "steps": 40, "seconds": 30.0}, {"step": 20, "steps": 40, "seconds": 30.0}]
+    assert _step(lines) + _left(lines).replace(NBSP, " ") == "20 of 40, about 1 min left"
+    assert _step([{"step": 10}]) + _left([{"step": 10, "seconds": 1.0}]) + _left([]) == "10"
     assert "test error 0.125" in board.take(Finished(spec, {"test/error": 0.125, "epochs": 2}))
 
 
@@ -453,6 +481,27 @@ def test_a_run_that_is_stopped_goes_on_with_the_same_bits(fits: Path) -> None:
     assert [line["validation/error"] for line in store.history()] == [line["validation/error"] for line in lines]
 
 
+def test_a_task_that_saves_and_never_asks_for_its_state_is_told_so(write: Write) -> None:
+    write("plugins/fits.py", PLUGIN)
+    study = write(
+        "s.toml", HEAD.replace("[baseline]", 'direction = "minimize"\n[baseline]') + 'task = { use = "forgets" }'
+    )
+    (todo, *_) = jobs(study, "study.seeds=1")
+    events: list[Event] = []
+    Inline().run([todo], events.append, lambda: sum(isinstance(one, EpochDone) for one in events) >= 3)
+    assert isinstance(events[-1], Stopped)
+    (begun, *_, failed) = run(Inline(), [todo])
+    assert isinstance(begun, Started)
+    assert (begun.done, begun.share) == (3, 0.75)
+    assert isinstance(failed, Failed)
+    assert (
+        "interrupted after step 3 and goes on from the state that it saved, yet its task begins again with step 1: it c\
+alls run.save and never run.restored"
+        in failed.reason
+    )
+    assert "begin with state = run.restored()" in failed.reason
+
+
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
@@ -467,6 +516,8 @@ def test_a_run_that_is_stopped_goes_on_with_the_same_bits(fits: Path) -> None:
         ("a name", "'error' cannot name a metric; a metric is named SPLIT/NAME, as in test/f1"),
         ("steps", "step 1 comes after step 1; steps ascend"),
         ("no metrics", "step 2 has no metric"),
+        ("no last step", "run.steps = 0.5 is not a whole number of 1 or more"),
+        ("nameless", "the task's return: classes are ['a', 'b'], not a name for each of 3"),
         ("lambda", "run.save: this state could not be read again"),
         ("bad arrays", "predictions (3, 3) and labels int64 (4,) are not logits (N, classes) and whole numbers (N,)"),
     ],
@@ -690,6 +741,28 @@ def test_the_study_of_forests_runs(folder: Path) -> None:
     assert "boosting against forest" in done.output
     found = library.results("forest")
     assert found.images("boosting") is not None  # what the runs predicted is compared row by row
+
+
+def test_texts_tell_their_package_and_classes_have_names(folder: Path) -> None:
+    short = [f"baseline.task.{one}" for one in ("width=32", "lr=0.03", "epochs=3")]
+    options = [part for one in short for part in ("--set", one)]
+    study = shipped("studies") / "text.toml"
+    done = ablate("run", study, "--executor", "inline", "--no-report", "--seeds", "1", "--only", "words", *options)
+    assert done.exit_code == 0, done.output
+    found = library.results("text")
+    (run,) = found.runs[found.runs["variant"] == "words"].to_dict("records")
+    assert 0.6 < run["test/accuracy"] < 0.95  # a guess is right in 19 % at most
+    assert found.epochs["validation/loss"].is_monotonic_decreasing
+    assert found._results.class_names[:2] == ("asyncio", "email")
+    refused = ablate("plan", study, "--set", "word order.task.ngrams=2")
+    assert "the GRU reads word after word, and takes ngrams = 1" in refused.output
+
+
+class TestTextClassifier(TaskContract):
+    """So does the text classifier of studies/text.toml, whose generators and optimizer go on by the bit."""
+
+    component = "text-classifier"
+    plugin = shipped("studies") / "text.py"
 
 
 class TestRandomForest(TaskContract):

@@ -23,7 +23,8 @@ class Run(Protocol):
 
     seed: of all that is random; Python's, NumPy's and torch's generators are seeded with it. device: by name, as
     "cpu" or "cuda:0". threads: that it may keep busy. folder: for its own files, kept with the run. data_dir: ablate's
-    data folder. study_dir: the folder of the study file. pilot: a short try, whose numbers mean nothing.
+    data folder. study_dir: the folder of the study file. pilot: a short try, whose numbers mean nothing. steps: set by
+    the task where it knows its last step, so that the time left is known; None until then.
     """
 
     seed: int
@@ -33,6 +34,7 @@ class Run(Protocol):
     data_dir: Path
     study_dir: Path
     pilot: bool
+    steps: int | None
 
     def log(self, *, step: int, metrics: Mapping[str, float]) -> None:
         """Record what was measured after a step: one line of the history. Steps ascend.

@@ -53,10 +53,11 @@ def run_program(
 ) -> dict[str, float]:
     """Run a program to its end, logging what it measures, and return its result: metrics by name.
 
-    It prints JSON objects, a line each: one with a "step" is logged, one without is the result. command, env: with
-    placeholders, as `{lr}` for a setting, and those of GIVEN. metrics_file: in the run's folder; these lines are read
-    from there once the program ends, and standard output is free. resume: the program goes on by itself, from what it
-    finds in `{folder}`. It begins in the folder of the study. Raises RunError that says how it ended otherwise.
+    It prints JSON objects, a line each: one with a "step" is logged, one without is the result, and one of "steps"
+    alone says how many there will be. command, env: with placeholders, as `{lr}` for a setting, and those of GIVEN.
+    metrics_file: in the run's folder; these lines are read from there once the program ends, and standard output is
+    free. resume: the program goes on by itself, from what it finds in `{folder}`. It begins in the folder of the study.
+    Raises RunError that says how it ended otherwise.
     """
     values = {**settings, **{name: getattr(run, name) for name in GIVEN if name != "python"}, "python": sys.executable}
     made = [filled(part, values) for part in command]
@@ -91,9 +92,12 @@ class _Told:
         self.result: dict[str, float] = {}
 
     def take(self, line: Mapping[str, Any]) -> None:
-        """Log a line that has a step, and keep one that has none."""
+        """Log a line that has a step, and keep one that has none. Raises RunError for a result that was told before."""
+        if line.keys() == {"steps"}:
+            self._run.steps = line["steps"]
+            return
         if "step" not in line:
-            self.result.update(line)
+            self._keep(line)
             return
         step = line["step"]
         if isinstance(step, int) and step <= self._known:
@@ -101,6 +105,16 @@ class _Told:
         self._run.log(step=step, metrics={name: value for name, value in line.items() if name != "step"})
         if self._resume:
             self._run.save({"step": step})
+
+    def _keep(self, line: Mapping[str, Any]) -> None:
+        for name, value in line.items():
+            if name in self.result and self.result[name] != value:
+                told = f"{one_line(repr(self.result[name]), 80)}, then {one_line(repr(value), 80)}"
+                raise RunError(
+                    f"the program gave {one_line(printable(name), 80)} twice as its result: {told}\n"
+                    '  print it once, at the end; a line on the way has a step, as in {"step": 3, "validation/f1": 0.8}'
+                )
+            self.result[name] = value
 
 
 _FORM = 'it prints one as in {"test/f1": 0.9}'

@@ -52,8 +52,8 @@ def check_program(
         text = f"setting '{unused[0]}' is in no placeholder, and would change nothing"
         raise InputError(f"{text}\nwrite {{{unused[0]}}} where the program takes it, in command or in env")
     _check_texts([*(_text(name, value) for name, value in settings.items()), *command], env)
-    program = _found(command[0], folder)
     known = {**settings, "study_dir": folder}
+    program = _found(command[0], folder, _path(env, folder, known))
     parts = [Path(filled(part, known)) for part in command if {*_names(part)} <= {*known}]
     own = [part for part in parts if _is_file(folder / part)]
     covered = [*own, *map(Path, sources)]
@@ -77,8 +77,16 @@ def _is_file(place: Path) -> bool:
         return False
 
 
-def _found(program: str, folder: Path) -> Path:
-    """Return the program that a command starts. Raises InputError where it cannot be started."""
+def _path(env: Mapping[str, str], folder: Path, known: Mapping[str, Any]) -> str | None:
+    """Return the PATH that a program is looked up on, from its own folder; None where only a run knows it."""
+    given = env.get("PATH", os.environ.get("PATH", os.defpath))
+    if not {*_names(given)} <= {*known}:
+        return None
+    return os.pathsep.join(str(folder / place) for place in filled(given, known).split(os.pathsep))
+
+
+def _found(program: str, folder: Path, path: str | None) -> Path:
+    """Return the program that a command starts, looked up on a PATH. Raises InputError where it cannot be started."""
     if program == "{python}":
         return Path(sys.executable)
     if os.sep in program:
@@ -90,10 +98,13 @@ def _found(program: str, folder: Path) -> Path:
                 f"command: {shown(place)}: is not executable\nchmod +x {shown(place)}, or name what runs it first"
             )
         return place
-    if found := shutil.which(program):
+    if path is None:
+        return Path(program)
+    if found := shutil.which(program, path=path):
         return Path(found)
     beside = f"\nthe file beside the study is written './{program}'" if (folder / program).is_file() else ""
-    raise InputError(f"command: there is no program '{one_line(program, 80)}' on the PATH{beside}")
+    which = "the PATH" if path == _path({}, folder, {}) else "the PATH that env gives"
+    raise InputError(f"command: there is no program '{one_line(program, 80)}' on {which}{beside}")
 
 
 def _names(text: str) -> list[str]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import random
@@ -19,28 +18,24 @@ import numpy as np
 import torch
 
 from ..components.no_exit import no_exit
-from ..components.tasks import wrong_name
 from ..errors import DivergedError, RunError, StoppedError, error_text, listing, one_line
 from .checkpoint import packed, unpacked
 from .machine import environment, pick_device
-from .predictions import halved, predicted
 from .randomness import process_random, restore_process_random
 from .run import KEEP_SECONDS
 from .task_recorder import Unrecorded
+from .task_reports import BESIDE_NUMBERS, class_names, numbers_of, predictions_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..components.registry import Registry
-    from ..data.predictions import Predictions
     from ..study.spec import Limits, RunSpec
     from .checkpoint import State
     from .machine import Machine
     from .run import Record
     from .task_recorder import TaskRecorder
 
-ARRAYS = ("predictions", "labels")
-"""What a task may return beside numbers: logits (N, classes) of the test split, and the labels (N,)."""
 BESIDE = ("lr",)
 """What a task may log that is no metric, and that reports draw."""
 ROUNDING = 1e-6
@@ -71,8 +66,10 @@ def run_task(spec: RunSpec, registry: Registry, machine: Machine, recorder: Task
     if run.was_stopped:
         raise StoppedError(SWALLOWED if run.was_told else STOPPED)
     result = run.ended(returned)
-    if limits.keep_predictions and isinstance(returned, Mapping) and (found := _predictions(returned)):
-        recorder.keep_predictions(found)
+    if isinstance(returned, Mapping) and (found := predictions_of(returned)):
+        result |= class_names(returned, found["test"].logits.shape[1])
+        if limits.keep_predictions:
+            recorder.keep_predictions(found)
     seconds = before + time.perf_counter() - began
     return {**result, "epochs": len(run.records), "state_bytes": run.state_bytes, "seconds": seconds}
 
@@ -119,7 +116,20 @@ class TaskRun:
         self.state_bytes = 0
         self._last = self._kept = time.perf_counter()
         self._began = self._last - (state["seconds"] if state else 0.0)
-        self._saved_before = False
+        self._saved_before = self._asked_for_state = False
+        self._steps: int | None = None
+
+    @property
+    def steps(self) -> int | None:
+        """Return the last step, where the task has said which that is."""
+        return self._steps
+
+    @steps.setter
+    def steps(self, last: int | None) -> None:
+        """Take the last step, which tells how long is left."""
+        if last is not None and (isinstance(last, bool) or not isinstance(last, (int, np.integer)) or last < 1):
+            raise RunError(f"run.steps = {one_line(repr(last), 80)} is not a whole number of 1 or more")
+        self._steps = None if last is None else int(last)
 
     def log(self, *, step: int, metrics: Mapping[str, float]) -> None:
         """Record what was measured after a step."""
@@ -129,12 +139,13 @@ class TaskRun:
         if step > LAST_STEP or len(self.records) >= MOST_LINES:
             raise RunError(f"run.log: more than {LAST_STEP:,} steps or {MOST_LINES:,} lines; log less often")
         if self.records and step <= self.records[-1]["step"]:
-            raise RunError(f"run.log: step {step} comes after step {self.records[-1]['step']}; steps ascend")
+            raise RunError(self._does_not_ascend(step))
         measured = self._measured(metrics, "run.log", BESIDE)
         if not measured:
             raise RunError(f"run.log: step {step} has no metric")
         now = time.perf_counter()
-        record = {"epoch": len(self.records) + 1, "step": int(step), **measured, "seconds": now - self._last}
+        known = {"step": int(step), **({"steps": self._steps} if self._steps else {})}
+        record = {"epoch": len(self.records) + 1, **known, **measured, "seconds": now - self._last}
         self._last = now
         self.records.append(record)
         self._recorder.epoch(record)
@@ -158,6 +169,7 @@ class TaskRun:
 
     def restored(self) -> Any:
         """Return the state that an interrupted run saved last, or None."""
+        self._asked_for_state = True
         if self._state is None:
             return None
         restore_process_random(self._state["random"])
@@ -174,7 +186,7 @@ class TaskRun:
         if returned is not None and not isinstance(returned, Mapping):
             text = f"the task returned {type(returned).__name__}, not its metrics by name"
             raise RunError(f'{text}\n  as in return {{"test/f1": 0.9}}')
-        given = {name: value for name, value in (returned or {}).items() if name not in ARRAYS}
+        given = {name: value for name, value in (returned or {}).items() if name not in BESIDE_NUMBERS}
         last = {name: value for record in self.records for name, value in record.items() if "/" in name}
         found = {**last, **self._measured(given, "the task's return")}
         if not found:
@@ -189,7 +201,7 @@ class TaskRun:
         return {**found, **({"diverged": odd} if odd else {})}
 
     def _measured(self, given: object, where: str, beside: Sequence[str] = ()) -> dict[str, float]:
-        found = _numbers(given, where, beside)
+        found = numbers_of(given, where, beside)
         for name in sorted(self._limits.fractions & found.keys()):
             if math.isfinite(found[name]) and not -ROUNDING <= found[name] <= 1 + ROUNDING:
                 raise RunError(
@@ -197,6 +209,17 @@ class TaskRun:
                     "  report 0.93 for 93 %, or give it a direction and another unit in the study"
                 )
         return found
+
+    def _does_not_ascend(self, step: int) -> str:
+        last = self.records[-1]["step"]
+        if self._state is None or self._asked_for_state:
+            return f"run.log: step {step} comes after step {last}; steps ascend"
+        return (
+            f"run.log: the run was interrupted after step {last} and goes on from the state that it saved, "
+            f"yet its task begins again with step {step}: it calls run.save and never run.restored\n"
+            "  begin with state = run.restored(), None at first, and go on from it; "
+            "or leave out run.save, and runs begin again"
+        )
 
     def _check_finite(self, measured: Mapping[str, float], when: str) -> str:
         odd = [f"{name} is {value}" for name, value in measured.items() if not math.isfinite(value)]
@@ -221,40 +244,3 @@ class TaskRun:
         except Exception as error:
             what = one_line(error_text(error), 200)
             raise RunError(f"run.save: this state could not be read again: {what}\n  it may hold {SAVED}") from error
-
-
-def _numbers(given: object, where: str, beside: Sequence[str]) -> dict[str, float]:
-    """Return metrics as plain numbers. Raises RunError for a name or a value that is none."""
-    if not isinstance(given, Mapping):
-        raise RunError(f"{where}: metrics are {type(given).__name__}, not numbers by name")
-    found = {}
-    for name, value in given.items():
-        if name not in beside and (wrong := wrong_name(name)):
-            raise RunError(f"{where}: {wrong}")
-        number = None
-        if not isinstance(value, (str, bytes, bool, np.bool_)):
-            with contextlib.suppress(TypeError, ValueError, OverflowError, RuntimeError):
-                number = float(value)
-        if number is None:
-            raise RunError(f"{where}: {name} is {one_line(repr(value), 80)}, not a number")
-        found[str(name)] = number
-    return found
-
-
-def _predictions(returned: Mapping[str, Any]) -> Predictions:
-    """Return what a task says that it predicted of the test split; nothing where it says nothing."""
-    arrays = [returned.get(name) for name in ARRAYS]
-    if all(array is None for array in arrays):
-        return {}
-    if any(array is None for array in arrays):
-        raise RunError("the task's return: predictions and labels come together, or not at all")
-    logits, labels = np.asarray(arrays[0], dtype=np.float32), np.asarray(arrays[1])
-    if logits.ndim != 2 or labels.shape != logits.shape[:1] or labels.dtype.kind not in "iu" or not len(labels):
-        shapes = f"predictions {logits.shape} and labels {labels.dtype} {labels.shape}"
-        raise RunError(f"the task's return: {shapes} are not logits (N, classes) and whole numbers (N,)")
-    if labels.min() < 0 or labels.max() >= logits.shape[1]:
-        raise RunError(
-            f"the task's return: labels run from {labels.min()} to {labels.max()}, of {logits.shape[1]} classes"
-        )
-    whole = torch.from_numpy(labels.astype(np.int64))
-    return {"test": predicted([halved(torch.from_numpy(logits))], whole, logits.shape[1])}
