@@ -325,7 +325,7 @@ def test_the_figure_of_costs_shows_the_front_that_the_sentence_and_the_json_tell
 def test_a_section_has_its_curves_over_those_of_the_variant_that_it_changes() -> None:
     made = study(3, 2)
     data = figures_variant.variant_curves(made, "variant 2")
-    assert {curve.variant for curve in data.accuracies} == {"variant 1", "variant 2"}
+    assert {curve.variant for panel in data.panels for curve in panel.curves} == {"variant 1", "variant 2"}
     assert data.title == "variant 2 over variant 1"
     assert [one.anchor for one in figures_variant.section_curves(made)] == [s.anchor for s in made.sections[1:]]
     assert figures_variant.section_curves(study(13, 1)) == []

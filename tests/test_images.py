@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,9 @@ def test_what_is_said_of_the_two_noises() -> None:
     )
     same = compared({0: right("x.")}, {0: right("x.")})
     assert image_by_image(same) == "Image by image: both recognise the same of the 2 images, with every seed."
+    told = image_by_image(replace(few, noun="example"))  # of a task, which may tell texts apart
+    assert told.startswith("Example by example: of ")
+    assert "image" not in told
 
 
 def test_confusions_count_each_image_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -350,6 +351,27 @@ def test_a_study_of_a_script_runs_and_an_edit_of_the_script_makes_its_runs_new(s
     script = shell_study.parent / "train.sh"
     script.write_text(script.read_text() + "# edited\n")
     assert "train.sh changed" in ablate("plan", shell_study).output
+
+
+def test_what_env_holds_counts_for_the_key_and_is_shown_nowhere(shell_study: Path) -> None:
+    text = shell_study.read_text().replace("lr = 0.05 }", 'env = { TOKEN = "s3cret-one", QUIET = "1" }, lr = 0.05 }')
+    shell_study.write_text(text + '[[variant]]\nname = "other"\nset = { "task.env.TOKEN" = "s3cret-two" }\n')
+    keys = {spec.variant: spec.key for spec in planned(shell_study)[0] if spec.seed == 0}
+    assert len(set(keys.values())) == 3
+    changed = ("--set", 'larger steps.task.env={TOKEN="s3cret-three"}')
+    assert ablate("run", shell_study, *changed, "--executor", "inline", "--no-report", "--seeds", "2").exit_code == 0
+    told = [ablate("report", "program", "--out", "told", "--format", "html,md,tex,json,csv").output]
+    told += [path.read_text() for path in Path("told").rglob("*") if path.suffix in (".html", ".md", ".tex", ".json")]
+    shell_study.write_text(shell_study.read_text().replace("s3cret-two", "s3cret-four"))
+    told += [ablate(*of[:1], shell_study, *of[1:]).output for of in (("check",), ("plan", "--json"), ("plan",))]
+    told += [ablate(*of, "program", "--json").output for of in (("status",), ("verdict",))]
+    wrong = ablate("plan", shell_study, "--set", 'larger steps.task.env={TOKEN="s3cret", N=3}')
+    assert "is not a table of strings" in wrong.output
+    assert not [text for text in [*told, wrong.output] if "s3cret" in text]
+    page = Path("told/report.md").read_text()
+    assert "command \\[./train.sh, {lr}, {seed}\\], env \\[TOKEN, QUIET\\], resume false)" in page  # none that is empty
+    assert re.search(r"- task: env = TOKEN hidden \([0-9a-f]{3}\)\n\+ task: env = TOKEN hidden \([0-9a-f]{3}\)", page)
+    assert re.search(r"task.env.TOKEN hidden \([0-9a-f]{3}\) → hidden", " ".join(told[-3].split()))
 
 
 def test_a_setting_that_no_placeholder_names_is_a_problem_of_the_study(shell_study: Path) -> None:

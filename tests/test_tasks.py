@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,8 @@ from ablate.execute.jobs import EpochDone, Failed, Finished, Started, Stopped
 from ablate.execute.local import LocalProcesses
 from ablate.numbers import NBSP
 from ablate.paths import shipped
+from ablate.report.content import report
+from ablate.report.figures_variant import section_curves
 from ablate.report.table import table
 from ablate.store.store import Store
 from ablate.study.metrics import found_reported
@@ -218,6 +221,8 @@ def test_a_report_speaks_of_the_task_and_not_of_images(made: Path) -> None:
     assert "as each run ended" in page
     assert "validation error at each step that the task logs" in page.lower()
     assert (made / "told" / "figures" / "metric.svg").is_file()
+    assert "**Figure 3. faster over baseline.** Validation error at each step that the task logs." in page
+    assert (made / "told" / "figures" / "curves-variant-2.svg").is_file()
     document = json.loads((made / "told" / "report.json").read_text())
     assert document["metrics"]["test/error"]["higher_is_better"] is False
     assert "step,lr" in (made / "told" / "epochs.csv").read_text().replace("epoch,lr", "step,lr")
@@ -421,6 +426,31 @@ def test_a_task_is_not_tuned_for_costs_that_nobody_knows(fits: Path) -> None:
     told = ablate("tune", fits, "--objective", "error", "--objective", "flops", "--executor", "inline")
     assert told.exit_code == 2
     assert "unknown objective 'flops'" in told.output
+
+
+TWO_LOGS = """
+from ablate import Metric, Run, task
+
+@task("logs", metrics=[Metric("test/f1", direction="maximize"), Metric("test/bleu", direction="maximize")])
+def logs(run: Run, *, a: float = 1.0) -> dict:
+    for step in (1, 2, 3):
+        bleu = {f"{split}/bleu": a * step + run.seed / 9 for split in ("train", "validation")}
+        run.log(step=step, metrics={**bleu, "validation/loss": a / step})
+    return {"test/f1": a}
+"""
+
+
+def test_curves_are_of_all_that_a_task_logs_also_where_no_run_reports_it_in_the_end(write: Write) -> None:
+    write("plugins/logs.py", TWO_LOGS)
+    head = HEAD.replace("test/error", "test/f1").replace("[baseline]", "seeds = 2\n[baseline]")
+    variants = 'task = { use = "logs" }\n[[variant]]\nname = "b"\nset = { "task.a" = 2.0 }\n'
+    assert run_here(write("s.toml", head + variants)) == 0
+    (curves,) = section_curves(report(library.results("s")._records))
+    assert [panel.heading for panel in curves.panels] == ["Validation loss", "Validation bleu"]
+    assert {(curve.variant, curve.part) for curve in curves.panels[1].curves} == {
+        (variant, part) for variant in ("baseline", "b") for part in ("train", "test")
+    }
+    assert curves.caption.endswith("at each step that the task logs. Dashed is the same on training data.")
 
 
 LIKELIHOOD = """
@@ -741,6 +771,12 @@ def test_the_study_of_forests_runs(folder: Path) -> None:
     assert "boosting against forest" in done.output
     found = library.results("forest")
     assert found.images("boosting") is not None  # what the runs predicted is compared row by row
+    assert ablate("report", "forest", "--out", "told", "--format", "md,html").exit_code == 0
+    page = Path("told/report.md").read_text()
+    assert "Example by example: of 114 examples boosting alone recognises" in page
+    assert "image" not in page.lower().replace(".svg)", "").replace("![", "")
+    seeds = json.loads(re.search(r'"variants":(\[.*?\]),"seeds":', Path("told/report.html").read_text())[1])  # type: ignore[index]
+    assert list(seeds[0]["seeds"]) == ["0", "1"]  # though the task logs nothing of its test rows
 
 
 def test_texts_tell_their_package_and_classes_have_names(folder: Path) -> None:

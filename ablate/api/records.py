@@ -78,7 +78,7 @@ def read_records(
         environments=environment_lines(home, list(keys.values())),
         made=max((str(time) for time in results.stored["finished"]), default=""),
         commands=_commands(record, study, tunings),
-        changes=typed_changes(record.changes),
+        changes=typed_changes(record.changes, hide=True),
         tested=_tested(home, results),
         study_file=record.path if record.has_file and (not by_name or is_at_work(home, record.path)) else None,
         pictures=partial(pictures_of, home),
@@ -181,7 +181,7 @@ def _commands(record: StudyRecord, study: Study, tunings: Sequence[VariantTuning
     if not record.has_file:
         return ("results = ablate.run(study)", f"results.report({folder_of(record.name).as_posix()!r})")
     file = shlex.quote("/".join(record.path.parts[-2 if record.path.parent.name == "studies" else -1 :]))
-    changes, pilot = typed_changes(record.changes), ["--pilot"] if record.changes.pilot else []
+    changes, pilot = typed_changes(record.changes, hide=True), ["--pilot"] if record.changes.pilot else []
     asked = {tuning.asked for tuning in tunings}
     trials = [f"--trials {max(asked)}"] if asked and asked != {study.tuning.trials} else []
     tuned = ["--tuned"] if record.changes.tuned else []

@@ -98,7 +98,7 @@ def _same_values(results: Results) -> Iterator[Finding]:
                 listing(names),
                 f"their {results.study.compared.label} is the same with every seed, although their runs are not: "
                 "it does not tell them apart",
-                "look at whether what differs is used, and whether there are enough images to tell",
+                f"look at whether what differs is used, and whether there are enough {results.study.noun}s to tell",
                 variants=tuple(names),
             )
 
@@ -111,7 +111,8 @@ def _no_spread(results: Results) -> Iterator[Finding]:
             listing(names),
             f"the {results.study.compared.label} is the same with every seed, so that its interval has no width "
             "and does not say how sure it is",
-            "look for a network that always gives the same class, too few images, or a seed that changes nothing",
+            f"look for a network that always gives the same class, too few {results.study.noun}s, "
+            "or a seed that changes nothing",
             variants=tuple(names),
         )
 

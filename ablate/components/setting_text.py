@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import types
 import typing
+from collections.abc import Mapping
 from datetime import date, time
 from typing import Any
 
@@ -13,6 +15,8 @@ from pydantic.fields import FieldInfo
 
 from ..errors import one_line
 
+HIDDEN = "env"
+"""The setting whose values are shown nowhere: what programs are given in their environment may be secret."""
 LONGEST_VALUE = 200
 """Of a value that is longer as text, messages show the beginning."""
 
@@ -73,6 +77,18 @@ def _limits_text(metas: list[Any]) -> str:
         return f" from {bounds['>=']} to {bounds['<=']}"
     words = {">": "above", ">=": "of at least", "<": "below", "<=": "at most"}
     return " " + " and ".join(f"{words[sign]} {bound}" for sign, bound in bounds.items()) if bounds else ""
+
+
+def hidden(name: str, value: Any) -> Any:
+    """Return a setting's value as it may be shown: of HIDDEN, three digits of a check sum for each value."""
+    if name != HIDDEN or not isinstance(value, Mapping):
+        return value
+    return {key: None if one is None else hidden_text(one) for key, one in value.items()}
+
+
+def hidden_text(value: Any) -> str:
+    """Write a value that is not to be shown, so that it can be told from another one."""
+    return f"hidden ({hashlib.sha256(str(value).encode()).hexdigest()[:3]})"
 
 
 def value_text(value: Any) -> str:

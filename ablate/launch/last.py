@@ -6,11 +6,13 @@ runs only from where the user works or from what the user named, so only a file 
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..components.setting_text import HIDDEN
 from ..errors import InputError, listing
 from ..paths import same_store, shipped, shown, typed
 from ..store.documents import read_document
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from ..store.studies import StudyRecord
     from ..study.toml import Changes
     from .study import Note, Options
+
+
+_SECRET = re.compile(rf"(\.{HIDDEN}(?:\.[^=]*)?)=.*", re.DOTALL)
 
 
 def study_run_last(
@@ -67,12 +72,13 @@ def again(options: Options, command: str, note: Note) -> Options:
     return replace(options, study=record.path, changes=changes)
 
 
-def typed_changes(changes: Changes) -> tuple[str, ...]:
-    """Return what the command line changed in a study, as a user would type it."""
+def typed_changes(changes: Changes, *, hide: bool = False) -> tuple[str, ...]:
+    """Return what the command line changed in a study, as a user would type it. hide: but for what may be secret."""
     seeds = changes.seeds
+    settings = [_SECRET.sub(r"\1=…", setting) if hide else setting for setting in changes.settings]
     # A single seed is written as a list: `--seeds 3,` is seed 3, and `--seeds 3` the seeds 0 to 2.
     listed = [f"--seeds {','.join(map(str, seeds))}{',' if len(seeds) == 1 else ''}"] if seeds else []
-    return (*(f"--set {shlex.quote(setting)}" for setting in changes.settings), *listed)
+    return (*(f"--set {shlex.quote(setting)}" for setting in settings), *listed)
 
 
 def typed_again(command: str, options: Options, *flags: str) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..stats.class_changes import ClassChange, ConfusionChange
+    from ..study.spec import Noun
     from .classes import ChangedClasses, ChangedImage
 
 
@@ -50,13 +51,13 @@ def class_sentences(found: ChangedClasses) -> list[str]:
     sure = {way: [c for c in of if c.every_seed and c.counts][:NAMED]
             for way, of in (("more", one.commoner), ("less", one.rarer))}  # fmt: skip
     said += [
-        f"Taken for another class {way} often{', with every seed' * several}: {_confusions(of)}."
+        f"Taken for another class {way} often{', with every seed' * several}: {_confusions(of, one.noun)}."
         for way, of in sure.items()
         if of
     ]
     if found.gained or found.lost:
         alone = f"{one.candidate} alone recognises {found.gained:,}, {one.reference} alone {found.lost:,}"
-        said.append(f"Of {one.images:,} images {alone}{', with every seed' * several}.")
+        said.append(f"Of {one.images:,} {one.noun}s {alone}{', with every seed' * several}.")
     return said
 
 
@@ -96,10 +97,10 @@ def _classes(changes: Sequence[ClassChange]) -> str:
     return ", ".join(told)
 
 
-def _confusions(changes: Sequence[ConfusionChange]) -> str:
+def _confusions(changes: Sequence[ConfusionChange], noun: Noun) -> str:
     return ", ".join(
         f"{one.name} for {one.taken_for_name} ({numbers.fixed(one.before, 1)} to {numbers.fixed(one.after, 1)} of "
-        f"{one.images} images)"
+        f"{one.images} {noun}s)"
         for one in changes
     )
 

@@ -79,7 +79,7 @@ def changed_classes(results: Results, pictures: Pictures | None) -> tuple[Change
     largest = sorted(known, key=lambda one: -abs(one.mean))[:MOST_PAIRS]
     made = {one: changed for one in largest if (changed := _changed(results, one)) is not None}
     weighty = next((one for one, changed in made.items() if changed.gained or changed.lost), None)
-    if weighty and pictures:
+    if weighty and pictures and results.study.images:
         made[weighty] = _with_pictures(results, made[weighty], pictures)
     return tuple(made[one] for one in known if one in made)
 

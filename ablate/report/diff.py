@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ..components.setting_text import hidden
 from ..study.choices import COMPONENTS
 from ..study.differences import differences, numbered, value_text
 
@@ -64,7 +65,7 @@ def _settings(factor: str, was: Choice, now: Choice) -> Iterator[Change]:
         before, after = was.settings.get(name), now.settings.get(name)
         if before == after:
             continue
-        old, new = ("" if value is None else value_text(value) for value in (before, after))
+        old, new = ("" if value is None else value_text(hidden(name, value)) for value in (before, after))
         kind: Literal["added", "removed", "changed"] = (
             "added" if before is None else "removed" if after is None else "changed"
         )

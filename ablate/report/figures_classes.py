@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..stats.class_changes import ClassComparison
+    from ..study.spec import Noun
     from .classes import ChangedClasses
     from .content import Report
 
@@ -25,7 +26,7 @@ LETTERS = 22
 
 @dataclass(frozen=True)
 class ClassRow:
-    """A class, or a confusion of two. before, after: means over the seeds, in % or in images.
+    """A class, or a confusion of two. before, after: means over the seeds, in % or in images (or a task's examples).
 
     sure: it is shown to move. better: that is to the candidate's advantage.
     """
@@ -50,6 +51,7 @@ class ClassData:
     reference: str = ""
     classes: tuple[ClassRow, ...] = ()
     confusions: tuple[ClassRow, ...] = ()
+    noun: Noun = "image"
 
 
 def class_data(report: Report, candidate: str = "", reference: str = "", most: int = 5) -> ClassData:
@@ -80,6 +82,7 @@ def class_data(report: Report, candidate: str = "", reference: str = "", most: i
         reference=one.reference,
         classes=tuple(classes),
         confusions=tuple(confusions),
+        noun=one.noun,
     )
 
 
@@ -107,9 +110,9 @@ def _caption(one: ClassComparison, classes: Sequence[ClassRow], confusions: Sequ
     means = f"means over {len(one.seeds)} seeds" if several else "one seed, which does not tell what is no chance"
     said = [f"From {one.reference} (hollow) to {one.candidate} (filled); {means}."]
     if classes:
-        said.append(f"Recognised images of the classes that moved most, of {one.tested}.")
+        said.append(f"Recognised {one.noun}s of the classes that moved most, of {one.tested}.")
     if confusions:
-        said.append(f"{confusions[0].name} are images of the first class that are taken for the second.")
+        said.append(f"{confusions[0].name} are {one.noun}s of the first class that are taken for the second.")
     if several:
         full = ["classes that are shown to move (p below 0.05, adjusted over the classes by Holm)"] if classes else []
         full += ["confusions that move the same way with every seed"] if confusions else []
@@ -119,7 +122,7 @@ def _caption(one: ClassComparison, classes: Sequence[ClassRow], confusions: Sequ
 
 def _alt(one: ClassComparison, classes: Sequence[ClassRow], confusions: Sequence[ClassRow]) -> str:
     moved = [f"{c.name} {numbers.fixed(c.before, 1)} to {numbers.fixed(c.after, 1)} %" for c in classes]
-    taken = [f"{c.name} {numbers.fixed(c.before, 1)} to {numbers.fixed(c.after, 1)} images" for c in confusions]
+    taken = [f"{c.name} {numbers.fixed(c.before, 1)} to {numbers.fixed(c.after, 1)} {one.noun}s" for c in confusions]
     said = f"Dot plot of classes and confusions, {one.candidate} against {one.reference}."
     return " ".join([said, *(f"{'; '.join(part)}." for part in (moved, taken) if part)])
 
@@ -131,8 +134,8 @@ def draw_classes(data: ClassData) -> Figure:
     with drawing.styled():
         now, narrow = style(), style().width <= NARROW
         panels = [
-            (data.classes, "Recognised images of a class (%)"),
-            (data.confusions, "Taken for another class (images)"),
+            (data.classes, f"Recognised {data.noun}s of a class (%)"),
+            (data.confusions, f"Taken for another class ({data.noun}s)"),
         ]
         panels = [(rows, heading) for rows, heading in panels if rows]
         shape = (len(panels), 1) if narrow else (1, len(panels))

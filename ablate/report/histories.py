@@ -32,6 +32,7 @@ class VariantHistory:
     index: its place in the study, which decides its colour. epochs: how many it trains for. done: how many of its runs
     are. reported: what someone else reported of it after the last epoch, by metric; empty in a pilot, whose last epoch
     is not the one they are of. series: by name of a metric, and "lr" and "seconds"; without those that no epoch has.
+    ends: each seed with what its run ended at, on the metric that the study compares; without what is not finite.
     """
 
     variant: str
@@ -40,6 +41,7 @@ class VariantHistory:
     done: int
     reported: Mapping[str, float]
     series: Mapping[str, Series]
+    ends: tuple[tuple[int, float], ...]
 
 
 def histories(results: Results) -> tuple[VariantHistory, ...]:
@@ -59,10 +61,17 @@ def histories(results: Results) -> tuple[VariantHistory, ...]:
             values = every[:, [places[name, variant.name, seed] for seed in there]]
             series[name] = series_of(epochs, there, values)
         known = {name: one for name, one in series.items() if one.epochs}
-        done = len(seeds)
+        runs = results.stored_of(variant.name)
+        ends = tuple((seed, float(runs[seed][results.study.metric])) for seed in seeds)
         found.append(
             VariantHistory(
-                variant.name, index, variant.recipe.epochs, done, dict(_reported(results.study, variant)), known
+                variant=variant.name,
+                index=index,
+                epochs=variant.recipe.epochs,
+                done=len(seeds),
+                reported=dict(_reported(results.study, variant)),
+                series=known,
+                ends=tuple((seed, value) for seed, value in ends if math.isfinite(value)),
             )
         )
     return tuple(found)

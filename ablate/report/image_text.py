@@ -10,6 +10,7 @@ from .verdict_text import p
 
 if TYPE_CHECKING:
     from ..stats.images import ImageComparison
+    from ..study.spec import Noun
 
 
 def image_by_image(found: ImageComparison) -> str:
@@ -17,26 +18,33 @@ def image_by_image(found: ImageComparison) -> str:
     seeds = [pair.seed for pair in found.pairs]
     several = len(seeds) > 1
     if not found.gained and not found.lost:
-        return f"Image by image: both recognise the same of the {found.images:,} images, with every seed."
+        return f"{by_one(found.noun)}: both recognise the same of the {found.images:,} {found.noun}s, with every seed."
     over = f", on average over {len(seeds)} seeds" if several else f" (seed {seeds[0]})"
     tests = f"McNemar’s test{' by seed' * several}: {', '.join(p(pair.p) for pair in found.pairs)}"
     return (
-        f"Image by image: of {found.images:,} images {found.candidate} alone recognises {_mean(found.gained, found)}, "
-        f"{found.reference} alone {_mean(found.lost, found)}{over} ({tests}). {noise(found)}"
+        f"{by_one(found.noun)}: of {found.images:,} {found.noun}s {found.candidate} alone recognises "
+        f"{_mean(found.gained, found)}, {found.reference} alone {_mean(found.lost, found)}{over} ({tests}). "
+        f"{noise(found)}"
     )
+
+
+def by_one(noun: Noun) -> str:
+    """Say how two variants are compared on what both were tested on, at the beginning of a sentence."""
+    return f"{noun.capitalize()} by {noun}"
 
 
 def noise(found: ImageComparison) -> str:
     """Say how large the noises of the test images and of the seeds are, and which is the larger."""
     images = _error(found.image_error)
     if found.seed_error is None:
-        said = f"Other test images would move the difference in accuracy by {images} (a standard error)"
+        said = f"Other test {found.noun}s would move the difference in accuracy by {images} (a standard error)"
         return f"{said}; how much other seeds would, one seed cannot tell."
-    seeds, larger = _error(found.seed_error), "test images" if found.larger == "images" else "seeds"
-    within = ", and the difference is within what other test images alone may do" if found.within_image_noise else ""
+    seeds, larger = _error(found.seed_error), f"test {found.noun}s" if found.larger == "images" else "seeds"
+    alone = f", and the difference is within what other test {found.noun}s alone may do"
+    within = alone if found.within_image_noise else ""
     return (
         f"The larger noise is that of the {larger}: as a standard error of the difference in accuracy, {images} "
-        f"from the test images and {seeds} from the seeds{within}."
+        f"from the test {found.noun}s and {seeds} from the seeds{within}."
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .. import numbers
 from ..errors import counted, listing
 from ..numbers import NBSP
+from .image_text import by_one
 from .verdict_text import METHODS
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ def _statistics(found: Methods) -> str:
         looks = listing(map(str, found.looks))
         said.append(f"Comparisons were looked at with {looks} seeds; each look spends a part of the risk.")
     if found.predicted:
-        said.append("Image by image, variants of one seed are compared by McNemar’s exact test.")
+        each = by_one("image" if found.images else "example")
+        said.append(f"{each}, variants of one seed are compared by McNemar’s exact test.")
     return " ".join(said)
 
 

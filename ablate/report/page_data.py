@@ -71,17 +71,12 @@ FILTERS: Mapping[str, Callable[..., str]] = {
 
 def _variant(report: Report, history: VariantHistory) -> dict[str, Any]:
     section = report.sections[history.index]
-    one = report.table.metric
-    series = history.series.get(one.name)
-    whole = series is not None and (not history.epochs or series.epochs[-1:] == (history.epochs,))
+    quantity = report.table.metric.quantity
     return {
         "name": escapes.visible(history.variant),
         "colour": colour_place(history.index),
         "finals": [(fact.label, filters.value(fact), filters.detail(fact)) for fact in section.finals],
-        "seeds": {
-            seed: numbers.value(values[-1], one.quantity)
-            for seed, values in (zip(series.seeds, series.values, strict=True) if whole and series else ())
-        },
+        "seeds": {seed: numbers.value(value, quantity) for seed, value in history.ends},
     }
 
 

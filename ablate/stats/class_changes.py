@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ..study.spec import Noun
     from .images import Right
     from .predicted import Labels
     from .results import Results
@@ -87,7 +88,7 @@ class ClassComparison:
 
     better, worse: the classes with the largest change, largest first. tested: how many classes there are with images.
     shown_better, shown_worse: how many of all classes are shown to have changed. rarer, commoner: the confusions whose
-    number fell and rose most.
+    number fell and rose most. noun: what one of its images is called.
     """
 
     candidate: str
@@ -102,6 +103,7 @@ class ClassComparison:
     shown_worse: int
     rarer: tuple[ConfusionChange, ...]
     commoner: tuple[ConfusionChange, ...]
+    noun: Noun = "image"
 
 
 def class_comparison(results: Results, candidate: str, reference: str) -> ClassComparison | None:
@@ -131,6 +133,7 @@ def class_comparison(results: Results, candidate: str, reference: str) -> ClassC
         split=results.study.compared.split or "test",
         seeds=seeds,
         images=len(labels),
+        noun=results.study.noun,
         tested=len(changes),
         better=tuple(better[:MOST]),
         worse=tuple(worse[:MOST]),

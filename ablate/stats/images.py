@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ..study.spec import Noun
+
     Right = NDArray[np.bool_]
 
 
@@ -40,7 +42,7 @@ class ImageComparison:
 
     images: how many there are. difference: of the accuracies, a fraction. pairs: one for each seed.
     image_error: the standard error of the difference from the images being a sample. seed_error: that from the seeds,
-    of the same differences; None for one seed.
+    of the same differences; None for one seed. noun: what one of them is called: a task may tell anything apart.
     Limits: what training draws for each image anew is in both errors, so that together they are a little too large.
     """
 
@@ -51,6 +53,7 @@ class ImageComparison:
     pairs: tuple[SeedPair, ...]
     image_error: float
     seed_error: float | None
+    noun: Noun = "image"
 
     @property
     def gained(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +143,8 @@ class Results:
 
     def image_comparison(self, candidate: str, reference: str) -> ImageComparison | None:
         """Compare two variants image by image (see `PredictedRuns.compared`). InputError for an unknown variant."""
-        return self.predicted.compared(candidate, reference)
+        found = self.predicted.compared(candidate, reference)
+        return found and replace(found, noun=self.study.noun)
 
     @cached_property
     def planned(self) -> tuple[PlannedComparison, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..components.setting_text import HIDDEN, hidden
 from .choices import COMPONENTS
 from .spec import SCALARS, RangeTest
 
@@ -42,8 +43,10 @@ def differences(old: Recipe, new: Recipe) -> list[tuple[str, str, str]]:
 
 
 def text_of(choice: Choice) -> str:
-    """Write a choice on one line, as in `sgd (lr 0.1, momentum 0.9)`."""
-    given = {name: value for name, value in choice.every_setting.items() if value is not None}
+    """Write a choice on one line, as in `sgd (lr 0.1, momentum 0.9)`; of what may be secret, the names alone."""
+    every = {name: [*value] if name == HIDDEN and isinstance(value, dict) else value
+             for name, value in choice.every_setting.items()}  # fmt: skip
+    given = {name: value for name, value in every.items() if value is not None and value not in ("", [], {})}
     inside = ", ".join(f"{name} {value_text(value)}" for name, value in given.items())
     return f"{choice.use} ({inside})" if inside else choice.use
 
@@ -68,7 +71,7 @@ def _choice_differences(factor: str, old: Choice, new: Choice) -> list[tuple[str
             keys = [key for key in {**was, **now} if was.get(key) != now.get(key)]
             was, now = ({key: table.get(key) for key in keys} for table in (was, now))
         if was != now:
-            found.append((f"{factor}.{name}", value_text(was), value_text(now)))
+            found.append((f"{factor}.{name}", value_text(hidden(name, was)), value_text(hidden(name, now))))
     return found
 
 
