@@ -30,7 +30,7 @@ from ablate.execute.jobs import (
 from ablate.execute.mailbox import KINDS, Letters, Mailbox, append, code_in
 from ablate.execute.notices import Notices, Silence
 from ablate.execute.ray_packing import ClusterRoom
-from ablate.execute.relay import Errand, relayed
+from ablate.execute.relay import Errand, Taking, relayed
 from ablate.execute.slurm_queue import COMMANDS
 from ablate.execute.worker import work
 from ablate.store import owner
@@ -160,9 +160,18 @@ def test_the_code_of_plugins_is_written_once(study: Path) -> None:
 def test_a_run_whose_place_is_taken_saves_its_state_and_nobody_is_blamed(study: Path, posted: Notices) -> None:
     job = jobs(study, "baseline.epochs=100000")[0]
     folder = Store(job.store).run(job.spec.key)
-    news = list(relayed(Errand(job, "a-1", posted, "1"), "", "1", lambda: "the queue" if folder.history() else ""))
+    taken = lambda: Taking("the queue") if folder.history() else Taking()  # noqa: E731
+    news = list(relayed(Errand(job, "a-1", posted, "1"), "", "1", taken))
     assert news[-1] == WorkerExited("the queue", taken=True)
     assert folder.checkpoint.exists()
+
+
+def test_a_run_that_does_not_save_its_state_in_time_is_killed(study: Path, posted: Notices) -> None:
+    job = jobs(study, "baseline.epochs=100000")[0]
+    news = list(relayed(Errand(job, "a-1", posted, "1"), "", "1", lambda: Taking("the queue", -1.0)))
+    assert news[-1] == WorkerExited("the queue", taken=True)
+    with Store(job.store).writer(job.spec.key).lock() as free:
+        assert free
 
 
 def test_an_errand_is_made_in_a_process_of_its_own_and_logged(study: Path, posted: Notices) -> None:

@@ -17,7 +17,7 @@ from ..components.registry import CodeSnapshot
 from ..errors import StoreError
 from ..store.store import Store
 from ..training.machine import software
-from .attempts import GOES_ON, STOP_SECONDS, News, Placed, WorkerExited
+from .attempts import GOES_ON, News, Placed, WorkerExited
 from .jobs import Aborted, Failed, Stopped
 from .processes import LoggedJob, kill, make_logged_run, next_news
 from .server import own_server, start
@@ -46,18 +46,30 @@ class Errand:
     version: str
 
 
-def not_taken() -> str:
+@dataclass(frozen=True)
+class Taking:
+    """That the machine is about to be taken from an attempt. why: "" as long as nobody takes it.
+
+    seconds: how long the run may take to save its state before it is killed here, without end where the engine itself
+    kills it in time.
+    """
+
+    why: str = ""
+    seconds: float = float("inf")
+
+
+def not_taken() -> Taking:
     """Say that nobody takes this machine from the attempt."""
-    return ""
+    return Taking()
 
 
 def relayed(
-    errand: Errand, place: str, version: str, taken: Callable[[], str] = not_taken
+    errand: Errand, place: str, version: str, taken: Callable[[], Taking] = not_taken
 ) -> Generator[News, None, None]:
     """Make an attempt and yield its news, the last of them once all that it started has ended.
 
-    place: as of `Placed`. version: of ablate on this machine. taken: says why the machine is about to be taken from
-    the attempt, "" as long as it is not; the run then saves its state, and the driver begins it again elsewhere.
+    place: as of `Placed`. version: of ablate on this machine. taken: tells whether the machine is about to be taken
+    from the attempt; the run then saves its state, and the driver begins it again elsewhere.
     The run is killed where this generator is closed before its end, or anything is raised in it.
     What it prints is appended to its log in the store.
     """
@@ -119,18 +131,18 @@ def misplaced(errand: Errand, version: str) -> str:
     return ""
 
 
-def _news(errand: Errand, process: BaseProcess, pipe: Connection, taken: Callable[[], str]) -> Iterator[News]:
+def _news(errand: Errand, process: BaseProcess, pipe: Connection, taken: Callable[[], Taking]) -> Iterator[News]:
     """Yield a process's news; hold the last piece back until the process has exited."""
     looked, asked, why, until = time.monotonic(), False, "", float("inf")
     while True:
         ready = connection.wait([pipe, process.sentinel], timeout=ASK_SECONDS)
         now = time.monotonic()
-        if not (asked or why) and now - looked >= ASK_SECONDS:
-            looked, asked, why = now, errand.notices.asked(errand.number), taken()
-            if asked or why:
-                until = now + STOP_SECONDS if why else until  # without a driver nobody else kills it
+        if not asked and now - looked >= ASK_SECONDS:
+            looked, asked, taking = now, errand.notices.asked(errand.number), taken()
+            if (asked or taking.why) and not why:
                 with contextlib.suppress(OSError):
                     pipe.send("stop")
+            why, until = why or taking.why, min(until, now + taking.seconds)
         if now > until:
             kill(process)
         elif not ready:

@@ -11,11 +11,11 @@ import signal
 from typing import TYPE_CHECKING
 
 from ..errors import DeviceError
-from .attempts import WorkerExited
+from .attempts import STOP_SECONDS, WorkerExited
 from .mailbox import append, code_in
 from .notices import Silence
 from .rehearsals import rehearse
-from .relay import Errand, at_home, misplaced, own_version, relayed
+from .relay import Errand, Taking, at_home, misplaced, not_taken, own_version, relayed
 from .server import own_server
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from .jobs import Job, RehearsalReport
 
 WARNINGS = {
-    signal.SIGUSR2: "its time limit in Slurm was near",
-    signal.SIGTERM: "Slurm asked its job to end",
+    signal.SIGUSR2: Taking("its time limit in Slurm was near"),  # Slurm ends the job when it is over
+    signal.SIGTERM: Taking("Slurm asked its job to end", STOP_SECONDS),
 }
 """The signals that say that the job's place will be taken: of `sbatch --signal`, and of scancel and preemption."""
-NO_DRIVER = "its command was gone"
+NO_DRIVER = Taking("its command was gone", STOP_SECONDS)
 
 
 def attempt(errand: Errand, code: Path, letters: Path) -> None:
@@ -56,9 +56,9 @@ def rehearsals(jobs: Sequence[Job], errand: Errand) -> RehearsalReport | DeviceE
             return error
 
 
-def _taken(errand: Errand) -> Callable[[], str]:
-    """Listen to what Slurm warns of; return what says why this place is about to be taken from the attempt."""
-    came: list[str] = []
+def _taken(errand: Errand) -> Callable[[], Taking]:
+    """Listen to what Slurm warns of; return what tells whether this place is about to be taken from the attempt."""
+    came: list[Taking] = []
 
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # the form of a handler
         came.append(WARNINGS[signal.Signals(number)])
@@ -66,7 +66,7 @@ def _taken(errand: Errand) -> Callable[[], str]:
     for number in WARNINGS:
         signal.signal(number, note)
     silence = Silence(errand.notices)
-    return lambda: came[0] if came else NO_DRIVER if silence.lasts() else ""
+    return lambda: came[-1] if came else NO_DRIVER if silence.lasts() else not_taken()
 
 
 def _place() -> str:
