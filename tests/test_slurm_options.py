@@ -74,6 +74,10 @@ def test_options_that_cannot_be_given_are_refused_before_slurm_is_asked(options:
         SlurmOptions(options=options)
 
 
+def test_a_time_limit_of_0_is_none_at_all() -> None:
+    assert SlurmOptions(options={"time": 0}).flags(0)["time"] == 0
+
+
 def test_a_part_of_a_gpu_is_refused_with_what_slurm_has_instead() -> None:
     with pytest.raises(InputError, match=r"--gpus-per-run 0\.5: Slurm gives whole GPUs\n.*shard"):
         SlurmOptions(gpus_per_run=0.5)

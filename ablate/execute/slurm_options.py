@@ -54,7 +54,8 @@ class SlurmOptions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", _checked(self.options))
         limit = self.options.get("time")
-        if limit is not None and (seconds := seconds_of(limit)) is not None and seconds <= self.stop_before:
+        seconds = seconds_of(limit) if limit is not None else None
+        if seconds and seconds <= self.stop_before:  # 0 asks Slurm for no limit
             raise InputError(
                 f"--executor slurm: the time limit {limit} is {seconds} s, and a run saves its state "
                 f"{self.stop_before} s before it\n  give a longer time, or a shorter --with stop_before=SECONDS"
