@@ -327,7 +327,7 @@ def test_what_is_copied_is_the_table_as_it_stands(show: Any, made: Any) -> None:
     assert latex.rstrip().endswith("\\end{tabular}")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_of_200_variants_the_rows_are_found_by_a_word(show: Any) -> None:
     page = show("200")
     page.get_by_role("searchbox").fill("variant 19")

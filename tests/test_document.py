@@ -323,7 +323,7 @@ def test_a_field_that_is_missing_is_named_and_one_with_a_default_is_not_needed(t
 # --- the other forms from it -----------------------------------------------------------------------------------
 
 
-QUICK = ("partial", "nothing")
+QUICK, SLOW = ("partial", "nothing"), ("tuned", "hostile", "predicted", "phases")
 
 
 @pytest.mark.parametrize("kind", QUICK)
@@ -336,8 +336,14 @@ def test_every_other_form_is_the_same_bytes_from_the_json(kind: str, tmp_path: P
     assert contents(tmp_path / "file") == contents(tmp_path / "store")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in QUICK])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.slow if kind in SLOW else pytest.mark.long)
+        for kind in KINDS
+        if kind not in QUICK
+    ],
+)
 def test_every_other_form_is_the_same_bytes_from_the_json_for_every_kind(kind: str, tmp_path: Path) -> None:
     test_every_other_form_is_the_same_bytes_from_the_json(kind, tmp_path)
 

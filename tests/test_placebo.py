@@ -129,7 +129,7 @@ def test_a_whole_study_of_planted_runs_says_what_its_values_do(number: int, tmp_
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_on_real_digits_batch_norm_helps_and_the_placebos_do_not(tmp_path: Path) -> None:
     study = shipped("studies") / "digits_placebo.toml"
     results = ablate.run(ablate.load_study(study, store=tmp_path / "store", device="cpu"))

@@ -756,7 +756,7 @@ def test_the_figures_of_tuning_are_numbered_after_the_curves(tmp_path: Path) -> 
         assert (tmp_path / place).read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_same_tuning_gives_the_same_files(tmp_path: Path) -> None:
     from tests.support import contents  # not for those that import this module to see that it needs no torch
 

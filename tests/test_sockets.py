@@ -27,7 +27,7 @@ def long(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.long)])
 def test_runs_are_made_where_tmpdir_is_long_and_nothing_is_left_in_it(study: Path, long: Path, jobs: str) -> None:
     command = [sys.executable, "-m", "ablate", "run", str(study), "--device", "cpu", "--jobs", jobs]
     done = subprocess.run(command, capture_output=True, text=True)

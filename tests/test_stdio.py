@@ -58,7 +58,7 @@ def test_runs_go_on_where_the_streams_are_closed_and_nothing_is_written_into_a_f
     assert len(documents) > 8  # two for each of four runs, and the store's own
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_runs_go_on_where_what_is_said_of_them_cannot_be_written(study: Path) -> None:
     code, _ = shell(f"{ABLATE} run {study} --device cpu --jobs 1 2>/dev/full")
     assert code == 0

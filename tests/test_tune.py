@@ -749,7 +749,7 @@ def test_a_variant_cannot_take_a_tuned_ones_name(study: Path) -> None:
     assert "the name 'baseline (tuned)' is what 'baseline' is called" in found.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_where_the_own_settings_become_best_the_tuned_variant_goes(study: Path) -> None:
     best_differs(study)
     study.write_text(study.read_text().replace("epochs = 2", "epochs = 4"))

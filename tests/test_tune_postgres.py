@@ -205,7 +205,9 @@ def check(url: str, stores: list[Path], commands: list[Command]) -> None:
         assert tuning.best.number == max(best, key=lambda number: (best[number], -number))
 
 
-@pytest.mark.parametrize("shared", [True, False], ids=["one store", "a store each"])
+@pytest.mark.parametrize(
+    "shared", [True, pytest.param(False, marks=pytest.mark.long)], ids=["one store", "a store each"]
+)
 def test_a_driver_goes_on_with_the_trials_of_one_that_was_killed(
     postgres: Postgres, begin: Begin, folder: Path, shared: bool
 ) -> None:
@@ -230,6 +232,7 @@ def test_a_driver_goes_on_with_the_trials_of_one_that_was_killed(
     check(url, stores, [killed, other, again])
 
 
+@pytest.mark.long
 def test_a_database_that_goes_away_is_one_clear_error_and_the_same_command_goes_on(
     postgres: Postgres, begin: Begin, folder: Path
 ) -> None:
