@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 RunState = Literal["new", "unfinished", "failed", "stored"]
 """The state of a run in plans, frames, CSV and JSON: never begun; begun; its last try failed; has a result."""
 Split = Literal["train", "validation", "test"]
-Reported = Literal["accuracy", "loss"]
-"""The quantities that a study can quote from a paper; the paper measured them on its test split."""
 FRACTION, UNBOUNDED = (0.0, 1.0), (-math.inf, math.inf)
 PERCENT: Mapping[str, Any] = {"factor": 100.0, "unit": "%", "step": "points", "least": 1, "most": 2, "plain": 2}
 PLAIN: Mapping[str, Any] = {"least": 2, "most": 4, "plain": 3}

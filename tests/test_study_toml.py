@@ -441,7 +441,7 @@ def test_dots_in_texts_nest_nothing() -> None:
         (
             "epochs = 5",
             "epochs = 5\nreported = { acc = 0.3 }",
-            "line 5 baseline: reported.acc a reported number is accuracy",
+            'line 5 baseline: reported.acc "acc" is no metric of the study accepts loss, accuracy',
         ),
         ("epochs = 5", "epochs = 5\nreported = 0.3", "line 5 baseline: reported 0.3 is not a table of numbers"),
     ],

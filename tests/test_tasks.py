@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -229,6 +228,23 @@ def test_a_report_speaks_of_the_task_and_not_of_images(made: Path) -> None:
     again = ablate("report", "told/report.json", "--out", "again", "--format", "md")
     assert again.exit_code == 0, again.output
     assert "Test share (%)" in (made / "again" / "report.md").read_text()
+
+
+def test_a_paper_may_be_quoted_on_any_metric_of_the_task(fits: Path) -> None:
+    quoting = STUDY.replace(
+        'task = { use = "fit" }', 'task = { use = "fit" }\nreported = { error = 0.02, share = 0.9 }'
+    )
+    fits.write_text(quoting.replace('"task.rate" = 0.3 }', '"task.rate" = 0.3 }\nreported = { error = 0.01 }'))
+    assert run_here(fits, "study.seeds=2") == 0
+    assert ablate("report", "fits", "--out", "told", "--format", "md").exit_code == 0
+    page = Path("told/report.md").read_text().replace("\xa0", " ")
+    assert "As reported: test error −0.01 (0.02 → 0.01, −50.0 % of the error)." in page
+    assert "Test share (%), reported" in page
+    assert "the study quotes a test error of 0.02, and no run comes near it" in page
+    fits.write_text(quoting.replace("share = 0.9", "share = 90, f1 = 1"))
+    told = " ".join(ablate("plan", fits).output.split())
+    assert "baseline: reported.share 90 is not a fraction; write 0.9" in told
+    assert 'baseline: reported.f1 "f1" is no metric of the study' in told
 
 
 def test_results_from_python_have_the_metrics_and_steps_of_the_task(made: Path) -> None:
@@ -775,8 +791,9 @@ def test_the_study_of_forests_runs(folder: Path) -> None:
     page = Path("told/report.md").read_text()
     assert "Example by example: of 114 examples boosting alone recognises" in page
     assert "image" not in page.lower().replace(".svg)", "").replace("![", "")
-    seeds = json.loads(re.search(r'"variants":(\[.*?\]),"seeds":', Path("told/report.html").read_text())[1])  # type: ignore[index]
-    assert list(seeds[0]["seeds"]) == ["0", "1"]  # though the task logs nothing of its test rows
+    html = Path("told/report.html").read_text()
+    data, _ = json.JSONDecoder().raw_decode(html[html.index('{"variants":') :])
+    assert list(data["variants"][0]["seeds"]) == ["0", "1"]  # though the task logs nothing of its test rows
 
 
 def test_texts_tell_their_package_and_classes_have_names(folder: Path) -> None:

@@ -10,7 +10,7 @@ from scipy.special import fdtrc  # scipy.stats has the same tail, and takes 0.7 
 
 from .. import numbers
 from ..errors import counted, listing
-from ..metrics import ACCURACY, METRICS
+from ..metrics import ACCURACY, FRACTION
 from ..stats.courses import noise
 from .finding import Finding
 
@@ -27,7 +27,7 @@ SPREAD, SPREAD_LEVEL = 2.0, 0.01
 SURE = 1.96
 """So many standard errors hold 95 % of what images do."""
 NEAR, NEAR_SHARE = 0.02, 0.1
-"""A run comes near a reported accuracy within so much of it, and near a reported loss within this share of it.
+"""A run comes near a reported fraction within so much of it, and near any other number within this share of it.
 
 Two points are more than other seeds, hardware or versions of a library usually make.
 """
@@ -119,6 +119,7 @@ def _about_spread(results: Results) -> str:
 def _images(results: Results) -> Iterator[Finding]:
     if results.study.compared.quantity != ACCURACY:
         return
+    noun = results.study.noun
     for compared in results.comparisons:
         if compared.verdict not in ("helped", "hurt"):
             continue
@@ -129,8 +130,8 @@ def _images(results: Results) -> Iterator[Finding]:
                 "within-image-noise",
                 compared.candidate,
                 f"its difference to {compared.reference} of {numbers.with_sign(compared.mean, ACCURACY, 1)} is clear "
-                f"for these images, and other test images alone can move it by {apart} ({how})",
-                "test on more images before you build on it",
+                f"for these {noun}s, and other test {noun}s alone can move it by {apart} ({how})",
+                f"test on more {noun}s before you build on it",
             )
 
 
@@ -141,7 +142,8 @@ def _image_reach(results: Results, candidate: str, reference: str) -> tuple[floa
     """
     found = results.image_comparison(candidate, reference)
     if found is not None:
-        return SURE * found.image_error if math.isfinite(found.image_error) else 0.0, "compared image by image"
+        how = f"compared {found.noun} by {found.noun}"
+        return SURE * found.image_error if math.isfinite(found.image_error) else 0.0, how
     pair = [results.study.variant(name) for name in (candidate, reference)]
     images = min(_images_of(variant, results) for variant in pair)
     means = [results.estimate(variant.name).mean for variant in pair]
@@ -151,10 +153,10 @@ def _image_reach(results: Results, candidate: str, reference: str) -> tuple[floa
 
 def _reported(results: Results) -> Iterator[Finding]:
     for variant in results.study.variants:
-        for quantity, told in variant.reported.items():
-            one = METRICS[f"test/{quantity}"]
+        for name, told in results.study.quoted(variant).items():
+            one = results.study.measures[name]
             values = _finite(results, variant.name, one.name)
-            near = NEAR if one.quantity == ACCURACY else NEAR_SHARE * abs(told)
+            near = NEAR if one.bounds == FRACTION else NEAR_SHARE * abs(told)
             if values and min(abs(value - told) for value in values) > near:
                 low, high = (numbers.value(end, one.quantity) for end in (min(values), max(values)))
                 ours = low if low == high else f"{low} to {high}"

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..metrics import metric
 from ..stats.series import Series, series_of
-from .table import reported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,7 +76,6 @@ def histories(results: Results) -> tuple[VariantHistory, ...]:
 
 
 def _reported(study: Study, variant: Variant) -> Iterator[tuple[str, float]]:
-    for name in () if study.pilot else ("test/accuracy", "test/loss"):
-        number = reported(variant, metric(name))
-        if number is not None and math.isfinite(number):
+    for name, number in ({} if study.pilot else study.quoted(variant)).items():
+        if math.isfinite(number):
             yield name, number

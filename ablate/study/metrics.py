@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from ..components.setting_text import value_text
 from ..components.tasks import IMAGES, Metric, wrong_name
 from ..errors import InputError, did_you_mean, listing
-from ..metrics import METRICS, TASK_METRICS
+from ..metrics import FRACTION, METRICS, TASK_METRICS
 from ..metrics import Metric as Measured
 from .choices import read_choice
 from .spec import NamedMetric, Origin
 from .tables import ReportedTable, check_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ..components.registry import Registry
     from ..components.tasks import Direction
@@ -135,6 +135,24 @@ def reported_by(name: str, declared: Metric | None, direction: Direction | None,
         return TASK_METRICS[name]
     one = declared or Metric(name, direction or "maximize", unit)
     return replace(one, direction=direction or one.direction, unit=unit or one.unit).measured
+
+
+def check_quoted(report: Report, study: Study, quoted: Iterable[tuple[Place, str, Mapping[str, float]]]) -> None:
+    """Report problems of numbers that a study quotes from a paper, which measured them on its test split.
+
+    quoted: of each variant its place, what it is called, and the numbers by quantity.
+    """
+    known = {one.quantity.name: one for one in study.measures.values() if one.split == "test"}
+    for place, where, numbers in quoted:
+        for name, number in numbers.items():
+            text = ""
+            if name not in known:
+                text = f"{value_text(name)} is no metric of the study{did_you_mean(name, known)}\n"
+                text += f"accepts {listing(known, 20)}"
+            elif known[name].bounds == FRACTION and not 0 <= number <= 1:
+                text = f"{number:g} is not a fraction" + (f"; write {number / 100:g}" if 1 < number <= 100 else "")
+            if text:
+                report((*place, "reported", name), f"{where}: reported.{name}", text)
 
 
 def found_reported(study: Study, declared: Mapping[str, Metric]) -> tuple[tuple[Measured, ...], str]:

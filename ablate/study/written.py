@@ -183,14 +183,10 @@ def good_name(name: str) -> bool:
 
 
 def _check_texts(report: Report, one: Written) -> None:
-    """Check a variant's name and the numbers that it quotes."""
+    """Check a variant's name."""
     if not good_name(one.name):
         text = f"{value_text(one.name)} cannot name a variant\n{NAME_RULE}"
         report((*one.place, "name"), f"{one.where}: name", text)
     if one.name == "study" or (one.name == "baseline" and one.place != ("baseline",)):
         text = f"'{one.name}' is what the study's own table is called\ngive the variant another name"
         report((*one.place, "name"), f"{one.where}: name", text)
-    accuracy = one.table.reported.get("accuracy", 0.0)
-    if not 0 <= accuracy <= 1:
-        text = f"{accuracy:g} is not a fraction" + (f"; write {accuracy / 100:g}" if 1 < accuracy <= 100 else "")
-        report((*one.place, "reported", "accuracy"), f"{one.where}: reported.accuracy", text)
