@@ -38,6 +38,9 @@ class FakeRun:
     threads: int = 2
     pilot: bool = False
     steps: int | None = None
+    folds: int | None = None
+    fold: int | None = None
+    repetition: int = 0
     stops_at: int = 1000
     state: Any = None
     lines: list[dict[str, Any]] = field(default_factory=list)

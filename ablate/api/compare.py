@@ -13,7 +13,8 @@ from ..report.comparison_page import Compared, render_compared
 from ..report.plain import comparison_facts
 from ..stats.family import How, compare_all
 from ..stats.tested import DEFAULT
-from ..study.comparisons import Method
+from ..study.comparisons import Method, UsedMethod
+from ..study.seeds import no_method
 from .notebook import Comparison
 from .run_tables import of_frame
 from .run_values import Columns, checked_margin, reference_of, runs_of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..metrics import Metric
     from ..report.verdict_text import Noun
     from ..stats.tested import Pair, Samples
+    from ..study.spec import Study
     from .run_tables import RunTable
 
 
@@ -97,7 +99,7 @@ def without_common_seed(samples: Samples, pairs: Sequence[Pair]) -> list[Pair]:
     return [(ours, theirs) for ours, theirs in pairs if samples[ours].keys().isdisjoint(samples[theirs])]
 
 
-def method_of(named: str | None, seeded: bool = True) -> Method:
+def method_of(named: str | None, seeded: bool = True) -> UsedMethod:
     """Return the method of this name, by default the usual one. InputError for another, or one that takes seeds."""
     known: dict[str, Method] = {method: method for method in get_args(Method)}
     if named is None:
@@ -112,6 +114,12 @@ def method_of(named: str | None, seeded: bool = True) -> Method:
             f"  name that column with --seed (seed= in Python), or take another method: {listing(others)}"
         )
     return known[named]
+
+
+def check_named(study: Study, method: str) -> None:
+    """Raise InputError where no method can be named, since a study's runs are folds."""
+    if study.folds:
+        raise InputError(no_method(method).replace("\n", "\n  "))
 
 
 class RunComparison(Comparison):

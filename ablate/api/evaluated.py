@@ -41,7 +41,7 @@ def pictures_of(home: Store, key: str, split: str, labels: Any) -> Images | None
         return None
     sizes = dataset.get("splits")
     known = sizes if isinstance(sizes, dict) else {}
-    splits = Splits(**{name: known.get(name) for name in ("train", "validation", "test")})
+    splits = Splits(**{name: known.get(name) for name in ("train", "validation", "test", "folds", "turn")})
     return evaluated_images(kept, splits, split, labels)
 
 

@@ -9,6 +9,7 @@ from ..console.html import page_html, table_html
 from ..report import claim_text, filters, verdict_text
 from ..report.table import table
 from ..stats import comparison
+from ..stats.tested import SEED_BY_SEED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ class Comparison(comparison.Comparison):
     def _repr_html_(self) -> str:
         quantity = self.metric.quantity
         rows = [(seed, numbers.with_sign(one, quantity)) for seed, one in zip(self.seeds, self.per_seed, strict=True)]
-        which = " for both" if self.method == "paired" else ""
+        which = " for both" if self.method in SEED_BY_SEED else ""
         left_out = [f"Left out, without a finite result{which}: seeds {', '.join(map(str, self.left_out))}."]
         shown = table_html(("seed", "difference"), rows, numbers=True)
         title = f"{self.candidate} − {self.reference}"

@@ -150,7 +150,7 @@ def _essence(
     """
     identity = (spec or {}).get("identity")
     if isinstance(identity, dict) and "task" in identity:
-        return {**identity, "seed": None}
+        return {**identity, "seed": None, "turn": None}
     if not isinstance(identity, dict) or not all(isinstance(identity.get(n), dict) for n in ("dataset", "scheduler")):
         return None
     dataset = {**identity["dataset"], "splits": None}

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..checks.results import digest_of
-from ..errors import counted, listing, quoted
+from ..errors import InputError, counted, listing, quoted
 from ..metrics import metric
 from ..report.content import report
 from ..report.side_by_side import Difference, Pair, Side, SideBySide
 from ..stats.family import compare_all, how_of
 from ..study.differences import differences
-from .compare import Comparisons, method_of
+from .compare import Comparisons, check_named, method_of
 from .run_metrics import direction
 from .run_values import checked_margin
 
@@ -62,11 +62,15 @@ def compared(before: GivenSide, after: GivenSide, asked: Asked, apart: Collectio
     ]
     notes.append(direction(one.name, one.higher_is_better))
     pairs = [pair for pair in matched(before.results, after.results) if pair[0] not in apart]
+    if pairs and before.results.study.folds != after.results.study.folds:
+        each = [f"{side.name} has {side.results.study.folds or 'no'} folds" for side in (before, after)]
+        raise InputError(f"{' and '.join(each)}: their runs test other images, and cannot be compared")
     notes += _different(before.results, after.results, pairs)
     samples = {before.of(name): runs for name, runs in ours.items()}
     samples |= {after.of(name): runs for name, runs in theirs.items()}
     how = how_of(before.results.study, one)
     if asked.method is not None:
+        check_named(before.results.study, asked.method)
         how = replace(how, method=method_of(asked.method))
     if asked.margin is not None:
         how = replace(how, margin=checked_margin(asked.margin, one))
@@ -121,6 +125,11 @@ def side_by_side(before: GivenSide, after: GivenSide, asked: Asked) -> SideBySid
 def other_data(before: GivenSide, after: GivenSide, one: Metric) -> dict[str, str]:
     """Say of each variant that the two sides measured on other data what is other; by its name after."""
     found = {}
+    folds = [side.results.study.folds or "none" for side in (before, after)]
+    if folds[0] != folds[1]:
+        return {
+            name: f"other data: folds {folds[0]} → {folds[1]}" for name, _ in matched(before.results, after.results)
+        }
     for name, other in matched(before.results, after.results):
         ours, theirs = _data_of(before, other, one), _data_of(after, name, one)
         differ = [what for what in ours if ours[what] != theirs.get(what)] if ours and theirs else []

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from .. import numbers
-from ..stats.spread import pooled_spread
+from ..stats.spread import pooled_spread, spread_within_folds
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _seen(results: Results) -> tuple[float, int] | None:
     study = results.study
     values = [[run.get(study.metric, math.nan) for run in results.stored_of(v.name).values()] for v in study.variants]
     seeds = [count for sample in values if (count := sum(map(math.isfinite, sample))) > 1]
-    spread = pooled_spread(values)
+    spread = spread_within_folds(results.samples(study.compared).values()) if study.folds else pooled_spread(values)
     return (spread[0], study.looks[-1] if study.looks else min(seeds)) if spread else None
 
 
@@ -54,12 +54,13 @@ def _too_few(study: Study, spread: float, seeds: int, how: str) -> Iterator[Find
     level = levels(study.looks, ALPHA, len(study.comparisons))[-1] if study.looks else ALPHA
     least = smallest_detectable(spread, seeds, planned_of(study, study.compared, level))
     if least is not None and least > margin:
+        noun = "folds" if study.folds else "seeds"
         sizes = [numbers.with_sign(one, quantity).lstrip("+") for one in (spread, least, margin)]
         yield Finding(
             "too-few-seeds",
             "study.seeds",
-            f"{seeds} seeds{' at most' if study.looks else ''} that spread by {sizes[0]} ({how}) show differences of "
+            f"{seeds} {noun}{' at most' if study.looks else ''} that spread by {sizes[0]} ({how}) show differences of "
             f"{sizes[1]} or more in four of five studies, and the margin is {sizes[2]}: what lies between stays "
             "undecided",
-            "take more seeds ('ablate plan' says what they buy), or a wider margin under [compare]",
+            f"take more {noun} ('ablate plan' says what they buy), or a wider margin under [compare]",
         )

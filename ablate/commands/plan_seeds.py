@@ -56,26 +56,31 @@ def reach_lines(study: LoadedStudy, found: Reach | None) -> list[str]:
     if found is None:
         return []
     took = "" if found.seconds is None else f", {text.about(found.seconds)}"
-    each = f"one more seed is {counted(found.runs, 'run')}{took}"
+    folds = study.study.folds
+    noun = "fold" if folds else "seed"
+    each = f"one more {'repetition' if folds else noun} is {counted(found.runs, 'run')}{took}"
     if found.spread is None:
         first = typed_again("run", replace(study.options, only=()), f"--only {shlex.quote(study.variants[0])}")
         return [
-            "smallest difference that the seeds can show: not known before runs show how much seeds differ",
-            f"  {first} makes those of one variant; or write what you expect: [compare] spread = 0.004",
+            f"smallest difference that the {noun}s can show: not known before runs show how much {noun}s differ",
+            f"  {first} makes those of one variant; or write what you expect: [compare] spread = 0.004"
+            if not folds
+            else "  it takes runs of two variants; or write what you expect: [compare] spread = 0.004",
         ]
     quantity, most = study.study.compared.quantity, study.study.compared.difference_bounds[1]
     decimals = digits(quantity, found.differences.values())
 
     def shown(size: float, seeds: int) -> str:
         if size >= most:
-            return f"{seeds} seeds can hardly show any"
-        return f"{fixed(size * quantity.factor, decimals)} {quantity.step}".strip() + f" with {seeds} seeds"
+            return f"{seeds} {noun}s can hardly show any"
+        return f"{fixed(size * quantity.factor, decimals)} {quantity.step}".strip() + f" with {seeds} {noun}s"
 
     told = ", ".join(shown(size, n) for n, size in found.differences.items())
+    differ = "variants differ from fold to fold" if folds else "seeds differ"
     spread = f"{fixed(found.spread.value * quantity.factor, decimals + 1)} {quantity.step}".strip()
     return [
         f"smallest difference shown in 4 of 5 such studies: {told}",
-        f"  {counted(found.comparisons, 'comparison')}; seeds differ by {spread} ({found.spread.source}); {each}",
+        f"  {counted(found.comparisons, 'comparison')}; {differ} by {spread} ({found.spread.source}); {each}",
     ]
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..execute.placement import Placement
     from ..launch.study import LoadedStudy
+    from ..study.spec import Study
     from ..tune.records import VariantTuning
     from ..tune.search import Search
     from ..tune.space import Task
@@ -59,9 +60,15 @@ def announce(
     if "seconds" in first.objectives and how.jobs > 1:
         text.note("  warning: seconds are measured beside other runs; --jobs 1 measures each run alone")
     if tuning.steers_by_test:
-        text.note("  warning: this study steers by the test split; the report says so")
+        text.note(f"  warning: this study {_steered(study)}; the report says so")
     announce_data(study, text.note)
     announce_findings(loaded, text.note)
+
+
+def _steered(study: Study) -> str:
+    if study.folds:
+        return f"tunes on fold 0, and sees images that {study.folds - 1} of {study.folds} folds test"
+    return "steers by the test split"
 
 
 def summarize(loaded: LoadedStudy, as_json: bool, stopped: int | None) -> int:

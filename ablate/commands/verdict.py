@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..api.compare import method_of
+from ..api.compare import check_named, method_of
 from ..api.records import read_records
 from ..api.run_values import checked_margin
 from ..console import text
@@ -86,6 +86,7 @@ def compared_otherwise(results: Results, otherwise: Otherwise) -> Results:
         comparing = replace(comparing, margin=None)  # what the study states is of its own metric
         looked = results.looks  # which asked for the runs, whatever they are compared on
     if otherwise.method is not None:
+        check_named(study, otherwise.method)
         comparing = replace(comparing, method=method_of(otherwise.method))
     if otherwise.margin is not None:
         comparing = replace(comparing, margin=checked_margin(otherwise.margin, study.compared))

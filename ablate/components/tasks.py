@@ -25,6 +25,9 @@ class Run(Protocol):
     "cpu" or "cuda:0". threads: that it may keep busy. folder: for its own files, kept with the run. data_dir: ablate's
     data folder. study_dir: the folder of the study file. pilot: a short try, whose numbers mean nothing. steps: set by
     the task where it knows its last step, so that the time left is known; None until then.
+    folds, fold, repetition: of a study with cross-validation, how many folds it has, and which one of which repetition
+    to test and not to train on, both from 0. A repetition cuts the data anew, alike for all its folds and variants.
+    Without folds, the first two are None, and the repetition is 0.
     """
 
     seed: int
@@ -35,6 +38,13 @@ class Run(Protocol):
     study_dir: Path
     pilot: bool
     steps: int | None
+    folds: int | None
+    repetition: int
+
+    @property
+    def fold(self) -> int | None:
+        """Return which fold to test."""
+        ...
 
     def log(self, *, step: int, metrics: Mapping[str, float]) -> None:
         """Record what was measured after a step: one line of the history. Steps ascend.

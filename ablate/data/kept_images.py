@@ -34,13 +34,17 @@ def kept_of(fingerprint: str, folder: Path) -> tuple[Path, DataFacts] | None:
 def evaluated_images(kept: tuple[Path, DataFacts], splits: Splits, split: str, labels: NDArray[Any]) -> Images | None:
     """Return the images (N, C, H, W) that these labels (N,) are of, mapped from their file as far as that goes.
 
-    kept: as `kept_of` returns it. splits: how the data was cut, counted; split: which part of it.
+    kept: as `kept_of` returns it. splits: how the data was cut, counted; split: which part of it. The tested images of
+    cross-validation are those of all folds.
     None where the arrays are damaged, or where labels are not those that were evaluated.
     """
     try:
         place, facts = kept
         known = kept_labels(place, facts)
-        source, rows = cut_labels(known, splits, kept_groups(place, facts))[split]
+        if splits.folds and split == "test":  # all folds together
+            source, rows = "train", np.arange(len(known["train"]))
+        else:
+            source, rows = cut_labels(known, splits, kept_groups(place, facts))[split]
         if not np.array_equal(known[source][rows], labels):
             return None
         return np.asarray(np.load(place / f"{source}-images.npy", mmap_mode="r")[rows])

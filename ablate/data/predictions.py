@@ -18,11 +18,13 @@ class Predicted:
 
     logits: (N, classes) float16, each row less its largest, which changes no probability: a row's 0 is its prediction,
     every other class is below, and no logit is lower than -65504. A row that was not finite is nan.
-    labels: (N,) whole numbers from 0.
+    labels: (N,) whole numbers from 0. rows: (N,) of a fold of cross-validation, where each image stands among those
+    that are cut into folds; else None.
     """
 
     logits: NDArray[np.float16]
     labels: NDArray[np.integer[Any]]
+    rows: NDArray[np.integer[Any]] | None = None
 
     @property
     def right(self) -> NDArray[np.bool_]:

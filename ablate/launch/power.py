@@ -27,8 +27,8 @@ class Reach:
 
     differences: by number of seeds, the study's own first, the smallest difference that 4 of 5 such studies find, in
     the unit of data; empty where it is unknown how much runs spread, and without that of one seed, which shows none.
-    comparisons: how many are made at once. runs, seconds: what one more seed of every variant takes; seconds are None
-    where that is unknown.
+    comparisons: how many are made at once. runs, seconds: what one more seed of every variant takes, or with folds one
+    more repetition; seconds are None where that is unknown.
     """
 
     comparisons: int
@@ -46,7 +46,7 @@ def reach(study: LoadedStudy, plan: Plan, known: Mapping[str, Cost], at_a_time: 
     family, written = len(study.study.comparisons), study.written
     if not family or written.pilot:
         return None
-    each = [spec for spec in study.specs if spec.seed == written.seeds[0]]
+    each = [spec for spec in study.specs if spec.seed in written.seeds[: written.folds or 1]]
     spread = expected_spread(study, plan)
     found = _differences(study, spread) if spread else {}
     return Reach(family, len(each), total_seconds(expected_seconds(each, known), at_a_time), spread, found)
@@ -60,7 +60,8 @@ def _differences(study: LoadedStudy, spread: Spread) -> dict[int, float]:
     from ..stats.spending import levels
 
     resolved, own = study.study, len(study.seeds)
-    sizes = {own: ALPHA} | dict.fromkeys([size for size in SIZES if size > own][:MOST_SAID], ALPHA)
+    step = resolved.folds or 1
+    sizes = {own: ALPHA} | dict.fromkeys([size * step for size in SIZES if size * step > own][:MOST_SAID], ALPHA)
     if looks := resolved.looks:
         each = levels(looks, ALPHA, len(resolved.comparisons))
         sizes = {looks[0]: each[0], looks[-1]: each[-1]}

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..errors import counted
-from ..stats.spread import pooled_spread
+from ..stats.spread import pooled_spread, spread_within_folds
 from ..store.studies import list_studies
 
 if TYPE_CHECKING:
@@ -46,10 +46,13 @@ def expected_spread(study: LoadedStudy, plan: Plan) -> Spread | None:
     written, home = study.study, study.home
     own = {run.spec.key: run.spec.variant for run in plan.runs if run.state == "stored"}
     stated = written.comparing.spread
+    guess = Spread(stated, "the study's own guess") if stated is not None else None
+    if written.folds:  # of which nothing but their own runs says how alike variants are on them
+        return _of_folds(home, written.metric, plan) or guess
     return (
         _of(home, written.metric, own, "stored run")
         or _of(home, written.metric, _others(home, written, own), "other stored run", " on this dataset")
-        or (Spread(stated, "the study's own guess") if stated is not None else None)
+        or guess
     )
 
 
@@ -65,6 +68,19 @@ def _of(home: Store, metric: str, keys: Mapping[str, Hashable], runs: str, where
         return None
     told = counted(sum(len(one) for one in values.values() if len(one) > 1), runs)
     return Spread(found[0], told + where)
+
+
+def _of_folds(home: Store, metric: str, plan: Plan) -> Spread | None:
+    """Return what stored runs of a study with folds say, without what a fold does to all variants alike."""
+    values: dict[str, dict[int, float]] = defaultdict(dict)
+    for run in islice((run.spec for run in plan.runs if run.state == "stored"), MOST_READ):
+        value = (home.run(run.key).result() or {}).get(metric)
+        if isinstance(value, float):
+            values[run.variant][run.seed] = value
+    found = spread_within_folds(values.values())
+    if found is None or found[1] < LEAST:
+        return None
+    return Spread(found[0], counted(sum(map(len, values.values())), "stored run"))
 
 
 def _others(home: Store, study: Study, own: Container[str]) -> dict[str, Hashable]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .. import numbers
 from ..metrics import ACCURACY
 from .classes import by_side
+from .image_text import repeat
 from .verdict_text import p
 
 NAMED = 3
@@ -24,23 +25,23 @@ if TYPE_CHECKING:
 def class_sentences(found: ChangedClasses) -> list[str]:
     """Say which classes and confusions moved most between two variants, and how sure that is."""
     one = found.result
-    several = len(one.seeds) > 1
+    several, noun = len(one.seeds) > 1, repeat(one.folds)
     shown = {
         side: [change for change in of if change.shown] for side, of in (("gain", one.better), ("loss", one.worse))
     }
     said = []
     if not several:
-        said.append("One seed does not tell which classes changed: what follows may be chance.")
+        said.append(f"One {noun} does not tell which classes changed: what follows may be chance.")
         shown = {"gain": list(one.better), "loss": list(one.worse)}
     elif one.shown_better or one.shown_worse:
         said.append(
             f"Of {one.tested} classes {one.shown_better} {_are(one.shown_better)} shown to be recognised better and "
-            f"{one.shown_worse} worse, over {len(one.seeds)} seeds (p below 0.05, adjusted over the classes by Holm)."
+            f"{one.shown_worse} worse, over {len(one.seeds)} {noun}s (p below 0.05, adjusted over the classes by Holm)."
         )
     else:
         largest = max((*one.better, *one.worse), key=lambda change: abs(change.change), default=None)
         said.append(
-            f"None of {one.tested} classes is shown to change, over {len(one.seeds)} seeds"
+            f"None of {one.tested} classes is shown to change, over {len(one.seeds)} {noun}s"
             + (f"; the largest change is that of {_classes([largest])}." if largest else ".")
         )
     said += [
@@ -51,13 +52,13 @@ def class_sentences(found: ChangedClasses) -> list[str]:
     sure = {way: [c for c in of if c.every_seed and c.counts][:NAMED]
             for way, of in (("more", one.commoner), ("less", one.rarer))}  # fmt: skip
     said += [
-        f"Taken for another class {way} often{', with every seed' * several}: {_confusions(of, one.noun)}."
+        f"Taken for another class {way} often{f', with every {noun}' * several}: {_confusions(of, one.noun)}."
         for way, of in sure.items()
         if of
     ]
     if found.gained or found.lost:
         alone = f"{one.candidate} alone recognises {found.gained:,}, {one.reference} alone {found.lost:,}"
-        said.append(f"Of {one.images:,} {one.noun}s {alone}{', with every seed' * several}.")
+        said.append(f"Of {one.images:,} {one.noun}s {alone}{f', with every {noun}' * several}.")
     return said
 
 
@@ -74,7 +75,7 @@ def pictures_said(found: ChangedClasses) -> list[str]:
     alone_there = "The image" if len(found.pictures) == 1 else "From left to right"
     names = ("Above", "Below") if len(rows) > 1 else (alone_there,)
     return [
-        f"{name}, right in {alone[side]} alone with every seed: {text}."
+        f"{name}, right in {alone[side]} alone with every {repeat(found.result.folds)}: {text}."
         for name, (side, text) in zip(names, each.items(), strict=True)
     ]
 

@@ -100,7 +100,8 @@ def _with_pictures(results: Results, changed: ChangedClasses, pictures: Pictures
     """Add some of the images that changed sides, or why there are none."""
     found = changed.result
     labels, ours, theirs = _taken(results, found)
-    images = pictures(str(results.stored_of(found.candidate)[found.seeds[0]]["key"]), found.split, labels)
+    seed = found.seeds[0] * (found.folds or 1)  # the first fold of a repetition
+    images = pictures(str(results.stored_of(found.candidate)[seed]["key"]), found.split, labels)
     if images is None:
         return replace(changed, no_pictures=ABSENT)
     count = results.predicted.classes(found.candidate)

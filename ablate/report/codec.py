@@ -34,13 +34,14 @@ class UnreadableError(ValueError):
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a dataclass. name: in Python; key: in JSON. given: to the constructor."""
+    """A field of a dataclass. name: in Python; key: in JSON. given: to the constructor. sparse: left out where None."""
 
     name: str
     key: str
     hint: Hint
     required: bool
     given: bool
+    sparse: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Codec:
                 hint=hints[one.name],
                 required=one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING and one.init,
                 given=one.init,
+                sparse=bool(one.metadata.get("sparse")),
             )
             for one in dataclasses.fields(cls)
         )
@@ -103,6 +105,7 @@ class Codec:
         found = {
             one.key: self.encode(getattr(value, one.name), one.hint, _inside(place, one.name))
             for one in self.fields(cls)
+            if not one.sparse or getattr(value, one.name) is not None
         }
         for name, (hint, derive) in self.derived.get(cls, {}).items():
             found[name] = self.encode(derive(value), hint, _inside(place, name))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import numbers
 from . import drawing, figure_labels, figure_scales
+from .image_text import repeat
 from .styles import NARROW, style
 
 if TYPE_CHECKING:
@@ -106,8 +107,8 @@ def _apart(one: ChangedClasses) -> tuple[int, int]:
 
 
 def _caption(one: ClassComparison, classes: Sequence[ClassRow], confusions: Sequence[ClassRow]) -> str:
-    several = len(one.seeds) > 1
-    means = f"means over {len(one.seeds)} seeds" if several else "one seed, which does not tell what is no chance"
+    several, noun = len(one.seeds) > 1, repeat(one.folds)
+    means = f"means over {len(one.seeds)} {noun}s" if several else f"one {noun}, which does not tell what is no chance"
     said = [f"From {one.reference} (hollow) to {one.candidate} (filled); {means}."]
     if classes:
         said.append(f"Recognised {one.noun}s of the classes that moved most, of {one.tested}.")
@@ -115,7 +116,7 @@ def _caption(one: ClassComparison, classes: Sequence[ClassRow], confusions: Sequ
         said.append(f"{confusions[0].name} are {one.noun}s of the first class that are taken for the second.")
     if several:
         full = ["classes that are shown to move (p below 0.05, adjusted over the classes by Holm)"] if classes else []
-        full += ["confusions that move the same way with every seed"] if confusions else []
+        full += [f"confusions that move the same way with every {noun}"] if confusions else []
         said.append(f"In full colour: {' and '.join(full)}.")
     return " ".join(said)
 

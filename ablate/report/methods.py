@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..stats.comparison import ALPHA
+from ..stats.estimates import SPARSE
 from ..stats.tunings import tuned_now
 from ..study.spec import parts
 from .references import Reference, references
@@ -25,6 +26,7 @@ CITED: Mapping[str, tuple[str, ...]] = {
     "welch": ("welch",),
     "moderated": ("moderated",),
     "shrinkage": ("t", "satterthwaite"),
+    "corrected": ("folds", "repeated-folds"),
 }
 """What each method of comparing rests on, by the names of `references.ENTRIES`."""
 
@@ -75,7 +77,7 @@ class Methods:
     comparisons share the risk of a false alarm (level, over all of them); adjusted: by whom, "Holm" or "Dunnett", empty
     for a single one. margin: a difference within it does not matter; None where nobody said. search: how settings were
     tuned, None where none were. predicted: variants are compared image by image too. environments: what runs were
-    trained on, one line each. references: what to cite.
+    trained on, one line each. references: what to cite. folds: of cross-validation, None without; each seed is one.
     """
 
     data: tuple[DataUse, ...]
@@ -95,6 +97,12 @@ class Methods:
     predicted: bool
     environments: tuple[str, ...]
     references: tuple[Reference, ...]
+    folds: int | None = field(default=None, metadata=SPARSE)
+
+    @property
+    def repetitions(self) -> int:
+        """Return how many times all folds are trained; 1 without folds."""
+        return len(self.seeds) // self.folds if self.folds else 1
 
     @property
     def images(self) -> bool:
@@ -154,6 +162,7 @@ def methods(results: Results, environments: Sequence[str]) -> Methods:
         predicted=predicted,
         environments=tuple(environments),
         references=references(names),
+        folds=study.folds,
     )
 
 

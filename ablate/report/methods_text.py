@@ -8,7 +8,7 @@ from .. import numbers
 from ..errors import counted, listing
 from ..numbers import NBSP
 from .image_text import by_one
-from .verdict_text import METHODS
+from .verdict_text import METHODS, cross_validation
 
 if TYPE_CHECKING:
     from ..stats.cost_fronts import CostFront, CostPoint
@@ -51,13 +51,25 @@ def _data(found: Methods) -> str:
     each = [one.line + (f" ({listing(one.variants, 3)})" if len(found.data) > 1 else "") for one in found.data]
     held = "" if found.validation else " No validation split was held out."
     if not each:
-        return held.strip()
-    return f"Data: {'; '.join(each)}. The splits are the same for every seed and variant on the same data.{held}"
+        cut = cross_validation(found.folds, found.repetitions) if found.folds else ""
+        return f"{cut}{'; what a fold holds is up to the task.' * bool(cut)}{held}".strip()
+    same = "The splits are the same for every seed and variant on the same data."
+    if found.folds:
+        same = f"{cross_validation(found.folds, found.repetitions)}: {_FOLDS}"
+    return f"Data: {'; '.join(each)}. {same}{held}"
+
+
+_FOLDS = (
+    "each repetition cuts the images into folds anew, each fold is tested once by a run that is trained on the others, "
+    "and the folds are the same for every variant on the same data."
+)
 
 
 def _training(found: Methods) -> str:
     recipe = ", ".join(f"{fact.label} {fact.value}" for fact in found.baseline if fact.label != "dataset")
     seeds = f"{counted(len(found.seeds), 'seed')} ({listing(map(str, found.seeds), 12)})"
+    if found.folds:
+        seeds += f", each of them a fold: seed s is fold s mod {found.folds} of repetition ⌊s / {found.folds}⌋, from 0"
     if found.looks:
         seeds = f"the first {found.looks[0]} of {seeds}, and with more where a comparison was not decided"
     was = "was" if found.done else "is to be"
@@ -102,6 +114,11 @@ def _statistics(found: Methods) -> str:
     if not found.method:
         return said[0]
     said.append(f"Each difference has a 95{NBSP}% interval: {METHODS.get(found.method, found.method)}.")
+    if found.folds:
+        said.append(
+            f"With J folds in all, the variance of a mean is s² (1/J + 1/{found.folds - 1}) where that of independent "
+            "runs is s² / J, with J − 1 degrees of freedom: more repetitions take away the first part alone."
+        )
     if found.adjusted:
         allowed = " and multiplied by a constant that allows for few runs" * (found.method == "shrinkage")
         said.append(
@@ -120,7 +137,8 @@ def _statistics(found: Methods) -> str:
         said.append(f"Comparisons were looked at with {looks} seeds; each look spends a part of the risk.")
     if found.predicted:
         each = by_one("image" if found.images else "example")
-        said.append(f"{each}, variants of one seed are compared by McNemar’s exact test.")
+        one = "repetition, whose folds test each image once," if found.folds else "seed"
+        said.append(f"{each}, variants of one {one} are compared by McNemar’s exact test.")
     return " ".join(said)
 
 

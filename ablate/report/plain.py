@@ -33,7 +33,8 @@ def plain(value: Any) -> Any:
         case list() | tuple():
             return [plain(part) for part in value]
         case _ if is_dataclass(value):
-            return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+            given = ((field, getattr(value, field.name)) for field in fields(value))
+            return {field.name: plain(of) for field, of in given if of is not None or not field.metadata.get("sparse")}
         case _:
             return str(value)
 

@@ -123,6 +123,16 @@ ENTRIES: Mapping[str, tuple[str, Entry]] = {
         title="The Generalization of `{Student's}' Problem When Several Different Population Variances Are Involved",
         journal="Biometrika", volume="34", number="1--2", pages="28--35", year="1947",
     )),
+    "folds": ("the corrected t interval of cross-validation", _entry(
+        "article", "nadeau2003inference", title="Inference for the Generalization Error",
+        author="Nadeau, Claude and Bengio, Yoshua", journal="Machine Learning", volume="52", number="3",
+        pages="239--281", year="2003",
+    )),
+    "repeated-folds": ("repeated cross-validation", _entry(
+        "inproceedings", "bouckaert2004evaluating", author="Bouckaert, Remco R. and Frank, Eibe",
+        title="Evaluating the Replicability of Significance Tests for Comparing Learning Algorithms",
+        booktitle="Advances in Knowledge Discovery and Data Mining (PAKDD)", pages="3--12", year="2004",
+    )),
     "satterthwaite": ("Satterthwaite's degrees of freedom", _entry(
         "article", "satterthwaite1946approximate", author="Satterthwaite, F. E.",
         title="An Approximate Distribution of Estimates of Variance Components", journal="Biometrics Bulletin",

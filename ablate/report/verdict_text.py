@@ -16,6 +16,7 @@ from ..errors import counted, listing
 from ..numbers import NBSP
 from ..stats.comparison import ALPHA, Verdict
 from ..stats.power import MOST_FURTHER
+from ..stats.tested import SEED_BY_SEED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,14 +25,18 @@ if TYPE_CHECKING:
     from ..stats.contrasts import Contrast
     from ..stats.effects import Effect
 
-Noun = Literal["seed", "run"]
-"""What repeats a variant: seeds, or runs that nobody numbered."""
+Noun = Literal["seed", "run", "fold"]
+"""What repeats a variant: seeds, runs that nobody numbered, or the folds of cross-validation."""
 
 METHODS: Mapping[str, str] = {
     "paired": "a paired t interval, from the differences of the seeds that both sides have",
     "welch": "Welch’s t interval, where each side has a spread of its own",
     "pooled": "a t interval with one spread, pooled over all variants",
     "moderated": "a moderated t interval, where the spreads of all variants steady that of each",
+    "corrected": (
+        "a t interval of the differences fold by fold, corrected for the training images that folds share (Nadeau and "
+        "Bengio 2003)"
+    ),
     "shrinkage": "a t interval where each variant’s spread is drawn towards that of the others, as far as they agree",
 }
 """What each method does, as a part of a sentence."""
@@ -85,7 +90,7 @@ def interval(found: Comparison | None) -> str:
 
 def counts(found: Comparison, noun: Noun = "seed") -> str:
     """Write how many runs stand behind a difference: "3 seeds", "5 and 3 seeds", the candidate's first."""
-    ours, theirs = found.n_candidate, found.n_reference
+    ours, theirs, noun = found.n_candidate, found.n_reference, _noun(found, noun)
     if not ours or not theirs:
         return "no result for both"
     if ours == theirs:
@@ -95,6 +100,7 @@ def counts(found: Comparison, noun: Noun = "seed") -> str:
 
 def basis(found: Comparison, noun: Noun = "seed") -> str:
     """Say what a difference rests on."""
+    noun = _noun(found, noun)
     if not found.n_candidate or not found.n_reference:
         return f"no {noun} has a result for both"
     if found.low is None:
@@ -102,7 +108,17 @@ def basis(found: Comparison, noun: Noun = "seed") -> str:
     if found.n_candidate != found.n_reference:
         return counts(found, noun)
     n = found.n_candidate
-    return f"{n} paired {noun}s" if found.method == "paired" else f"{n} {noun}s each"
+    return f"{n} paired {noun}s" if found.method in SEED_BY_SEED else f"{n} {noun}s each"
+
+
+def _noun(found: Comparison, noun: Noun) -> Noun:
+    """Return what repeats the variants of a comparison: each seed of cross-validation is a fold."""
+    return "fold" if found.method == "corrected" else noun
+
+
+def cross_validation(folds: int, repetitions: int) -> str:
+    """Name a cross-validation: "5-fold cross-validation, 2 repetitions"."""
+    return f"{folds}-fold cross-validation" + (f", {repetitions} repetitions" if repetitions > 1 else "")
 
 
 def verdict(found: Comparison | None) -> str:
@@ -165,6 +181,7 @@ def per_seed(found: Comparison) -> list[str]:
 
 
 def _undecided(found: Comparison, noun: Noun) -> str:
+    noun = _noun(found, noun)
     if not found.n_candidate or not found.n_reference:
         return "not both have a result"
     if found.without_spread:
@@ -178,12 +195,16 @@ def _undecided(found: Comparison, noun: Noun) -> str:
 
 
 def _more(found: Comparison, noun: Noun) -> str:
-    if not found.further_seeds:
+    if found.further_seeds is None:
         return ""
+    noun = _noun(found, noun)
     # Of a difference within the margin, the margin is what they are counted for (`stats.power`).
     within = found.margin is not None and abs(found.mean) < found.margin
     size = margin(found) if within else difference(found).lstrip(f"+{numbers.MINUS}")
     some = within or float(bare(found).replace(numbers.MINUS, "-")) != 0
+    if not found.further_seeds:
+        what = f"tell {size} from zero" if some else "decide it"
+        return f"no number of repetitions would be enough to {what}: they share the images"
     many = f"more than {MOST_FURTHER}" if found.further_seeds > MOST_FURTHER else f"about {found.further_seeds}"
     seeds = f"{many} more {noun}{'s' * (found.further_seeds != 1)}"
     return f"{seeds} would {f'be enough to tell {size} from zero' if some else 'decide it'}"

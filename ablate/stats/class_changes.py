@@ -11,7 +11,7 @@ test images of a class would move it too. Where nothing differs, a class is call
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from scipy.special import stdtr
 
 from .classes import confusion_of, name_of
 from .comparison import ALPHA
+from .estimates import SPARSE
 from .multiplicity import holm
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class ClassComparison:
 
     better, worse: the classes with the largest change, largest first. tested: how many classes there are with images.
     shown_better, shown_worse: how many of all classes are shown to have changed. rarer, commoner: the confusions whose
-    number fell and rose most. noun: what one of its images is called.
+    number fell and rose most. noun: what one of its images is called. folds: of cross-validation, whose repetitions
+    then stand for seeds.
     """
 
     candidate: str
@@ -104,6 +106,7 @@ class ClassComparison:
     rarer: tuple[ConfusionChange, ...]
     commoner: tuple[ConfusionChange, ...]
     noun: Noun = "image"
+    folds: int | None = field(default=None, metadata=SPARSE)
 
 
 def class_comparison(results: Results, candidate: str, reference: str) -> ClassComparison | None:
@@ -141,6 +144,7 @@ def class_comparison(results: Results, candidate: str, reference: str) -> ClassC
         shown_worse=sum(one.shown for one in worse),
         rarer=_confusions(after, before, -moved, names),
         commoner=_confusions(after, before, moved, names),
+        folds=results.study.folds,
     )
 
 

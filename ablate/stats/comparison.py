@@ -9,7 +9,7 @@ from .estimates import Estimate
 
 if TYPE_CHECKING:
     from ..metrics import Metric
-    from ..study.comparisons import ComparisonKind, Method
+    from ..study.comparisons import ComparisonKind, UsedMethod
 
 Verdict = Literal["helped", "hurt", "no practical difference", "not decided"]
 """The answer to a comparison. Its words are the same on the terminal, in reports, in JSON and from Python."""
@@ -27,7 +27,8 @@ class Comparison(Estimate):
     seeds: those that both sides have, ascending. per_seed: the difference of each.
     left_out: seeds whose runs the method did not use, since only one side has them or a value is not finite.
     one_sided: seeds that only one of the two has, used or not.
-    method: how it was computed. standard_error, df: of the difference; None without an interval.
+    method: how it was computed; "corrected" of cross-validation,
+    whose seeds are folds. standard_error, df: of the difference; None without an interval.
     p: of no difference, two-sided, adjusted over `family` comparisons; p_alone: not adjusted. level: what p has to be
     below.
     look: how many seeds there were at the look that it is of, where seeds were added as they were needed; None where
@@ -37,7 +38,7 @@ class Comparison(Estimate):
     beyond the margin (two one-sided tests, the larger p).
     superiority: share of all pairs of runs, one of each side, in which the candidate is better; ties count half.
     further_seeds: how many more seeds of each side would decide it with 80 % power, where `verdict` is "not decided"
-    and that can be said.
+    and that can be said; 0 where no number of them would.
     kind: as what the study plans it (see `PlannedComparison`); "" for another pair.
     """
 
@@ -50,7 +51,7 @@ class Comparison(Estimate):
     per_seed: tuple[float, ...]
     left_out: tuple[int, ...]
     one_sided: tuple[int, ...] = ()
-    method: Method = "paired"
+    method: UsedMethod = "paired"
     standard_error: float | None = None
     df: float | None = None
     p: float | None = None

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .estimates import Estimate, ends
+from .methods import overlap
 from .tested import Tested
 
 if TYPE_CHECKING:
@@ -127,13 +128,16 @@ class CellValues:
             per_seed=tuple(map(float, per_seed)),
         )
         parts = share**2 * self.variances / count if count > 1 else np.zeros(1)
+        if self.how.folds and count > 1:
+            # Cells of one fold share its test images, which do more than move all alike: the sum of each is one value.
+            parts = np.array([per_seed.var(ddof=1) * (1 / count + overlap(self.how.folds))])
         # Runs without any spread say nothing of how sure a difference is.
         return self._with_interval(record, parts) if float(parts.sum()) > NO_SPREAD**2 else record
 
     def _with_interval(self, record: Contrast, parts: Floats) -> Contrast:
         """Add interval and p. parts: what each cell adds to the variance of the sum."""
         total = float(parts.sum())
-        least, most = record.n - 1, (len(self.cells) - 1) * (record.n - 1)
+        least, most = record.n - 1, (1 if self.how.folds else len(self.cells) - 1) * (record.n - 1)
         df = min(max(total**2 / float((parts**2).sum() / least), least), most)
         tested = Tested(record.mean, math.sqrt(total), df)
         half = tested.half(self.how.confidence)

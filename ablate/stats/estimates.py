@@ -19,6 +19,9 @@ from ..metrics import UNBOUNDED
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+SPARSE = {"sparse": True}
+"""Metadata of a field that JSON has only where it is not None."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
@@ -42,11 +45,13 @@ class Estimate:
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
-def estimate(values: ArrayLike, confidence: float = 0.95, bounds: tuple[float, float] = UNBOUNDED) -> Estimate:
-    """Return the mean of independent values with its t interval.
+def estimate(
+    values: ArrayLike, confidence: float = 0.95, bounds: tuple[float, float] = UNBOUNDED, overlap: float = 0.0
+) -> Estimate:
+    """Return the mean of values with its t interval.
 
-    values: one number a run, any shape. confidence: coverage of the interval, between 0 and 1. bounds: of the values,
-    which the interval does not leave.
+    values: one number a run, any shape, independent but for the overlap. confidence: coverage of the interval, between
+    0 and 1. bounds: of the values, which the interval does not leave. overlap: as of `methods.overlap`.
     A value that is not finite is neither dropped nor averaged: the mean is nan then, without an interval.
     One value gives a mean without an interval. ValueError for a confidence outside (0, 1).
     """
@@ -59,7 +64,7 @@ def estimate(values: ArrayLike, confidence: float = 0.95, bounds: tuple[float, f
     mean = float(numbers.mean())
     if n == 1:
         return Estimate(mean=mean, low=None, high=None, n=n)
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * float(numbers.std(ddof=1)) / math.sqrt(n)
+    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * float(numbers.std(ddof=1)) * math.sqrt(1 / n + overlap)
     low, high, cut = ends(mean, half, bounds)
     return Estimate(mean=mean, low=low, high=high, n=n, cut=cut)
 

@@ -11,17 +11,17 @@ import numpy as np
 from .comparison import ALPHA, Comparison, verdict
 from .estimates import ends
 from .power import Planned, further_seeds
-from .tested import CONFIDENCE, DEFAULT, adjusted, method_of, tests_of
+from .tested import CONFIDENCE, DEFAULT, SEED_BY_SEED, adjusted, method_of, tests_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..metrics import Metric
-    from ..study.comparisons import ComparisonKind, Method
+    from ..study.comparisons import ComparisonKind, UsedMethod
     from ..study.spec import Study
     from .tested import Pair, Samples, Tested
 
-GROWING_PAIR: Method = "welch"
+GROWING_PAIR: UsedMethod = "welch"
 """What compares the only two variants of a study whose seeds are added: no others steady their spreads, and first looks
 ask for a p so small that the default one, made for 0.05, would be too easily below it (`benchmarks/looks.py`)."""
 
@@ -31,19 +31,22 @@ class How:
     """How comparisons are made: by which method, which margin, on which metric.
 
     level: what p, adjusted over the family, has to be below. confidence: of the interval of one comparison alone.
-    look: as of `Comparison`.
+    look: as of `Comparison`. folds: of cross-validation, None without.
     """
 
     metric: Metric
-    method: Method = DEFAULT
+    method: UsedMethod = DEFAULT
     margin: float | None = None
     level: float = ALPHA
     confidence: float = CONFIDENCE
     look: int | None = None
+    folds: int | None = None
 
 
 def how_of(study: Study, metric: Metric) -> How:
     """Return how a study compares its variants on a metric."""
+    if study.folds:
+        return How(metric, "corrected", study.margin_on(metric), folds=study.folds)
     usual = GROWING_PAIR if study.looks and len(study.comparisons) == 1 else DEFAULT
     return How(metric, study.comparing.method or usual, study.margin_on(metric))
 
@@ -51,7 +54,7 @@ def how_of(study: Study, metric: Metric) -> How:
 def planned_of(study: Study, metric: Metric, level: float = ALPHA) -> Planned:
     """Return what decides, beside the spread, how much a study's seeds show on a metric. level: as of `How`."""
     family, shared = len(study.comparisons), len({one.reference for one in study.comparisons}) == 1
-    return Planned(how_of(study, metric).method, len(study.variants), family, level, shared)
+    return Planned(how_of(study, metric).method, len(study.variants), family, level, shared, study.folds)
 
 
 def compare_all(
@@ -67,10 +70,10 @@ def compare_all(
     """
     finite = {name: {s: value for s, value in of.items() if math.isfinite(value)} for name, of in samples.items()}
     how = replace(how, method=method_of(how.method, finite))
-    tested = tests_of(finite, pairs, how.method)
+    tested = tests_of(finite, pairs, how.method, how.folds)
     family = sum(one is not None for one in tested)
     shared = len({reference for _, reference in pairs}) == 1
-    planned = Planned(how.method, len(samples), max(family, 1), how.level, shared)
+    planned = Planned(how.method, len(samples), max(family, 1), how.level, shared, how.folds)
     found = []
     for pair, one, p in zip(pairs, tested, adjusted(tested, finite, pairs, how.method), strict=True):
         record = replace(_alone(samples, finite, pair, how), kind=(kinds or {}).get(pair, ""), family=family)
@@ -87,7 +90,7 @@ def _alone(samples: Samples, finite: Samples, pair: Pair, how: How) -> Compariso
     every = samples[candidate].keys() | samples[reference].keys()
     seeds = tuple(sorted(ours.keys() & theirs.keys()))
     per_seed = tuple(ours[seed] - theirs[seed] for seed in seeds)
-    if how.method == "paired":
+    if how.method in SEED_BY_SEED:
         mean, runs = float(np.mean(per_seed)) if per_seed else math.nan, (len(seeds), len(seeds))
         left_out = every - set(seeds)
     else:
@@ -142,7 +145,7 @@ def _with_further(record: Comparison, one: Tested, planned: Planned) -> Comparis
     if record.verdict != "not decided":
         return record
     runs = min(record.n_candidate, record.n_reference)
-    spread = one.spread(record.n_candidate, record.n_reference)
+    spread = one.spread(record.n_candidate, record.n_reference, planned.folds)
     return replace(record, further_seeds=further_seeds(one.difference, spread, runs, planned, record.margin))
 
 

@@ -7,11 +7,13 @@ test images, too: that noise is seen in how the difference varies from image to 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy.special import bdtr
+
+from .estimates import SPARSE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +45,8 @@ class ImageComparison:
     images: how many there are. difference: of the accuracies, a fraction. pairs: one for each seed.
     image_error: the standard error of the difference from the images being a sample. seed_error: that from the seeds,
     of the same differences; None for one seed. noun: what one of them is called: a task may tell anything apart.
+    folds: of cross-validation; then each of `pairs` is of a repetition, all folds of which test each image once, and
+    `seed` is its number.
     Limits: what training draws for each image anew is in both errors, so that together they are a little too large.
     """
 
@@ -54,6 +58,7 @@ class ImageComparison:
     image_error: float
     seed_error: float | None
     noun: Noun = "image"
+    folds: int | None = field(default=None, metadata=SPARSE)
 
     @property
     def gained(self) -> float:
@@ -82,9 +87,11 @@ class ImageComparison:
 
 
 def compare_images(
-    candidate: tuple[str, Mapping[int, Right]], reference: tuple[str, Mapping[int, Right]]
+    candidate: tuple[str, Mapping[int, Right]], reference: tuple[str, Mapping[int, Right]], folds: int | None = None
 ) -> ImageComparison | None:
     """Compare two variants, each its name and, by seed, which images (N,) it recognises; None without a common seed.
+
+    folds: of cross-validation, where what stands for seeds are repetitions of it.
 
     ValueError where two of them are of different numbers of images.
     """
@@ -105,6 +112,7 @@ def compare_images(
         pairs=pairs,
         image_error=_standard_error(apart) if len(apart) > 1 else math.nan,
         seed_error=_standard_error(by_seed) if len(seeds) > 1 else None,
+        folds=folds,
     )
 
 

@@ -4,7 +4,9 @@ All work on arrays and broadcast over leading axes, so that `benchmarks/coverage
 reports call. `methods_shrinkage` has the default one.
 Sources: Student 1908; Welch 1947, "The generalization of Student's problem when several different population
 variances are involved"; Dunnett 1955, "A multiple comparison procedure for comparing several treatments with a
-control"; Smyth 2004, "Linear models and empirical Bayes methods for assessing differential expression".
+control"; Smyth 2004, "Linear models and empirical Bayes methods for assessing differential expression"; Nadeau and
+Bengio 2003, "Inference for the Generalization Error"; Bouckaert and Frank 2004, "Evaluating the Replicability of
+Significance Tests for Comparing Learning Algorithms".
 """
 
 from __future__ import annotations
@@ -48,10 +50,22 @@ class Sureness(NamedTuple):
     df: Floats
 
 
-def paired(differences: Floats) -> Sureness:
-    """Return it for differences of one comparison per seed, whose axis is the last one."""
+def overlap(folds: int | None) -> float:
+    """Return what the folds of cross-validation add to 1 / n in the variance of a mean of n of them; 0 without folds.
+
+    Folds share training images, so that their results are alike, and their spread understates how much the mean would
+    move with other images: not by 1 / n, but by 1 / n + tested / trained on (Nadeau and Bengio 2003), here of one fold
+    and of all others. More repetitions of the same images make the first part smaller and never the second
+    (Bouckaert and Frank 2004). Images that a fold leaves out of its training part leave this as it is: what makes
+    folds alike is all images that there are.
+    """
+    return 0.0 if folds is None else 1 / (folds - 1)
+
+
+def paired(differences: Floats, overlap: float = 0.0) -> Sureness:
+    """Return it for differences of one comparison per seed, whose axis is the last one. overlap: of folds."""
     seeds = differences.shape[-1]
-    error = differences.std(-1, ddof=1) / np.sqrt(seeds)
+    error = differences.std(-1, ddof=1) * np.sqrt(1 / seeds + overlap)
     return Sureness(error, np.full_like(error, seeds - 1))
 
 

@@ -16,17 +16,19 @@ import numpy as np
 from scipy.special import nctdtr, ndtr, stdtrit  # scipy.stats has the same, and takes 0.7 s to import
 
 from .comparison import ALPHA
-from .methods import Floats, Layout
+from .methods import Floats, Layout, overlap
 from .methods_shrinkage import caution
-from .tested import UNPAIRED, by_design
+from .tested import SEED_BY_SEED, UNPAIRED, by_design
 
 if TYPE_CHECKING:
-    from ..study.comparisons import Method
+    from ..study.comparisons import UsedMethod
 
 ENOUGH = 0.8
 """The power that is asked for: a true difference is found in four studies of five."""
 MOST_FURTHER = 100
 """More seeds than that are not counted."""
+ENDLESS = 10**6
+"""So many runs are as good as any number of them."""
 DRAWS = 256
 
 
@@ -35,16 +37,18 @@ class Planned:
     """What decides how much a number of seeds shows, beside the spread.
 
     method: that compares. variants: how many the study has. family: how many comparisons share the false alarms.
-    level: what the adjusted p has to be below. shared: all have the same reference, unlike a ladder's.
+    level: what the adjusted p has to be below. shared: all have the same reference, unlike a ladder's. folds: of
+    cross-validation, whose runs they are; None without.
     """
 
-    method: Method
+    method: UsedMethod
     variants: int
     family: int = 1
     level: float = ALPHA
     shared: bool = True
+    folds: int | None = None
 
-    def method_at(self, runs: int) -> Method:
+    def method_at(self, runs: int) -> UsedMethod:
         """Return the method that compares so many runs of each variant."""
         return by_design(self.method, self.variants, runs)
 
@@ -77,11 +81,14 @@ def further_seeds(
 
     difference: the seen one; of one within the margin, the margin is asked for instead. spread: the seen one, as of
     `power`. runs: of the smaller side. None where there is nothing to find or no spread; MOST_FURTHER + 1 for more.
+    With folds, those of whole repetitions; 0 where no number of them would be enough, since they share the images.
     """
     target = max(abs(difference), margin or 0.0)
     if not (target > 0 and spread > 0 and math.isfinite(target / spread)):
         return None
     size = target / spread
+    if planned.folds:
+        return _further_folds(size, runs, planned, planned.folds)
     low, high = max(runs, 1), max(runs, 1) + MOST_FURTHER
     if _power(size, high, planned) < ENOUGH:
         return MOST_FURTHER + 1
@@ -91,12 +98,19 @@ def further_seeds(
     return high - runs
 
 
+def _further_folds(size: float, runs: int, planned: Planned, folds: int) -> int:
+    if _power(size, ENDLESS, planned) < ENOUGH:
+        return 0
+    more = range(folds, MOST_FURTHER + folds, folds)
+    return next((n for n in more if _power(size, runs + n, planned) >= ENOUGH), MOST_FURTHER + 1)
+
+
 def _power(size: float, runs: int, planned: Planned) -> float:
     """Return the power for a difference of so many spreads."""
-    off = size / math.sqrt(2 / runs)
+    off = size / math.sqrt(2 / runs + 2 * overlap(planned.folds))
     method = planned.method_at(runs)
-    if method in ("paired", "pooled"):
-        df = (1 if method == "paired" else planned.variants) * (runs - 1)
+    if method in ("pooled", *SEED_BY_SEED):
+        df = (planned.variants if method == "pooled" else 1) * (runs - 1)
         critical = float(stdtrit(df, 1 - planned.tail(runs) / 2))
         return 1 - _below(df, off, critical) + _below(df, off, -critical)
     halves = _halves(runs, planned)

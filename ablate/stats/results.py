@@ -17,6 +17,7 @@ from .effects import FactorialEffects, effects
 from .estimates import Estimate, estimate
 from .family import how_of
 from .looks import aside, compared_at, look_at_all, looks_at
+from .methods import overlap
 from .predicted import PredictedRuns
 from .shapley import MOST_FACTORS, ShapleyShares, shapley
 from .tunings import fair_comparisons
@@ -97,7 +98,7 @@ class Results:
         one = metrics.metric(metric or self.study.metric, self.study.measures)
         if (variant, one.name) not in self._estimates:
             values = [run.get(one.name, math.nan) for run in self.stored_of(variant).values()]
-            self._estimates[variant, one.name] = estimate(values, bounds=one.bounds)
+            self._estimates[variant, one.name] = estimate(values, bounds=one.bounds, overlap=overlap(self.study.folds))
         return self._estimates[variant, one.name]
 
     def estimates(self, metric: str | None = None) -> dict[str, Estimate]:
@@ -139,7 +140,7 @@ class Results:
     @cached_property
     def predicted(self) -> PredictedRuns:
         """Return what the stored runs predicted on the split that the study compares on."""
-        return PredictedRuns(self.study.compared.split, self.stored_of, self.load)
+        return PredictedRuns(self.study.compared.split, self.stored_of, self.load, self.study.folds)
 
     def image_comparison(self, candidate: str, reference: str) -> ImageComparison | None:
         """Compare two variants image by image (see `PredictedRuns.compared`). InputError for an unknown variant."""

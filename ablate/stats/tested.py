@@ -10,25 +10,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtr, stdtrit  # scipy.stats has the same, and takes 0.7 s to import
 
-from .methods import Floats, Layout, Sureness, moderated, paired, pooled, welch
+from .methods import Floats, Layout, Sureness, moderated, overlap, paired, pooled, welch
 from .methods_shrinkage import caution, shrinkage
 from .multiplicity import dunnett, holm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..study.comparisons import Method
+    from ..study.comparisons import UsedMethod
 
 Samples = Mapping[str, Mapping[int, float]]
 """The value of each run, by variant and seed."""
 Pair = tuple[str, str]
 """Candidate and reference, by name."""
 CONFIDENCE = 0.95
-DEFAULT: Method = "shrinkage"
+DEFAULT: UsedMethod = "shrinkage"
 """What compares where nobody names a method."""
+SEED_BY_SEED: tuple[UsedMethod, ...] = ("paired", "corrected")
+"""The methods that compare the differences of the seeds that both sides have."""
 NO_SPREAD = 1e-12
 """A standard error below this part of the values is rounding, not spread."""
-UNPAIRED: Mapping[Method, Callable[[Floats, Layout], Sureness]] = {
+UNPAIRED: Mapping[UsedMethod, Callable[[Floats, Layout], Sureness]] = {
     "welch": welch,
     "pooled": pooled,
     "moderated": moderated,
@@ -44,9 +46,9 @@ class Tested:
     standard_error: float
     df: float
 
-    def spread(self, ours: int, theirs: int) -> float:
+    def spread(self, ours: int, theirs: int, folds: int | None = None) -> float:
         """Return the spread of a variant's runs that the standard error stands for, by the runs of each side."""
-        return self.standard_error / math.sqrt(1 / ours + 1 / theirs)
+        return self.standard_error / math.sqrt(1 / ours + 1 / theirs + 2 * overlap(folds))
 
     def half(self, confidence: float = CONFIDENCE) -> float:
         """Return half the width of the interval."""
@@ -69,14 +71,14 @@ class Tested:
         )
 
 
-def method_of(asked: Method, samples: Samples) -> Method:
+def method_of(asked: UsedMethod, samples: Samples) -> UsedMethod:
     """Return the method that compares these runs, which is `paired` in place of another only where seeds match."""
     several = [runs.keys() for runs in samples.values() if len(runs) > 1]
     matching = len(several) == 2 and several[0] == several[1]
     return by_design(asked, len(several), len(several[0])) if matching else asked
 
 
-def by_design(asked: Method, variants: int, runs: int) -> Method:
+def by_design(asked: UsedMethod, variants: int, runs: int) -> UsedMethod:
     """Return the method that compares so many variants with so many runs each.
 
     Two runs each of two variants are too few for the default, which covers more than it says there: they are paired.
@@ -84,15 +86,15 @@ def by_design(asked: Method, variants: int, runs: int) -> Method:
     return "paired" if (asked, variants, runs) == ("shrinkage", 2, 2) else asked
 
 
-def tests_of(samples: Samples, pairs: Sequence[Pair], method: Method) -> list[Tested | None]:
+def tests_of(samples: Samples, pairs: Sequence[Pair], method: UsedMethod, folds: int | None) -> list[Tested | None]:
     """Return each pair's comparison; None where a side has no two runs, or where none of them spread.
 
     samples: finite values of every variant of the study, also of those in no pair: most methods learn from all of them
     how much runs spread. Runs that do not spread at all (every seed gave the same) say nothing of how much they could:
-    whoever called that certain would report p = 0.
+    whoever called that certain would report p = 0. folds: of cross-validation, which `corrected` is about.
     """
-    if method == "paired":
-        found = [_paired(samples, pair) for pair in pairs]
+    if method in SEED_BY_SEED:
+        found = [_paired(samples, pair, overlap(folds)) for pair in pairs]
     else:
         found = _unpaired(samples, pairs, UNPAIRED[method])
     return [
@@ -102,7 +104,7 @@ def tests_of(samples: Samples, pairs: Sequence[Pair], method: Method) -> list[Te
 
 
 def adjusted(
-    tests: Sequence[Tested | None], samples: Samples, pairs: Sequence[Pair], method: Method
+    tests: Sequence[Tested | None], samples: Samples, pairs: Sequence[Pair], method: UsedMethod
 ) -> list[float | None]:
     """Return each p adjusted over all known, by Holm's method; by Dunnett's where `pooled` compares all with one."""
     known = [place for place, one in enumerate(tests) if one is not None]
@@ -122,13 +124,13 @@ def adjusted(
     return found
 
 
-def _paired(samples: Samples, pair: Pair) -> Tested | None:
-    """Compare by the differences of the seeds that both have."""
+def _paired(samples: Samples, pair: Pair, overlap: float) -> Tested | None:
+    """Compare by the differences of the seeds that both have. overlap: of folds, 0 without."""
     ours, theirs = (samples[name] for name in pair)
     differences = np.array([ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())])
     if differences.size < 2:
         return None
-    error, df = paired(differences)
+    error, df = paired(differences, overlap)
     return Tested(float(differences.mean()), float(error), float(df))
 
 

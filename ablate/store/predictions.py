@@ -18,7 +18,10 @@ def packed(predictions: Predictions) -> bytes:
 
     written = io.BytesIO()
     arrays = {
-        f"{split}_{name}": getattr(found, name) for split, found in predictions.items() for name in ("logits", "labels")
+        f"{split}_{name}": array
+        for split, found in predictions.items()
+        for name in ("logits", "labels", "rows")
+        if (array := getattr(found, name)) is not None
     }
     np.savez(written, **arrays)
     return written.getvalue()
@@ -37,10 +40,12 @@ def unpacked(content: bytes) -> Predictions:
     except Exception as error:
         raise ValueError(str(error)) from error
     splits = [split for split in SPLITS if f"{split}_logits" in arrays]
-    return {split: _checked(arrays[f"{split}_logits"], arrays.get(f"{split}_labels")) for split in splits}
+    return {
+        split: _checked(*(arrays.get(f"{split}_{name}") for name in ("logits", "labels", "rows"))) for split in splits
+    }
 
 
-def _checked(logits: object, labels: object) -> Predicted:
+def _checked(logits: object, labels: object, rows: object) -> Predicted:
     import numpy as np
 
     from ..data.predictions import Predicted
@@ -53,7 +58,16 @@ def _checked(logits: object, labels: object) -> Predicted:
         and logits.ndim == 2
         and labels.shape == logits.shape[:1]
         and (not len(labels) or 0 <= labels.min() <= labels.max() < logits.shape[1])
+        and (rows is None or _are_rows(rows, len(labels)))
     )
     if not sound:
         raise ValueError("no logits and labels")
-    return Predicted(logits, labels)  # type: ignore[arg-type]  # they were checked
+    return Predicted(logits, labels, rows)  # type: ignore[arg-type]  # they were checked
+
+
+def _are_rows(rows: object, images: int) -> bool:
+    import numpy as np
+
+    if not isinstance(rows, np.ndarray) or not np.issubdtype(rows.dtype, np.integer) or rows.shape != (images,):
+        return False
+    return len(set(rows.tolist())) == images

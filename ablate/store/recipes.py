@@ -41,13 +41,13 @@ def recipe_document(recipe: Recipe) -> Document:
         return {"use": choice.use, "settings": dict(choice.settings), **added}
 
     if not recipe.images:
-        return {"task": plain(recipe.task), "pilot": recipe.pilot}
+        return {"task": plain(recipe.task), "pilot": recipe.pilot, **recipe.splits.fold_document()}
     chosen = {kind: plain(getattr(recipe, kind)) for kind in COMPONENTS}
     if recipe.loss == Choice(USUAL_LOSS):
         del chosen["loss"]  # so that records from before a study could name one have the same digest
     augmentation = [plain(choice) for choice in recipe.augmentation]
     numbers = {name: getattr(recipe, name) for name in SCALARS}
-    return {**numbers, **chosen, "augmentation": augmentation, "splits": dict(vars(recipe.splits))}
+    return {**numbers, **chosen, "augmentation": augmentation, "splits": recipe.splits.document()}
 
 
 def metric_document(one: Metric) -> Document:
@@ -71,7 +71,8 @@ def recipe_of(document: Mapping[str, Any]) -> Recipe:
         return Choice(str(part["use"]), dict(part["settings"]), added=dict(part.get("added", {})))
 
     if "task" in document:
-        return Recipe(task=choice(document["task"]), pilot=bool(document["pilot"]))
+        folds = Splits(folds=int(document["folds"])) if "folds" in document else Splits()
+        return Recipe(task=choice(document["task"]), pilot=bool(document["pilot"]), splits=folds)
     numbers = SetTable.model_validate({name: document[name] for name in SCALARS})
     # Raises if a size is no number, or none that can be counted with.
     splits = Splits(

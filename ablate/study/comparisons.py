@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Method = Literal["paired", "welch", "pooled", "moderated", "shrinkage"]
 """How two variants are compared; `stats.methods` has what each one does."""
+UsedMethod = Literal[Method, "corrected"]
+"""The same, and how the folds of cross-validation are compared, which nobody names."""
 
 ComparisonKind = Literal["change", "tuning", "tuned change", "claim"]
 """A variant against the one it comes from, a tuned variant against itself with its own settings, or tuned both; or

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, listing, printable
 from .cut import cut_labels
-from .splits import Splits
+from .folds import check_folds
 
 if TYPE_CHECKING:
     from ..components.datasets import DataFacts
+    from .splits import Splits
 
 
 def count_splits(facts: DataFacts, splits: Splits) -> Splits:
@@ -17,10 +19,16 @@ def count_splits(facts: DataFacts, splits: Splits) -> Splits:
 
     Validation images (and test images, where the source has no test set) come out of the training images,
     and `train` then limits what is left. Where the dataset has groups, whole groups come out, and the numbers are those
-    of the nearest cut. Raises InputError where there are not enough, and where a group would be in two splits.
+    of the nearest cut. With folds, the test images are those of the fold of this turn.
+    Raises InputError where there are not enough, and where a group would be in two splits.
     """
     left = facts.train
-    if facts.test:
+    if splits.folds is not None:
+        check_folds(facts, splits.folds)
+        whole = len(range(splits.fold or 0, left, splits.folds))
+        test = min(whole, splits.test or whole)
+        left -= whole
+    elif facts.test:
         test = _count("test", splits.test, facts.test)
     elif splits.test:
         test = _count("test", splits.test, left)
@@ -37,13 +45,15 @@ def count_splits(facts: DataFacts, splits: Splits) -> Splits:
     if left < 1:
         raise InputError(f"validation and test leave none of the {facts.train:,} training images to train on")
     if facts.groups:
-        left, validation, test = _by_group(facts, Splits(None, validation, test))
-    return Splits(_count("train", splits.train, left), validation, test)
+        asked = replace(splits, train=None, validation=validation, test=splits.test if splits.folds else test)
+        left, validation, test = _by_group(facts, asked)
+    return replace(splits, train=_count("train", splits.train, left), validation=validation, test=test)
 
 
 def _by_group(facts: DataFacts, asked: Splits) -> tuple[int, int, int]:
     """Return how many images are left to train on, validate and test where groups stay whole."""
-    used = [name for name in facts.groups if name == "train" or getattr(asked, name)]
+    unused = "test" if asked.folds else ""
+    used = [name for name in facts.groups if name == "train" or (getattr(asked, name) and name != unused)]
     where: dict[object, list[str]] = {}
     for name in used:
         for group in sorted(set(facts.groups[name].tolist())):

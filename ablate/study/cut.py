@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..components.datasets import SPLITS, LeftOut
 from ..errors import counted, printable
+from .folds import FoldSizes, fold_of_each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ def cut_labels(
     Each cut keeps the classes in proportion (to one image), and is the same for every seed.
     A split of the source's own is only shortened; one that it lacks comes out of its training images. With groups,
     whole groups come out, as many as are nearest to the size that is asked for: the sizes that this gives, asked for,
-    give the same cut.
+    give the same cut. With folds, the fold of this turn is tested, and the source's own test split is left alone.
     """
     import numpy as np
 
@@ -40,7 +41,11 @@ def cut_labels(
     cut: dict[str, tuple[str, Indices]] = {}
     for name in ("test", "validation"):
         count = abs(getattr(splits, name) or 0)
-        if name in labels:
+        if name == "test" and splits.folds is not None:
+            fold = fold_of_each(labels["train"], splits.folds, splits.repetition, groups.get("train"))
+            tested, rest = np.flatnonzero(fold == splits.fold), np.flatnonzero(fold != splits.fold)
+            cut[name] = "train", tested[np.sort(_spread(labels["train"][tested])[: count or None])]
+        elif name in labels:
             cut[name] = name, np.sort(_spread(labels[name])[:count])
         elif count and "train" in groups:
             taken = _whole_groups(labels["train"][rest], groups["train"][rest], count)
@@ -104,6 +109,7 @@ class Cut:
     count its classes. without: the classes that surely have none: where the dataset does not give each image's class,
     chance decides which of several goes first, and `present` may be one off. left_out: what lies in the dataset's
     folder and is not used. groups: how many groups the images of each split are of, where the dataset has groups.
+    folds: of cross-validation, None without; then all else is of the first fold.
     """
 
     sizes: Mapping[str, int]
@@ -112,17 +118,18 @@ class Cut:
     without: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     groups: Mapping[str, int] = field(default_factory=dict)
+    folds: FoldSizes | None = None
 
     @classmethod
-    def of(cls, facts: DataFacts, splits: Splits) -> Cut:
-        """Return what a dataset holds that is cut to these counted sizes."""
+    def of(cls, facts: DataFacts, splits: Splits, folds: FoldSizes | None = None) -> Cut:
+        """Return what a dataset holds that is cut to these counted sizes. folds: those that it is the first one of."""
         sizes = {name: size for name in SPLITS if (size := abs(int(getattr(splits, name) or 0)))}
         present, without = {}, {}
         for name, (taken, sure) in (_counted if _has_labels(facts) else _estimated)(facts, splits).items():
             present[name] = sum(count > 0 for count in taken)
             without[name] = tuple(facts.names[i] if facts.names else f"class {i}" for i in sure)
         without = {name: who for name, who in without.items() if who}
-        return cls(sizes, facts.classes, present, without, facts.left_out, _groups(facts, splits))
+        return cls(sizes, facts.classes, present, without, facts.left_out, _groups(facts, splits), folds)
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Cut:
@@ -131,11 +138,12 @@ class Cut:
         without = {name: tuple(map(str, who)) for name, who in document["without"].items()}
         left_out = tuple(LeftOut(str(place), str(why), int(files)) for place, why, files in document["left_out"])
         groups = {str(name): int(count) for name, count in (document.get("groups") or {}).items()}
-        return cls(sizes, int(document["classes"]), present, without, left_out, groups)
+        folds = FoldSizes.read(document["folds"]) if document.get("folds") else None
+        return cls(sizes, int(document["classes"]), present, without, left_out, groups, folds)
 
     def document(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return asdict(self)
+        """Return it as plain values; folds only where there are any."""
+        return {name: value for name, value in asdict(self).items() if name != "folds" or value}
 
     @property
     def text(self) -> str:
@@ -147,11 +155,14 @@ class Cut:
         """Say how many images each split has, of how many classes and how many groups."""
         if not self.groups:
             return self._by_class
-        return f"{self._by_class}; groups: {', '.join(f'{name} {count:,}' for name, count in self.groups.items())}"
+        of = ", as in the first fold" if self.folds else ""
+        return f"{self._by_class}; groups{of}: {', '.join(f'{name} {count:,}' for name, count in self.groups.items())}"
 
     @property
     def _by_class(self) -> str:
         if all(self.present.get(name, self.classes) == self.classes for name in self.sizes):
+            if self.folds:
+                return f"{self.folds.text} images of {self.classes:,} classes"
             sizes = ", ".join(f"{name} {size:,}" for name, size in self.sizes.items())
             return f"{sizes} images of {self.classes:,} classes"
         parts = []
@@ -159,7 +170,8 @@ class Cut:
             classes = self.present.get(name, self.classes)
             some = f"{classes:,} of {self.classes:,}" if classes < self.classes else f"{classes:,}"
             parts.append(f"{name} {counted(size, 'image')} of {some} classes")
-        return ", ".join(parts)
+        said = ", ".join(parts)
+        return f"{self.folds.text} images; of the first: {said}" if self.folds else said
 
     @property
     def unused(self) -> str:
@@ -211,7 +223,7 @@ def _estimated(facts: DataFacts, splits: Splits) -> dict[str, tuple[list[int], l
     found = {}
     by_chance = False
     for name in ("test", "validation", "train"):
-        own = name != "train" and name in facts.counts
+        own = name != "train" and name in facts.counts and not (name == "test" and splits.folds)
         there = list(facts.counts[name]) if own else rest
         size = abs(int(getattr(splits, name) or 0))
         if size:
@@ -220,7 +232,9 @@ def _estimated(facts: DataFacts, splits: Splits) -> dict[str, tuple[list[int], l
             found[name] = taken, [] if by_chance else empty
             if not own:
                 # Another of the images that were due with the last one may be the one that was taken.
-                by_chance |= any(n < c and (n + 0.5) / c == last for n, c in zip(taken, there, strict=True))
+                by_chance |= splits.folds is not None or any(
+                    n < c and (n + 0.5) / c == last for n, c in zip(taken, there, strict=True)
+                )
                 rest = [count - gone for count, gone in zip(rest, taken, strict=True)]
     return {name: found[name] for name in SPLITS if name in found}
 

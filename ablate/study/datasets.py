@@ -11,14 +11,15 @@ from ..components.no_exit import no_exit
 from ..errors import AblateError, ComponentError, InputError
 from .counts import count_splits
 from .cut import Cut
+from .folds import FoldSizes
 from .spec import NOTHING
-from .splits import Splits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ..components.registry import Entry, Registry
     from .spec import Choice, Variant
+    from .splits import Splits
     from .toml import Reading
 
 PILOT_IMAGES = 2000
@@ -40,19 +41,35 @@ class Datasets:
         facts = self._known_facts(dataset)
         if facts is None:
             return variant
+        asked, seeds = variant.recipe.splits, self._reading.study.seeds
         try:
-            splits = count_splits(facts, variant.recipe.splits)
-            if self._reading.study.pilot:
-                most = {k: min(getattr(splits, k) or 0, PILOT_IMAGES) for k in ("train", "validation", "test")}
-                splits = count_splits(facts, Splits(**most)) if facts.groups else Splits(**most)
+            turns = self._turns(facts, asked) if asked.folds else {}
+            splits = turns[seeds[0]] if turns else self._counted(facts, asked)
         except InputError as error:
             self._reading.component_problem("dataset", dataset, (), str(error))
             return replace(variant, facts=facts)
         named = facts.fingerprint, splits
         if named not in self._cuts:
-            self._cuts[named] = Cut.of(facts, splits)
-        recipe = replace(variant.recipe, splits=splits)
-        return replace(variant, recipe=recipe, facts=facts, data=self._cuts[named])
+            folds = FoldSizes.of(facts, asked.folds, [turns[seed] for seed in seeds]) if asked.folds else None
+            self._cuts[named] = Cut.of(facts, splits, folds)
+        recipe = replace(variant.recipe, splits=replace(splits, turn=None))
+        return replace(variant, recipe=recipe, facts=facts, data=self._cuts[named], turns=turns)
+
+    def _turns(self, facts: DataFacts, splits: Splits) -> dict[int, Splits]:
+        """Return the splits of each fold that the study has, by seed, and of the first one, which tuning takes."""
+        if splits.test is not None:
+            text = f"test = {splits.test:g} stands beside folds, which say themselves what is tested: each a fold"
+            raise InputError(f"{text}\ntake one of the two out")
+        return {turn: self._counted(facts, replace(splits, turn=turn)) for turn in {0, *self._reading.study.seeds}}
+
+    def _counted(self, facts: DataFacts, splits: Splits) -> Splits:
+        """Return splits as counted, of a pilot at most so many images."""
+        counted = count_splits(facts, splits)
+        if not self._reading.study.pilot:
+            return counted
+        most = {k: min(getattr(counted, k) or 0, PILOT_IMAGES) for k in ("train", "validation", "test")}
+        few = replace(counted, **most)
+        return count_splits(facts, few) if facts.groups else few
 
     def _known_facts(self, choice: Choice) -> DataFacts | None:
         """Return a dataset's facts; None, and a problem, if it cannot give them."""

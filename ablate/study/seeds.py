@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from .spec import Place, Report
+    from .spec import Place, Report, Study
+    from .tables import StudyTable
 
 MAX_SEEDS = 1000
 PLACE = ("study", "seeds")
@@ -44,6 +45,58 @@ def read_seeds(
         accepts = "a number of seeds or a list of different ones; { min = 3, max = 12 } adds them as they are needed"
         report(PLACE, WHERE, f"{what}\naccepts {accepts}")
     return tuple(listed), looks
+
+
+def read_fold_seeds(report: Report, table: StudyTable, instead: Sequence[int] = ()) -> tuple[int, ...]:
+    """Return the seeds of a study with folds, each of which is one fold: whole repetitions, by default one.
+
+    table: [study]. instead: as of `read_seeds`.
+    """
+    folds = table.folds or 1
+    if isinstance(table.seeds, Mapping) and not instead:
+        text = "seeds that are added as they are needed take looks at independent runs, and folds share training data"
+        report(PLACE, WHERE, f"{text}\ngive a number of whole repetitions: seeds = {folds} or {2 * folds}")
+        return tuple(range(folds))
+    given = table.seeds if "seeds" in table.model_fields_set else folds
+    seeds, _ = read_seeds(report, given, instead)
+    lacking = [seed for seed in whole_repetitions(seeds, folds) if seed not in seeds]
+    if lacking and seeds:
+        last = seeds == tuple(range(len(seeds)))
+        fewer, more = (folds * (len(seeds) // folds), folds * (len(seeds) // folds + 1))
+        near = " or ".join(f"seeds = {count}" for count in (fewer, more) if count)
+        whole = f"seeds = {list(whole_repetitions(seeds, folds))}" if len(seeds) <= MOST_LISTED else near
+        text = f"{len(seeds)} seeds are no whole repetitions of {folds} folds: each seed is one fold"
+        named = f"seed {lacking[0]}, fold {lacking[0] % folds} of repetition {lacking[0] // folds}, is missing"
+        report(PLACE, WHERE, f"{text}{'' if last else f', and {named}'}\naccepts {near if last else whole}")
+        return tuple(range(folds))
+    return seeds
+
+
+def whole_repetitions(seeds: Sequence[int], folds: int) -> tuple[int, ...]:
+    """Return the seeds of all folds of each repetition that any of these is of."""
+    repetitions = sorted({seed // folds for seed in seeds})
+    return tuple(seed for one in repetitions for seed in range(one * folds, (one + 1) * folds))
+
+
+MOST_LISTED = 20
+"""Of more seeds than these, a number is named and no list."""
+
+
+def check_beside_folds(report: Report, study: Study) -> None:
+    """Report what a study with folds cannot have beside them. study: as read, with what it says of comparing."""
+    if study.folds is None:
+        return
+    if study.compared.split != "test":
+        text = f"{value_text(study.metric)} is not measured on the fold that is left out, which is what runs test"
+        report(("study", "metric"), "study: metric", f"{text}\ncompare on a test metric, as test/accuracy")
+    if study.comparing.method is not None:
+        report(("compare", "method"), "compare: method", no_method(study.comparing.method))
+
+
+def no_method(named: str) -> str:
+    """Say that no method can be named for folds."""
+    text = f"method = {value_text(named)} takes runs to be independent, and folds share training images"
+    return f"{text}\nleave it out: folds are compared by the corrected paired t test"
 
 
 def look_sizes(least: int, most: int) -> tuple[int, ...]:

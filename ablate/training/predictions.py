@@ -13,6 +13,8 @@ from ..data.predictions import Predicted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
 LOWEST = -65504.0
 """The lowest number of half precision; a class so far below the first has no probability in float32 either."""
 NEXT_TO_0 = -(2.0**-24)
@@ -30,7 +32,13 @@ def halved(logits: Tensor) -> Tensor:
     return torch.where(below < 0, below.clamp(max=NEXT_TO_0), below).half()
 
 
-def predicted(batches: Sequence[Tensor], labels: Tensor, classes: int) -> Predicted:
-    """Return what was predicted for a split from the halved logits of its batches and its labels (N,)."""
+def predicted(
+    batches: Sequence[Tensor], labels: Tensor, classes: int, rows: NDArray[np.int64] | None = None
+) -> Predicted:
+    """Return what was predicted for a split from the halved logits of its batches and its labels (N,).
+
+    rows: as of `Predicted`.
+    """
     smallest = np.min_scalar_type(classes - 1)
-    return Predicted(torch.cat(list(batches)).numpy(), labels.cpu().numpy().astype(smallest))
+    of = None if rows is None else rows.astype(np.min_scalar_type(int(rows.max())))
+    return Predicted(torch.cat(list(batches)).numpy(), labels.cpu().numpy().astype(smallest), of)

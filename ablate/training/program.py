@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from ..errors import RunError, one_line, printable
-from .program_settings import GIVEN, filled
+from .program_settings import FOLDS, GIVEN, filled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,12 +54,13 @@ def run_program(
     """Run a program to its end, logging what it measures, and return its result: metrics by name.
 
     It prints JSON objects, a line each: one with a "step" is logged, one without is the result, and one of "steps"
-    alone says how many there will be. command, env: with placeholders, as `{lr}` for a setting, and those of GIVEN.
-    metrics_file: in the run's folder; these lines are read from there once the program ends, and standard output is
-    free. resume: the program goes on by itself, from what it finds in `{folder}`. It begins in the folder of the study.
-    Raises RunError that says how it ended otherwise.
+    alone says how many there will be. command, env: with placeholders, as `{lr}` for a setting, and those of GIVEN and
+    FOLDS. metrics_file: in the run's folder; these lines are read from there once the program ends, and standard output
+    is free. resume: the program goes on by itself, from what it finds in `{folder}`. It begins in the folder of the
+    study. Raises RunError that says how it ended otherwise.
     """
-    values = {**settings, **{name: getattr(run, name) for name in GIVEN if name != "python"}, "python": sys.executable}
+    given = {name: getattr(run, name) for name in GIVEN if name != "python"} | {"python": sys.executable}
+    values = {**{name: getattr(run, name, None) for name in FOLDS}, **settings, **given}
     made = [filled(part, values) for part in command]
     threads = dict.fromkeys(THREADS, str(run.threads))
     around = {**os.environ, **threads, **{name: filled(text, values) for name, text in env.items()}}

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GIVEN = ("seed", "threads", "device", "folder", "data_dir", "study_dir", "pilot", "python")
 """What a run gives to a program beside the settings, by placeholder; `python` is the one that runs ablate."""
+FOLDS = ("fold", "folds", "repetition")
+"""What the run of a study with folds gives as well; a setting of the same name comes first."""
 _PLACEHOLDER = re.compile(r"\{\{([A-Za-z_][\w.-]*)\}\}|\{([A-Za-z_][\w.-]*)\}")
 
 
@@ -43,7 +45,7 @@ def check_program(
         raise InputError('command is empty; it lists a program and its arguments, as in ["./train", "--lr", "{lr}"]')
     if taken := [name for name in settings if name in GIVEN]:
         raise InputError(f"'{taken[0]}' is what each run gives; call the setting something else")
-    accepted = [*settings, *GIVEN]
+    accepted = [*settings, *GIVEN, *FOLDS]
     named = {name for text in (*command, *env.values()) for name in _names(text)}
     for name in sorted(named - {*accepted}):
         text = f"placeholder {{{one_line(name, 80)}}} names no setting{did_you_mean(name, accepted)}"

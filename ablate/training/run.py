@@ -278,7 +278,7 @@ class _Trainer:
             loss, accuracy = evaluate(run, split, self._stop_if_asked, on_logits)
             found |= {f"{name}/loss": loss, f"{name}/accuracy": accuracy}
             if keep:
-                self._predictions[name] = predicted(kept, split.labels, run.classes)
+                self._predictions[name] = predicted(kept, split.labels, run.classes, split.of_all)
         return found
 
     def _stop_if_asked(self) -> None:

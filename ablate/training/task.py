@@ -108,6 +108,8 @@ class TaskRun:
         self._recorder, self._limits, self._state = recorder, limits, state
         self.records: list[Record] = list(state["records"]) if state else []
         self.seed, self.pilot = spec.seed, spec.recipe.pilot
+        self.folds, self.repetition = spec.recipe.splits.folds, spec.recipe.splits.repetition
+        self._fold, self._asked_fold = spec.recipe.splits.fold, False
         self.device, self.threads, self.data_dir = "cpu", 1, Path()
         origin = spec.recipe.task.origin
         self.study_dir = Path(origin.folder if origin else "")
@@ -130,6 +132,12 @@ class TaskRun:
         if last is not None and (isinstance(last, bool) or not isinstance(last, (int, np.integer)) or last < 1):
             raise RunError(f"run.steps = {one_line(repr(last), 80)} is not a whole number of 1 or more")
         self._steps = None if last is None else int(last)
+
+    @property
+    def fold(self) -> int | None:
+        """Return which fold to test; None without folds."""
+        self._asked_fold = True
+        return self._fold
 
     def log(self, *, step: int, metrics: Mapping[str, float]) -> None:
         """Record what was measured after a step."""
@@ -186,6 +194,11 @@ class TaskRun:
         if returned is not None and not isinstance(returned, Mapping):
             text = f"the task returned {type(returned).__name__}, not its metrics by name"
             raise RunError(f'{text}\n  as in return {{"test/f1": 0.9}}')
+        if self.folds and not self._asked_fold:
+            raise RunError(
+                f"the study has {self.folds} folds, and the task did not ask for run.fold: all would be the same\n"
+                "  have it test the part of its data that run.fold of run.folds says, or take folds out of the study"
+            )
         given = {name: value for name, value in (returned or {}).items() if name not in BESIDE_NUMBERS}
         last = {name: value for record in self.records for name, value in record.items() if "/" in name}
         found = {**last, **self._measured(given, "the task's return")}
