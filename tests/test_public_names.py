@@ -29,7 +29,7 @@ PINNED = {
     "settings": "Count Length Natural NonNegative Positive Range Share",
     "libraries of components": "Borrowed Library Quantity Setting settings_of_library",
     "datasets": "Remote array_source csv_images_source downloaded_source huggingface_source image_folder_source",
-    "studies and runs": "LoadedStudy StudyResults load_study plan results run",
+    "studies and runs": "LoadedStudy OverResults StudyResults load_datasets load_study over_datasets plan results run",
     "executors": "Executor executor inline_executor local_executor ray_executor slurm_executor",
     "runs made elsewhere": "compare",
     "errors": "AblateError DataError InputError",

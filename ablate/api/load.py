@@ -21,7 +21,7 @@ from ..store.studies import list_studies
 from ..study.positions import MAX_DEPTH
 from ..study.seeds import MAX_SEEDS
 from ..study.tables import dotted
-from ..study.toml import Changes
+from ..study.toml import Changes, parse_study, read_study
 from ..training.machine import check_device
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def load_study(  # noqa: PLR0913  # the form of a call in a notebook
     store: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    dataset: str = "",
 ) -> LoadedStudy:
     """Read and check a study; train nothing, and write nothing to the store.
 
@@ -56,6 +57,7 @@ def load_study(  # noqa: PLR0913  # the form of a call in a notebook
     store: the folder that keeps runs; ABLATE_STORE or ./ablate-store where it is None.
     data_dir: the folder that holds datasets; ABLATE_DATA_DIR or the user's cache where it is None.
     device: "auto", "cpu", "cuda", "cuda:N" or "mps"; it decides what precision "auto" stands for.
+    dataset: of a study over several datasets, the one to load; `load_datasets` loads all.
 
     Raises AblateError: with all problems of the study at once, for a component that cannot be imported, or data that
     is not there.
@@ -66,7 +68,7 @@ def load_study(  # noqa: PLR0913  # the form of a call in a notebook
             f"{shortened(study)}: is no study\n  accepts the path of a study file, or a dict of the same form"
         )
     place = paths.store_dir(folder(store, "store"))
-    changes = Changes(_settings(settings), _seeds(seeds), pilot)
+    changes = Changes(_settings(settings), _seeds(seeds), pilot, dataset=dataset)
     if isinstance(study, str) and not Path(study).exists() and _is_stored(study, place):
         raise InputError(
             f"{study}: no such file; {paths.shown(place)} has a study of this name\n"
@@ -84,6 +86,26 @@ def load_study(  # noqa: PLR0913  # the form of a call in a notebook
     )
     with alone(), silence():
         return open_study(options)
+
+
+def load_datasets(study: StudySource, **how: Any) -> dict[str, LoadedStudy]:
+    """Read and check a study over several datasets; return the ordinary study on each, by the dataset's name.
+
+    study, how: as of `load_study`, except `dataset`. Raises AblateError as it does, also for a study that has no list
+    of datasets.
+    """
+    if isinstance(study, Mapping):
+        reading = parse_study(_toml(study), Path.cwd(), _changes_of(how), has_file=False)
+    else:
+        reading = read_study(Path(study), _changes_of(how))
+    if not reading.datasets:
+        reading.done()
+        raise InputError(f"{reading.source}: has no list of datasets; ablate.load_study loads it")
+    return {name: load_study(study, **how, dataset=name) for name in reading.datasets}
+
+
+def _changes_of(how: Mapping[str, Any]) -> Changes:
+    return Changes(_settings(how.get("settings", ())), _seeds(how.get("seeds")), bool(how.get("pilot")))
 
 
 @contextlib.contextmanager

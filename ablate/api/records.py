@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -77,8 +78,8 @@ def read_records(
         findings=findings(study, None if written.pilot else record.walked(written), record.probed(written)),
         environments=environment_lines(home, list(keys.values())),
         made=max((str(time) for time in results.stored["finished"]), default=""),
-        commands=_commands(record, study, tunings),
-        changes=typed_changes(record.changes, hide=True),
+        commands=commands_of(record, study, tunings),
+        changes=typed_changes(replace(record.changes, dataset=""), hide=True),
         tested=_tested(home, results),
         study_file=record.path if record.has_file and (not by_name or is_at_work(home, record.path)) else None,
         pictures=partial(pictures_of, home),
@@ -172,7 +173,7 @@ def _tested(home: Store, results: Results) -> tuple[tuple[str, RangeTestResult],
     return tuple(found)
 
 
-def _commands(record: StudyRecord, study: Study, tunings: Sequence[VariantTuning]) -> tuple[str, ...]:
+def commands_of(record: StudyRecord, study: Study, tunings: Sequence[VariantTuning]) -> tuple[str, ...]:
     """Return what makes the study's runs, or what is missing of them, and its report again, each as it is typed.
 
     They name neither the folder that the study is in nor the store, which are elsewhere on another machine, so that

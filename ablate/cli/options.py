@@ -45,6 +45,10 @@ OnlyOption = Annotated[
     typer.Option("--only", metavar="VARIANT", help="Only this variant; may be repeated.", autocompletion=variants),
 ]
 SeedsOption = Annotated[str, typer.Option("--seeds", metavar="N|A,B", help="A number of seeds, or the seeds.")]
+DatasetOption = Annotated[
+    list[str],
+    typer.Option("--dataset", metavar="NAME", help="Of a study over several datasets, only this one; may be repeated."),
+]
 PilotOption = Annotated[
     bool,
     typer.Option("--pilot", help="Try everything out: one seed, one epoch, 2,000 images, kept apart from results."),

@@ -13,6 +13,7 @@ from .exits import exits
 from .options import (
     AnyRun,
     AnyStudy,
+    DatasetOption,
     JsonOption,
     LastStudy,
     MarginOption,
@@ -36,6 +37,7 @@ def report(
             help="Another one, to set beside it; both may be stores.", show_default=False, autocompletion=studies
         ),
     ] = None,
+    dataset: DatasetOption = [],
     formats: Annotated[
         str | None,
         typer.Option("--format", metavar="A,B", help="Any of html, md, tex, json, csv; else html,md or --template."),
@@ -65,7 +67,8 @@ def report(
 
     STUDY may be a report.json, which every other form but csv is made from, without the store.
     """
-    from ..commands.report import ReportOptions, write_report
+    from ..commands.over_report import report_meant
+    from ..commands.report import ReportOptions
     from ..errors import InputError
 
     if formats is None:
@@ -73,8 +76,8 @@ def report(
     kinds = [part.strip() for part in formats.split(",") if part.strip()]
     pilots = True if pilot else None
     if study is not None and other is not None:
-        if pilot or watch or templates or figures:
-            raise InputError("--pilot, --watch, --template and --figures are for one study")
+        if pilot or watch or templates or figures or dataset:
+            raise InputError("--pilot, --watch, --template, --figures and --dataset are for one study")
         from ..api.compare import Asked
         from ..commands.report_sides import SidesOptions, report_sides
 
@@ -84,7 +87,19 @@ def report(
     if of is not None:
         raise InputError("--study is for two stores; name the study itself: ablate report STUDY")
     options = ReportOptions(
-        study, store_dir(store), kinds, out, pilots, json, method, open_, templates, not no_images, figures, style
+        study,
+        store_dir(store),
+        kinds,
+        out,
+        pilots,
+        json,
+        method,
+        open_,
+        templates,
+        not no_images,
+        figures,
+        style,
+        dataset,
     )
     if watch and options.file:
         raise InputError(f"{study}: --watch waits for runs: it takes a store, and a study's name")
@@ -92,13 +107,14 @@ def report(
         from ..commands.report_watch import watch_report
 
         return watch_report(options, beside_runs)
-    return write_report(options)
+    return report_meant(options)
 
 
 @app.command()
 @exits
 def verdict(
     study: LastStudy = None,
+    dataset: DatasetOption = [],
     reference: Annotated[
         str | None,
         typer.Option(
@@ -113,10 +129,11 @@ def verdict(
     json: JsonOption = False,
 ) -> int:
     """Say of each comparison of a study whether the change helped, by how much, and whether that is real."""
-    from ..commands.verdict import Otherwise, VerdictOptions, show_verdicts
+    from ..commands.over_report import verdicts_meant
+    from ..commands.verdict import Otherwise, VerdictOptions
 
     otherwise = Otherwise(method, margin, metric, reference)
-    return show_verdicts(VerdictOptions(study, store_dir(store), otherwise, True if pilot else None, json))
+    return verdicts_meant(VerdictOptions(study, store_dir(store), otherwise, True if pilot else None, json, dataset))
 
 
 @app.command()
@@ -182,13 +199,14 @@ def compare(
 def status(
     study: AnyStudy = None,
     run: AnyRun = None,
+    dataset: DatasetOption = [],
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
     """Show the studies in a store, the runs and results of one, or one run: how it stands, why it failed."""
     from ..commands.status import show_status
 
-    return show_status(store_dir(store), study, run, json)
+    return show_status(store_dir(store), study, run, json, dataset)
 
 
 @app.command()

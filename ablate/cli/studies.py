@@ -12,6 +12,7 @@ from .exits import exits, exits_resumable
 from .options import (
     AddressOption,
     DataOption,
+    DatasetOption,
     DeviceOption,
     DevicesOption,
     ExecutorOption,
@@ -43,6 +44,7 @@ app = typer.Typer()
 @exits_resumable
 def run(
     study: LastStudyFile = None,
+    dataset: DatasetOption = [],
     set_: SetOption = [],  # typer copies it
     only: OnlyOption = [],
     seeds: SeedsOption = "",
@@ -67,7 +69,7 @@ def run(
     json: JsonOption = False,
 ) -> int:
     """Train every run of a study that is not stored yet, summarise them, and write the report."""
-    from ..commands.run import run_study
+    from ..commands.run_over import RunOver, run_over
     from ..commands.run_report import RunReport
     from ..errors import InputError
     from ..launch.make import RunOptions
@@ -77,14 +79,9 @@ def run(
 
     options = options_of(study or Path(), changes_of(set_, seeds, pilot), only, device, store, data_dir)
     options = options if study else last_study(options, "run")
-    if tuned:
-        from ..console.text import note
-        from ..launch.tuned import with_tuned
-
-        options = with_tuned(options, note)
     report = None if no_report else RunReport(live, open_)
     how = RunOptions(jobs, retry_failed, executor_of(executor, with_, devices, address, gpus_per_run, slurm))
-    return run_study(options, how, json=json, report=report)
+    return run_over(options, RunOver(how, tuple(dataset), tuned, report, json))
 
 
 @app.command()
@@ -101,6 +98,7 @@ def tune(
         ),
     ] = [],  # typer copies it
     storage: StorageOption = None,
+    dataset: DatasetOption = [],
     set_: SetOption = [],
     only: OnlyOption = [],
     jobs: JobsOption = None,
@@ -116,6 +114,7 @@ def tune(
     json: JsonOption = False,
 ) -> int:
     """Look for the best settings of every variant, with the same chance for each."""
+    from ..commands.over_datasets import on_each
     from ..commands.tune import TuneOptions, tune_study
 
     options = options_of(study or Path(), changes_of(set_), only, device, store, data_dir)
@@ -123,13 +122,14 @@ def tune(
     how = TuneOptions(
         trials, tuple(objective), storage, jobs, executor_of(executor, with_, devices, address, gpus_per_run, slurm)
     )
-    return tune_study(options, how, json=json)
+    return on_each(options, dataset, lambda one: tune_study(one, how, json=json), json=json)
 
 
 @app.command()
 @exits
 def plan(
     study: LastStudyFile = None,
+    dataset: DatasetOption = [],
     set_: SetOption = [],
     only: OnlyOption = [],
     seeds: SeedsOption = "",
@@ -141,10 +141,10 @@ def plan(
     json: JsonOption = False,
 ) -> int:
     """Show what would run, what is stored and how long it would take; train nothing."""
-    from ..commands.plan import show_plan
+    from ..commands.plan import plan_over
 
     options = options_of(study or Path(), changes_of(set_, seeds, pilot), only, device, store, data_dir)
-    return show_plan(options if study else last_study(options, "plan"), jobs, json)
+    return plan_over(options if study else last_study(options, "plan"), dataset, jobs, json)
 
 
 @app.command()
@@ -154,6 +154,7 @@ def check(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 where something serious is found that is not waived.")
     ] = False,
+    dataset: DatasetOption = [],
     set_: SetOption = [],
     seeds: SeedsOption = "",
     device: DeviceOption = "auto",
@@ -163,9 +164,11 @@ def check(
 ) -> int:
     """List every doubt about a study, before it trains and from its results; train nothing."""
     from ..commands.check import check_study
+    from ..commands.over_datasets import on_each
 
     options = options_of(study or Path(), changes_of(set_, seeds), (), device, store, data_dir)
-    return check_study(options if study else last_study(options, "check"), json, strict)
+    options = options if study else last_study(options, "check")
+    return on_each(options, dataset, lambda one: check_study(one, json, strict), json=json)
 
 
 @app.command()
@@ -187,6 +190,7 @@ def explain(
         Path | None,
         typer.Option("--add", metavar="FILE", help="Write the study with them to its own file, or to a new one."),
     ] = None,
+    dataset: DatasetOption = [],
     set_: SetOption = [],
     seeds: SeedsOption = "",
     device: DeviceOption = "auto",
@@ -197,16 +201,18 @@ def explain(
     """Find the fewest further variants that tell the changes of one apart, with their cost; train nothing."""
     from ..commands.explain import ExplainOptions
     from ..commands.explain import explain as run
+    from ..commands.over_datasets import on_first
 
     options = options_of(study or Path(), changes_of(set_, seeds), (), device, store, data_dir)
     options = options if study else last_study(options, "explain")
-    return run(options, ExplainOptions(variant, all_orders, add, json))
+    return run(on_first(options, dataset), ExplainOptions(variant, all_orders, add, json))
 
 
 @app.command("lr-find")
 @exits
 def lr_find(
     study: StudyFile,
+    dataset: DatasetOption = [],
     set_: SetOption = [],
     only: OnlyOption = [],
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The seed to test with.")] = 0,
@@ -221,7 +227,9 @@ def lr_find(
 ) -> int:
     """Find a learning rate by a range test of each variant: curves, suggestions; train nothing."""
     from ..commands.lr_find import LrFindOptions, find_rates
+    from ..commands.over_datasets import on_each
 
     given = {name: value for name, value in (("low", low), ("high", high), ("steps", steps)) if value is not None}
     options = options_of(study, changes_of(set_, f"{seed},"), only, device, store, data_dir)
-    return find_rates(options, LrFindOptions(given, out, json))
+    how = LrFindOptions(given, out, json)
+    return on_each(options, dataset, lambda one: find_rates(one, how), json=json)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -57,7 +58,8 @@ def report_command(options: Options) -> str:
     """Return the command that writes the report, as a user would type it."""
     file = options.study
     named = "" if is_at_work(Store(options.store), file) else f" {typed(file)}"
-    return f"ablate report{named}{' --pilot' * options.changes.pilot}{same_store(options.store)}"
+    of = f" --dataset {shlex.quote(options.changes.dataset)}" if options.changes.dataset else ""
+    return f"ablate report{named}{of}{' --pilot' * options.changes.pilot}{same_store(options.store)}"
 
 
 @contextlib.contextmanager
@@ -116,6 +118,7 @@ class LiveReport:
             return
         options = self._study.options
         typed_ = ["report", str(options.study), "--watch", "--beside-runs", "--store", str(options.store)]
+        typed_ += ["--dataset", options.changes.dataset] if options.changes.dataset else []
         typed_ += ["--pilot"] * options.changes.pilot + ["--open"] * self._asked.opened
         # Its input ends with this process, and a signal that the terminal sends to this one is not its business.
         try:

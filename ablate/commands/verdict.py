@@ -12,7 +12,8 @@ from ..console import text
 from ..console.claims import claim_lines
 from ..console.verdicts import paragraph, verdict_lines
 from ..errors import InputError
-from ..launch.last import changed_since, study_run_last
+from ..launch.last import changed_since
+from ..launch.over import study_meant
 from ..metrics import metric
 from ..report.claim_text import claim_facts
 from ..report.content import PILOT
@@ -20,8 +21,8 @@ from ..report.plain import comparison_facts, image_facts
 from ..report.sections import changes_at_once
 from ..report.verdict_text import answer, terms
 from ..stats.family import compare_all, how_of
+from ..store.over import StudyOver
 from ..store.store import Store
-from ..store.studies import find_study
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,22 +44,25 @@ class Otherwise:
 
 @dataclass(frozen=True)
 class VerdictOptions:
-    """Which study (file, name, or None for the one run last) in which store, and how it is compared."""
+    """Which study (file, name, or None for the one run last) in which store, and how it is compared.
+
+    datasets: of a study over several, these alone.
+    """
 
     study: str | None
     store: Path
     otherwise: Otherwise = Otherwise()
     pilot: bool | None = None
     json: bool = False
+    datasets: Sequence[str] = ()
 
 
 def show_verdicts(options: VerdictOptions) -> int:
     """Print the verdicts of a study, and return the exit code."""
-    store = Store(options.store)
-    if options.study is None:
-        home, record = study_run_last(store, "ablate verdict", options.pilot)
-    else:
-        home, record = find_study(store, options.study, options.pilot)
+    meant = study_meant(Store(options.store), options.study, "ablate verdict", options.pilot, options.datasets)
+    if isinstance(meant, StudyOver):
+        raise InputError(f"{meant.name}: is a study over several datasets; name one of them: --dataset NAME")
+    home, record = meant
     named = options.study in (None, record.name)
     records = read_records(home, record, text.note, by_name=named)
     results = compared_otherwise(records.results, options.otherwise)

@@ -22,4 +22,5 @@ tuned      the best settings that tuning found, as variants
 look_lines  what the looks at a growing study came to, a line each
 measure    the metrics that a study names, computed of its runs
 last       the study run last, and commands for a study as a user would type them
+over       which study a command that reads results means
 """

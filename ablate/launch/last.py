@@ -78,7 +78,8 @@ def typed_changes(changes: Changes, *, hide: bool = False) -> tuple[str, ...]:
     settings = [_SECRET.sub(r"\1=…", setting) if hide else setting for setting in changes.settings]
     # A single seed is written as a list: `--seeds 3,` is seed 3, and `--seeds 3` the seeds 0 to 2.
     listed = [f"--seeds {','.join(map(str, seeds))}{',' if len(seeds) == 1 else ''}"] if seeds else []
-    return (*(f"--set {shlex.quote(setting)}" for setting in settings), *listed)
+    of = [f"--dataset {shlex.quote(changes.dataset)}"] if changes.dataset else []
+    return (*of, *(f"--set {shlex.quote(setting)}" for setting in settings), *listed)
 
 
 def typed_again(command: str, options: Options, *flags: str) -> str:

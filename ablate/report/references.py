@@ -165,6 +165,37 @@ ENTRIES: Mapping[str, tuple[str, Entry]] = {
         author="Lan, K. K. Gordon and DeMets, David L.", journal="Biometrika", volume="70", number="3",
         pages="659--663", year="1983",
     )),
+    "demsar": ("comparisons over datasets", _entry(
+        "article", "demsar2006statistical", title="Statistical Comparisons of Classifiers over Multiple Data Sets",
+        author="Dem{\\v{s}}ar, Janez", journal="Journal of Machine Learning Research", volume="7", pages="1--30",
+        year="2006",
+    )),
+    "wilcoxon": ("the signed-rank test", _entry(
+        "article", "wilcoxon1945individual", title="Individual Comparisons by Ranking Methods",
+        author="Wilcoxon, Frank", journal="Biometrics Bulletin", volume="1", number="6", pages="80--83", year="1945",
+    )),
+    "friedman": ("Friedman's test in the form of Iman and Davenport", _entry(
+        "article", "iman1980approximations", title="Approximations of the Critical Region of the {Friedman} Statistic",
+        author="Iman, Ronald L. and Davenport, James M.",
+        journal="Communications in Statistics -- Theory and Methods", volume="9", number="6", pages="571--595",
+        year="1980",
+    )),
+    "nemenyi": ("Nemenyi's critical difference", _entry(
+        "phdthesis", "nemenyi1963distribution", title="Distribution-free Multiple Comparisons", author="Nemenyi, Peter",
+        institution="Princeton University", year="1963",
+    )),
+    "iqm": ("interquartile means", _entry(
+        "inproceedings", "agarwal2021deep",
+        title="Deep Reinforcement Learning at the Edge of the Statistical Precipice",
+        author="Agarwal, Rishabh and Schwarzer, Max and Castro, Pablo Samuel and Courville, Aaron C. and "
+        "Bellemare, Marc G.",
+        booktitle="Advances in Neural Information Processing Systems", volume="34", year="2021",
+    )),
+    "rao-wu": ("a bootstrap within strata", _entry(
+        "article", "rao1988resampling", title="Resampling Inference with Complex Survey Data",
+        author="Rao, J. N. K. and Wu, C. F. J.", journal="Journal of the American Statistical Association",
+        volume="83", number="401", pages="231--241", year="1988",
+    )),
     "shapley": ("Shapley shares", _entry(
         "incollection", "shapley1953value", title="A Value for n-Person Games", author="Shapley, Lloyd S.",
         booktitle="Contributions to the Theory of Games II", publisher="Princeton University Press",

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ..stats.contrasts import Contrast
     from ..stats.effects import Effect
 
-Noun = Literal["seed", "run", "fold"]
-"""What repeats a variant: seeds, runs that nobody numbered, or the folds of cross-validation."""
+Noun = Literal["seed", "run", "fold", "dataset"]
+"""What repeats a variant: seeds, runs that nobody numbered, the folds of cross-validation, or the datasets of a study."""
 
 METHODS: Mapping[str, str] = {
     "paired": "a paired t interval, from the differences of the seeds that both sides have",
@@ -108,6 +108,8 @@ def basis(found: Comparison, noun: Noun = "seed") -> str:
     if found.n_candidate != found.n_reference:
         return counts(found, noun)
     n = found.n_candidate
+    if noun == "dataset":
+        return f"{n} datasets"
     return f"{n} paired {noun}s" if found.method in SEED_BY_SEED else f"{n} {noun}s each"
 
 
@@ -250,7 +252,7 @@ def answer(found: Sequence[Comparison]) -> str:
     told = []
     for verdict_, of in ((word, [one for one in found if one.verdict == word]) for word in get_args(Verdict)):
         if of:
-            names = _joined([_named(one, not common, named[one.candidate] > 1) for one in of])
+            names = joined([_named(one, not common, named[one.candidate] > 1) for one in of])
             told.append(f"{names} {_PREDICATES[verdict_][len(of) > 1]}")
     return f"On {label}{common}: {'; '.join(told)}."
 
@@ -293,7 +295,8 @@ def _named(one: Comparison, against: bool, twice: bool) -> str:
     return f"{one.candidate} ({difference(one)}{f' against {one.reference}' if against and decided else ''})"
 
 
-def _joined(names: Sequence[str]) -> str:
+def joined(names: Sequence[str]) -> str:
+    """Join names as a sentence does: "a, b and c"; of many the first ones, and how many more."""
     if len(names) > MOST_NAMED:
         names = [*names[: MOST_NAMED - 1], f"{len(names) - MOST_NAMED + 1} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
