@@ -74,7 +74,7 @@ class OverReport:
 
     datasets: one each, in the order of the study, also of those that were not run. one_scale: values of the metric on
     different datasets can be averaged. ranks: None where there are too few datasets or variants; iqms alike, by
-    variant. folds: runs are those of cross-validation. commands: what makes its runs and the report again, as they are typed.
+    variant. folds: runs are those of cross-validation. commands: what makes its runs and the report again, as typed.
     """
 
     name: str

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..stats.effects import Effect
 
 Noun = Literal["seed", "run", "fold", "dataset"]
-"""What repeats a variant: seeds, runs that nobody numbered, the folds of cross-validation, or the datasets of a study."""
+"""What repeats a variant: seeds, runs that nobody numbered, folds of cross-validation, or the datasets of a study."""
 
 METHODS: Mapping[str, str] = {
     "paired": "a paired t interval, from the differences of the seeds that both sides have",
