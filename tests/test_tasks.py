@@ -7,7 +7,6 @@ import math
 import os
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +19,7 @@ from ablate.console import progress
 from ablate.console.progress import Board
 from ablate.errors import InputError, StudyError
 from ablate.execute.inline import Inline
-from ablate.execute.jobs import EpochDone, Failed, Finished, Started, Stopped
+from ablate.execute.jobs import EpochDone, Failed, Finished, Started, Stopped, WorkerDied
 from ablate.execute.local import LocalProcesses
 from ablate.numbers import NBSP
 from ablate.paths import shipped
@@ -366,8 +365,15 @@ def test_factors_may_change_a_task(fits: Path) -> None:
     assert "design factorial: adds 3 variants" in ablate("plan", fits).output
 
 
+class Clock:
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 def test_progress_counts_the_steps_of_a_task(fits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    clock = Clock()
     monkeypatch.setattr(progress, "time", clock)
     (spec, *_), _ = planned(fits)
     board = Board([spec], lambda _: None)
@@ -634,21 +640,24 @@ def test_a_task_that_swallows_the_stop_has_stopped_all_the_same(write: Write) ->
 
 @pytest.mark.slow
 def test_processes_that_die_hang_and_fork_end_in_results_and_reasons(write: Write, folder: Path) -> None:
-    hows = ["hard exit", "kill", "hang", "fork", "shout", "raise"]
     study = misbehaving(write, "nothing")
-    text = study.read_text()
-    variants = [f'[[variant]]\nname = "{how}"\nset = {{ "task.how" = "{how}", "task.once" = "" }}\n' for how in hows]
-    once = f'[[variant]]\nname = "once"\nset = {{ "task.how" = "kill", "task.once" = "{folder}/once" }}\n'
-    study.write_text(text + "".join([*variants, once]))
-    todo = [replace(job, limits=Limits(run_timeout=6)) for job in jobs(study)]
+    hows = {"once": ("kill", folder / "once"), **{how: (how, "") for how in ("hang", "fork", "shout", "raise")}}
+    tables = [
+        f'[[variant]]\nname = "{name}"\nset = {{ "task.how" = "{how}", "task.once" = "{once}" }}\n'
+        for name, (how, once) in hows.items()
+    ]
+    study.write_text(study.read_text() + "".join(tables))
+    # Those that never end have the time of a start, and a little for the task; the others have as long as they need.
+    timed = {"hang": Limits(run_timeout=3), "shout": Limits(run_timeout=3)}
+    todo = [replace(job, limits=timed.get(job.spec.variant, job.limits)) for job in jobs(study)]
     events = run(LocalProcesses(2), todo)
     last = {event.spec.variant: event for event in events if isinstance(event, (Finished, Failed))}
     reasons = {name: event.reason for name, event in last.items() if isinstance(event, Failed)}
     assert {name for name in last if name not in reasons} == {"baseline", "once"}
-    assert "exit code 3, each of 3 times" in reasons["hard exit"]
-    assert "SIGKILL" in reasons["kill"]
-    assert "exit code 4" in reasons["fork"]
-    assert reasons["hang"] == reasons["shout"] == "timed out after 6 s (run_timeout)"
+    died = {event.spec.variant: event.reason for event in events if isinstance(event, WorkerDied)}
+    assert "SIGKILL" in died["once"]
+    assert "exit code 4, each of 3 times" in reasons["fork"]
+    assert reasons["hang"] == reasons["shout"] == "timed out after 3 s (run_timeout)"
     assert reasons["raise"].startswith("ValueError: no more")
     forked = Store(Path("store")).run(last["fork"].spec.key).path / "files" / "child"
     assert not Path(f"/proc/{forked.read_text()}/cmdline").exists()
