@@ -361,7 +361,7 @@ def test_the_cameras_orientation_is_applied(tmp_path: Path) -> None:
 
 def test_an_image_folder_is_decoded_once(tree: Path) -> None:
     first = folder_source(tree)
-    assert first.pending() == f"9 images in {tree} to decode to 8 x 8"
+    assert first.pending() == f"9 images in {tree} to decode to 8 x 8, 2 kB on disk"
     first.prepare()
     kept = {p: p.stat().st_mtime_ns for p in (tree.parent / "data").rglob("*.npy")}
     second = folder_source(tree)
@@ -404,7 +404,7 @@ def test_a_truncated_image_is_named_and_the_folder_stays_undecoded(tree: Path) -
     file.write_bytes(file.read_bytes()[:-200])
     with pytest.raises(DataError, match=r"test/dog/0\.jpeg: cannot be decoded: (?i:.*truncated.*)\n  replace them"):
         folder_source(tree).prepare()
-    assert folder_source(tree).pending() == f"9 images in {tree} to decode to 8 x 8"
+    assert folder_source(tree).pending() == f"9 images in {tree} to decode to 8 x 8, 2 kB on disk"
 
 
 def test_a_file_that_is_no_image_is_named(tree: Path) -> None:

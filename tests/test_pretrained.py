@@ -22,9 +22,9 @@ from ablate.study.toml import Changes, read_study
 from ablate.training.build import build, load
 from ablate.training.checkpoint import capture, write_checkpoint
 from ablate.training.groups import grouped, layers_of, scale_rates
-from ablate.training.loop import begin_epoch, train_epoch
+from ablate.training.loop import begin_epoch, evaluate, train_epoch
 from ablate.training.machine import Machine
-from ablate.training.pretrained import freeze
+from ablate.training.pretrained import freeze, heads_of
 from ablate.training.rehearsal import rehearse
 from ablate.training.trained import evaluation_images, trained_model
 from tests.support import first_run, planned, run_here
@@ -110,7 +110,7 @@ def test_what_is_frozen_stays_as_it_is_with_its_statistics(study: Path) -> None:
 
 def test_statistics_of_a_layer_without_weights_are_frozen_with_all_but_the_head() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.BatchNorm1d(4, affine=False), nn.Linear(4, 2))
-    freeze(model, "3", True)
+    freeze(model, ["3"], True)
     before = model.get_buffer("2.running_mean").clone()
     model.train()(torch.randn(8, 4))
     assert torch.equal(model.get_buffer("2.running_mean"), before)
@@ -326,3 +326,44 @@ def test_changes_of_added_settings_are_told_one_by_one(study: Path) -> None:
         ("optimizer.groups", "default", "layer_decay 0.5, decay_norms false"),
     ]
     assert differences(begun, still) == [("model.pretrained", "freeze false", "freeze true")]
+
+
+class Backwards(nn.Module):
+    """A network whose last layer was registered first, and which has another of as many outputs after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logits = nn.Linear(5, 5)
+        self.body = nn.Linear(4, 5)
+        self.unused = nn.Linear(4, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = self.logits(self.body(x).relu())
+        return made
+
+
+def test_the_head_is_the_layer_that_is_called_last() -> None:
+    model = Backwards()
+    assert heads_of(model, 5, lambda: model(torch.zeros(2, 4))) == ["logits"]
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_a_distilled_network_has_two_heads(study: Path) -> None:
+    timm = pytest.importorskip("timm")
+    name = "deit_tiny_distilled_patch16_224"
+    small = {"img_size": 8, "patch_size": 4, "embed_dim": 12, "depth": 1, "num_heads": 2, "in_chans": 1}
+    torch.save(timm.create_model(name, num_classes=7, **small).state_dict(), "a.pt")
+    settings = ", ".join(f"{key} = {value}" for key, value in small.items() if key not in ("img_size", "in_chans"))
+    chosen = f'baseline.model={{ use = "timm:{name}", {settings}, pretrained = {{ file = "../a.pt", freeze = true }} }}'
+    run = built(study, chosen)
+    trained = {name for name, one in run.model.named_parameters() if one.requires_grad}
+    assert trained == {"head.weight", "head.bias", "head_dist.weight", "head_dist.bias"}
+
+
+def test_images_that_the_model_resizes_are_evaluated_in_smaller_batches(study: Path) -> None:
+    weights(TIMM, Path("a.pt"), channels=1)
+    run = built(study, chosen(TIMM, '{ file = "../a.pt", input_size = 224 }'), "baseline.batch_size=8")
+    sizes: list[int] = []
+    run.model.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    evaluate(run, run.data.train)
+    assert max(sizes) == 8

@@ -56,6 +56,7 @@ class Mark:
     quantity: Quantity | None = None
     shares: bool | None = None
     task: TaskFacts | None = None
+    side: str = ""
 
 
 def dataset(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -68,9 +69,13 @@ def model(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return _marker(Mark("model", name))
 
 
-def augmentation(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Register an augmentation: `(*, settings) -> BatchTransform`, or a `MixingTransform`."""
-    return _marker(Mark("augmentation", name))
+def augmentation(name: str, *, side: str = "") -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Register an augmentation: `(*, settings) -> BatchTransform`, or a `MixingTransform`.
+
+    side: the setting that says to how many pixels a side it brings images, which is None to keep their size; without
+    one it always keeps it. What is evaluated is then the middle of each image, in that size.
+    """
+    return _marker(Mark("augmentation", name, side=side))
 
 
 def optimizer(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -275,6 +280,8 @@ def _wrong_facts(mark: Mark, settings: Sequence[str]) -> str:
         return wrong_quantity(mark.quantity, settings)
     if mark.kind == "loss":
         return wrong_shares(mark.shares)
+    if mark.side and mark.side not in settings:
+        return f"side = {mark.side!r} is none of its settings{did_you_mean(str(mark.side), settings)}"
     return wrong_task(mark.task) if mark.task else ""
 
 

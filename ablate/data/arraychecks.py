@@ -19,7 +19,7 @@ _LOOKED_AT = 1000
 
 
 def checked_images(where: str, images: Array, channels: Channels) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Return images as uint8 (N, C, H, W), mapped if they lie so. where: what messages call the array.
+    """Return images as uint8 (N, C, H, W), as they lie in memory or in a file. where: what messages call the array.
 
     Raises DataError if they are no images.
     """
@@ -33,8 +33,7 @@ def checked_images(where: str, images: Array, channels: Channels) -> np.ndarray[
         images = images[:, None]
     elif _channels_last(where, images.shape, channels):
         images = images.transpose(0, 3, 1, 2)
-    # A plain array, which runs share once it is kept; a mapped one is shared as it is.
-    return images if images.flags.c_contiguous else np.array(images, order="C", subok=False)
+    return images
 
 
 def _channels_last(where: str, shape: tuple[int, ...], channels: Channels) -> bool:

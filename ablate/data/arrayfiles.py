@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
@@ -20,10 +21,13 @@ import numpy as np
 from ..components.datasets import LeftOut, Source, Split, facts_of
 from ..errors import ComponentError, DataError, listing, printable
 from ..paths import arrays_dir
+from .ahead import in_memory
 from .arraychecks import Channels, checked_groups, checked_images, checked_labels
 from .arrays import can_be_written, keep_arrays, kept_facts, kept_groups, kept_labels
-from .disk import locked, on_disk
+from .disk import ANOTHER_FOLDER, locked, on_disk
 from .listed import SPLIT_NAMES, stamp_of
+from .parts import mapped, unpacked
+from .progress import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -95,7 +99,7 @@ class _Arrays:
 
     def facts(self) -> DataFacts:
         """Return what is known of the arrays; that is kept, so that they are hashed once until they change."""
-        places = [folder / "arrays" / self.digest for folder in (self.folder, arrays_dir())]
+        places = [place / self.digest for place in self._places]
         for place in places:
             with contextlib.suppress(OSError, ValueError, EOFError):
                 kept = kept_facts(place)
@@ -175,14 +179,33 @@ class _Arrays:
         """Return by name what reads each array."""
         if self.path.is_dir():
             names = {file.relative_to(self.path).with_suffix("").as_posix(): file for file in self.files}
-            return {name: partial(_mapped, file) for name, file in names.items()}
+            return {name: partial(mapped, file) for name, file in names.items()}
         with self._reading(self.path.name):
             # Opened here, since numpy does not close an archive that turns out to be damaged.
             found = np.load(opened.enter_context(self.path.open("rb")), allow_pickle=False)
         if isinstance(found, np.ndarray):
             raise DataError(f"{self.head} is one array\n  {FORM}")
         archive = opened.enter_context(found)
-        return {name: partial(archive.__getitem__, name) for name in archive}
+        return {name: partial(self._unpacked, archive, name) for name in archive}
+
+    def _unpacked(self, archive: np.lib.npyio.NpzFile, name: str) -> Array:
+        """Return an array of an archive: in memory, or mapped where it does not fit there."""
+        sizes = {each.filename: each.file_size for each in archive.zip.infolist()}
+        member = f"{name}.npy"
+        if in_memory(sizes.get(member, 0)):
+            found: Array = archive[name]
+            return found
+        place = next((place for place in self._places if can_be_written(place)), None)
+        if place is None or (free := shutil.disk_usage(place).free) < sizes[member]:
+            room = f"{megabytes(free)} free in {place}" if place else "no folder for it can be written"
+            need = f"{printable(name)} takes {megabytes(sizes[member])}, more than memory can keep"
+            raise DataError(f"{self.head}: {need}, and there is {room}\n  free some space, or {ANOTHER_FOLDER}")
+        return unpacked(archive.zip, member, place)
+
+    @property
+    def _places(self) -> list[Path]:
+        """Return where something may be kept, the best place first."""
+        return [folder / "arrays" for folder in (self.folder, arrays_dir())]
 
     def _meant(self, name: str) -> tuple[str, str] | None:
         """Return which split and kind of array a name stands for; None where it stands for none."""
@@ -213,10 +236,3 @@ class _Arrays:
 
 def _words(name: str) -> list[str]:
     return [word for word in re.split(r"[\W_]+", name.casefold()) if word]
-
-
-def _mapped(file: Path) -> Array:
-    """Map an array that holds no Python objects."""
-    # Copy-on-write, because torch warns about memory that it may not write to; nobody writes to it.
-    found: Array = np.load(file, mmap_mode="c", allow_pickle=False)
-    return found

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, Any
 from ..components.datasets import Source, Split, facts_of, groups_of
 from ..errors import ComponentError, DataError, printable
 from ..paths import arrays_dir
-from .arrays import can_be_written, keep_arrays, kept_arrays, kept_facts, kept_groups, kept_labels
-from .disk import locked, on_disk
+from .arrays import can_be_written, finish, images_file, kept_arrays, kept_facts, kept_groups, kept_labels, making
+from .disk import ANOTHER_FOLDER, locked, on_disk
 from .listed import File, Listing, files_error
-from .progress import Progress, say
+from .parts import at_a_time, mapped, write_images
+from .progress import Progress, megabytes, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
 
@@ -83,7 +84,9 @@ class Decoded:
         """Say how many images there are to decode."""
         if kept_facts(self.kept):
             return ""
-        return f"{self.listing.count:,} images in {printable(str(self.root))} to decode to {self.size} x {self.size}"
+        room = megabytes(self.listing.count * 3 * self.size**2)
+        what = f"{self.listing.count:,} images in {printable(str(self.root))}"
+        return f"{what} to decode to {self.size} x {self.size}, {room} on disk"
 
     def prepare(self) -> None:
         """Decode what is not decoded yet."""
@@ -123,54 +126,85 @@ class Decoded:
 
     def _make(self) -> Mapping[str, Split]:
         """Decode what was not decoded before, and keep everything."""
+        self._check_room()
         known = self._decoded_before()
         splits: dict[str, Split] = {}
         damaged: dict[str, str] = {}
         stamps: dict[str, list[str]] = {}
-        for name, files in self.listing.files.items():
-            splits[name], odd = self._decode(name, files, known)
-            damaged |= {self._called(files[index]): why for index, why in odd.items()}
-            stamps[name] = [file.stamp for index, file in enumerate(files) if index not in odd]
-        if damaged:
-            with contextlib.suppress(ComponentError):  # no image is left of a class, or none to train on
-                self._keep(splits, self.kept.with_name(self.kept.name[:_ROOT_DIGITS] + _UNFINISHED), stamps)
-            raise files_error(f"{self.use}: {printable(str(self.root))}", "cannot be decoded", damaged)
-        if self.find().digest != self.listing.digest:
-            raise DataError(
-                f"{self.use}: {printable(str(self.root))} changed while it was decoded\n  run the command again"
-            )
-        self._keep(splits, self.kept, stamps)
+        with on_disk(self.kept), making(self.kept) as folder:
+            for name, files in self.listing.files.items():
+                odd: dict[int, str] = {}
+                blocks = self._decoded(name, files, known, odd)
+                write_images(images_file(folder, name), (3, self.size, self.size), blocks)
+                sound = [file for index, file in enumerate(files) if index not in odd]
+                splits[name] = _split(mapped(images_file(folder, name)), sound)
+                damaged |= {self._called(files[index]): why for index, why in sorted(odd.items())}
+                stamps[name] = [file.stamp for file in sound]
+            if damaged:
+                with contextlib.suppress(ComponentError):  # no image is left of a class, or none to train on
+                    place = self.kept.with_name(self.kept.name[:_ROOT_DIGITS] + _UNFINISHED)
+                    self._finish(folder, splits, place, stamps)
+                raise files_error(f"{self.use}: {printable(str(self.root))}", "cannot be decoded", damaged)
+            if self.find().digest != self.listing.digest:
+                raise DataError(
+                    f"{self.use}: {printable(str(self.root))} changed while it was decoded\n  run the command again"
+                )
+            self._finish(folder, splits, self.kept, stamps)
         for other in self._others():
             shutil.rmtree(other, ignore_errors=True)
         return splits
 
-    def _decode(self, name: str, files: Sequence[File], known: Mapping[str, Pixels]) -> tuple[Split, dict[int, str]]:
-        """Return a split without the images that cannot be decoded, and the reasons for those, by index."""
+    def _check_room(self) -> None:
+        """Raise DataError where the decoded images do not fit on the disk: it would be full hours later."""
+        need = self.listing.count * 3 * self.size**2
+        with on_disk(self.kept):
+            free = shutil.disk_usage(self.kept.parent).free
+        if need > free:
+            raise DataError(
+                f"{self.use}: {printable(str(self.root))}: {self.listing.count:,} images "
+                f"of {self.size} x {self.size} take {megabytes(need)}, and "
+                f"{printable(str(self.kept.parent))} has {megabytes(free)} free\n"
+                f"  free some space, take a smaller size, or {ANOTHER_FOLDER}"
+            )
+
+    def _decoded(
+        self, name: str, files: Sequence[File], known: Mapping[str, tuple[Pixels, int]], odd: dict[int, str]
+    ) -> Iterator[Pixels]:
+        """Yield the images of a split in parts, without those that cannot be decoded.
+
+        odd: is given the reasons for those, by index.
+        """
         import numpy as np
 
         from .imagedecode import decode_all
 
-        new = [index for index, file in enumerate(files) if file.stamp not in known]
-        what = f"decoding {printable(self.root.name)}/{name}"
-        with Progress(what, len(new), "{:,} images".format) as progress:
-            decoded, odd = decode_all([files[index].path for index in new], self.size, progress.to)
-        images = np.empty((len(files), *decoded.shape[1:]), np.uint8)
-        images[new] = decoded
-        for index, file in enumerate(files):
-            if file.stamp in known:
-                images[index] = known[file.stamp]
-        damaged = {new[place]: why for place, why in sorted(odd.items())}
-        sound = [index for index in range(len(files)) if index not in damaged]
-        found = Split(images, np.array([file.label for file in files], np.int64), _groups(files))
-        if damaged:
-            groups = None if found.groups is None else found.groups[sound]
-            found = Split(images[sound], found.labels[sound], groups)
-        return found, damaged
+        before, new = 0, sum(file.stamp not in known for file in files)
+        step = at_a_time(3 * self.size**2)
+        with Progress(f"decoding {printable(self.root.name)}/{name}", new, "{:,} images".format) as progress:
+            for start in range(0, len(files), step):
+                some = files[start : start + step]
+                fresh = [index for index, file in enumerate(some) if file.stamp not in known]
 
-    def _keep(self, splits: Mapping[str, Split], place: Path, stamps: Mapping[str, Sequence[str]]) -> None:
+                def tell(done: int, before: int = before) -> None:
+                    progress.to(before + done)
+
+                decoded, wrong = decode_all([some[index].path for index in fresh], self.size, tell)
+                before += len(fresh)
+                images = decoded
+                if len(fresh) < len(some):
+                    images = np.empty((len(some), *decoded.shape[1:]), np.uint8)
+                    images[fresh] = decoded
+                for index, file in enumerate(some):
+                    if file.stamp in known:
+                        earlier, row = known[file.stamp]
+                        images[index] = earlier[row]
+                out = {fresh[place] for place in wrong}
+                odd.update({start + fresh[place]: why for place, why in wrong.items()})
+                yield images[[index for index in range(len(some)) if index not in out]] if out else images
+
+    def _finish(self, folder: Path, splits: Mapping[str, Split], place: Path, stamps: Mapping[str, Any]) -> None:
         facts = replace(facts_of(splits), names=self.listing.classes, left_out=self.listing.left_out)
-        with on_disk(place):
-            keep_arrays(splits, facts, place, {_FILES: json.dumps(stamps)})
+        finish(folder, splits, facts, place, {_FILES: json.dumps(stamps)})
 
     def _called(self, file: File) -> str:
         if file.called or not isinstance(file.path, Path):
@@ -183,16 +217,23 @@ class Decoded:
         found = [place for place in self.kept.parent.glob(f"{family}*") if len(place.name) == _DIGITS]
         return [place for place in found if place != self.kept]
 
-    def _decoded_before(self) -> dict[str, Pixels]:
-        """Return the pixels of files that were decoded before, by stamp."""
-        known: dict[str, Pixels] = {}
+    def _decoded_before(self) -> dict[str, tuple[Pixels, int]]:
+        """Return where the pixels are of files that were decoded before, by stamp: the array, and the row in it."""
+        known: dict[str, tuple[Pixels, int]] = {}
         for place in self._others():
             splits = kept_arrays(place)
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 stamps = json.loads((place / _FILES).read_text(encoding="utf-8"))
                 for name, split in (splits or {}).items():
-                    known |= dict(zip(stamps.get(name, ()), split.images, strict=False))
+                    rows = zip(stamps.get(name, ()), range(len(split.labels)), strict=False)
+                    known |= {stamp: (split.images, row) for stamp, row in rows}
         return known
+
+
+def _split(images: Pixels, files: Sequence[File]) -> Split:
+    import numpy as np
+
+    return Split(images, np.array([file.label for file in files], np.int64), _groups(files))
 
 
 def _groups(files: Sequence[File]) -> np.ndarray[Any, Any] | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..study.cut import cut_labels
-from .arrays import kept_facts, kept_groups, kept_labels
+from .arrays import images_file, kept_facts, kept_groups, kept_labels
+from .parts import mapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +20,20 @@ if TYPE_CHECKING:
     from ..components.datasets import DataFacts
     from ..study.splits import Splits
 
-    Images = NDArray[np.uint8]
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a split, (N, C, H, W), each read from its file when it is asked for."""
+
+    kept: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, place: int) -> NDArray[np.uint8]:
+        """Return one image (C, H, W)."""
+        return np.array(self.kept[self.rows[place]])
 
 
 def kept_of(fingerprint: str, folder: Path) -> tuple[Path, DataFacts] | None:
@@ -32,7 +47,7 @@ def kept_of(fingerprint: str, folder: Path) -> tuple[Path, DataFacts] | None:
 
 
 def evaluated_images(kept: tuple[Path, DataFacts], splits: Splits, split: str, labels: NDArray[Any]) -> Images | None:
-    """Return the images (N, C, H, W) that these labels (N,) are of, mapped from their file as far as that goes.
+    """Return the images that these labels (N,) are of.
 
     kept: as `kept_of` returns it. splits: how the data was cut, counted; split: which part of it. The tested images of
     cross-validation are those of all folds.
@@ -47,7 +62,7 @@ def evaluated_images(kept: tuple[Path, DataFacts], splits: Splits, split: str, l
             source, rows = cut_labels(known, splits, kept_groups(place, facts))[split]
         if not np.array_equal(known[source][rows], labels):
             return None
-        return np.asarray(np.load(place / f"{source}-images.npy", mmap_mode="r")[rows])
+        return Images(mapped(images_file(place, source)), rows)
     except (OSError, ValueError, EOFError, KeyError, IndexError):
         return None
 

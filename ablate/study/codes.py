@@ -38,6 +38,9 @@ CODES: Mapping[str, Code] = {
     "several-factors": Code("study", "serious", "a variant changes several things at once: none can be credited"),
     "unequal-epochs": Code("study", "warning", "a difference may be the budget's"),
     "unequal-images": Code("study", "warning", "variants see different numbers of training images over all epochs"),
+    "unequal-size": Code(
+        "study", "warning", "one side of a comparison brings images to another size, in which it is evaluated too"
+    ),
     "unequal-search": Code(
         "study", "warning", "one side of a comparison finds its learning rate by a range test, and the other does not"
     ),

@@ -129,7 +129,7 @@ def _built(subject: Subject) -> Any:
 
 def _call(subject: Subject, images: Tensor, seed: int = 0) -> TransformCall:
     """Call an augmentation that was just built."""
-    call = call_transform(_built(subject), images, seed)
+    call = call_transform(_built(subject), images, seed, subject.entry.side_after(subject.settings))
     if wrong := wrong_form(call):
         fail(wrong)
     return call
@@ -141,7 +141,7 @@ def _check_calls(subject: Subject, check: Callable[[TransformCall], str]) -> Non
         for layout, other in _layouts(images):
             transform = _built(subject)
             for seed in SEEDS:
-                call = call_transform(transform, other, seed)
+                call = call_transform(transform, other, seed, subject.entry.side_after(subject.settings))
                 if wrong := wrong_form(call) or check(call):
                     fail(f"{wrong} (images {layout} in memory)")
 

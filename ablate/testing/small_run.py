@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,9 @@ def _entries(subject: Subject) -> list[Entry]:
 def _run(subject: Subject) -> Ingredients:
     """Build the run, the same each time."""
     model_of, optimizer_of, scheduler_of, *augmentations = _entries(subject)
+    side = subject.entry.side_after(subject.settings)
+    if side:  # images of the size that it brings them to, which it may enlarge
+        subject = replace(subject, shape=subject.shape._replace(height=side, width=side))
 
     def build(entry: Entry, *args: Any) -> Any:
         return subject.build(*args) if entry is subject.entry else entry.build(*args, settings={})
@@ -73,7 +77,7 @@ def _run(subject: Subject) -> Ingredients:
     check_module(model_of, model)
     pixels = subject.images(BATCH * STEPS_PER_EPOCH)
     half = torch.full((1, subject.shape.channels, 1, 1), 0.5)
-    data = Data(Images(pixels, torch.arange(len(pixels)) % subject.classes), None, None, half, half)
+    data = Data(Images(pixels, torch.arange(len(pixels)) % subject.classes), None, None, half, half, side)
     with torch.no_grad():
         model.eval()(torch.zeros(2, *subject.shape))  # which gives lazy modules their shapes
     optimizer = build(optimizer_of, [p for p in model.parameters() if p.requires_grad])

@@ -126,16 +126,17 @@ def check_transform(entry: Entry, settings: Mapping[str, Any], images: Tensor, t
     It is built for this check alone, since the one that trains must not have been called before; and twice, because the
     same seed has to give the same pixels. The process's random states are restored afterwards.
     """
+    side = entry.side_after(settings)
     with preserved_random():
         one, two, levels = (build_transform(entry, settings) for _ in range(3))
         for seed in range(tries):
             whole = in_floats(images)
             if seed % 2:
                 whole = whole.contiguous(memory_format=torch.channels_last)
-            found = _checked(entry, one, whole, seed)
-            if apart(found, _checked(entry, two, whole, seed)):
+            found = _checked(entry, one, whole, seed, side)
+            if apart(found, _checked(entry, two, whole, seed, side)):
                 _refuse(entry, NOT_REPEATED)
-            if takes_uint8(one) and apart(found, _checked(entry, levels, images, seed)):
+            if takes_uint8(one) and apart(found, _checked(entry, levels, images, seed, side)):
                 _refuse(entry, OTHER_FOR_UINT8)
 
 
@@ -156,13 +157,14 @@ class TransformCall:
     """One call of a transform.
 
     given: the images, and before: a copy of them from before the call. made: what came out. drawn: the process's own
-    generators that were drawn from or seeded.
+    generators that were drawn from or seeded. side: to how many pixels a side it says that it brings images, or 0.
     """
 
     given: Tensor
     before: Tensor
     made: Any
     drawn: Sequence[str]
+    side: int = 0
 
     @property
     def images(self) -> Any:
@@ -176,12 +178,12 @@ class TransformCall:
         return in_floats(self.images), self.made.partner if mixed else None, self.made.share if mixed else None
 
 
-def call_transform(transform: Any, images: Tensor, seed: int) -> TransformCall:
-    """Call a transform on images with a generator of this seed."""
+def call_transform(transform: Any, images: Tensor, seed: int, side: int = 0) -> TransformCall:
+    """Call a transform on images with a generator of this seed. side: as in `TransformCall`."""
     # A copy that repeats no memory, so that it stays as it is.
     copy, before = images.clone(memory_format=torch.contiguous_format), process_random()
     made = transform(images, torch.Generator(images.device).manual_seed(seed))
-    return TransformCall(images, copy, made, drawn_from(before))
+    return TransformCall(images, copy, made, drawn_from(before), side)
 
 
 def wrong_randomness(call: TransformCall) -> str:
@@ -201,10 +203,14 @@ def wrong_input(call: TransformCall) -> str:
 
 
 def wrong_form(call: TransformCall) -> str:
-    """Say whether a transform returned something else than images of the shape and type that it was given."""
+    """Say whether a transform returned images of another type than it was given, or of another shape than it says."""
     found, given = call.images, call.given
-    right = isinstance(found, Tensor) and _got(found) == _got(given)
-    return "" if right else f"returns {_got(found)}, not {_got(given)} as given"
+    wanted = given[..., :1, :1].expand(*given.shape[:2], call.side, call.side) if call.side else given
+    # Of uint8 it may make floats, as a change of size does; their range is checked as that of others.
+    forms = (wanted, wanted.float())
+    right = isinstance(found, Tensor) and _got(found) in map(_got, forms)
+    why = "as its setting says" if call.side else "as given"
+    return "" if right else f"returns {_got(found)}, not {_got(wanted)} {why}"
 
 
 def wrong_pixels(call: TransformCall) -> str:
@@ -240,9 +246,9 @@ def wrong_mix(call: TransformCall) -> str:
     return ""
 
 
-def _checked(entry: Entry, transform: Any, images: Tensor, seed: int) -> Outcome:
+def _checked(entry: Entry, transform: Any, images: Tensor, seed: int, side: int) -> Outcome:
     """Call a transform and return its outcome; refuse it if something is wrong with it."""
-    call = call_transform(transform, images, seed)
+    call = call_transform(transform, images, seed, side)
     for check in (wrong_randomness, wrong_input, wrong_form, wrong_pixels, wrong_mix):
         if wrong := check(call):
             _refuse(entry, wrong)

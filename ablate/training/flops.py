@@ -14,9 +14,10 @@ def forward_flops(spec: RunSpec, registry: Registry) -> int:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
+    from ..study.seen import seen_shape
     from .build import first_model
 
-    model = first_model(spec, registry.get("model", spec.recipe.model.use)).eval()
+    model = first_model(spec, registry).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.zeros(1, *spec.shape))
+        model(torch.zeros(1, *seen_shape(spec, registry)))
     return int(counter.get_total_flops())

@@ -10,7 +10,7 @@ import torch
 
 from .build import build
 from .layout import USUAL
-from .loop import at_once, descend
+from .loop import at_once, descend, middle
 from .preserved import preserved_model
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _gradients(run: Ingredients) -> list[Tensor]:
         torch.manual_seed(0)
         run.model.train()
         run.optimizer.zero_grad(set_to_none=True)
-        descend(replace(run, precision="fp32"), images.to(run.data.mean.dtype) / 255, labels)
+        descend(replace(run, precision="fp32"), middle(images, run.data.side).to(run.data.mean.dtype) / 255, labels)
         return [p.grad.double() for p in run.model.parameters() if p.grad is not None]
 
 

@@ -47,9 +47,11 @@ def train_epoch(run: Ingredients, epoch: Epoch, on_step: Callable[[Epoch], None]
     on_step: called after each step; what it raises ends the epoch there, and `epoch` says where.
     """
     model = run.model.train()
-    for step in range(epoch.step, len(epoch.losses)):
+    size = run.batch_size
+    chosen = (epoch.order[step * size : (step + 1) * size] for step in range(epoch.step, len(epoch.losses)))
+    for step, batch in enumerate(run.data.train.batches(chosen), epoch.step):
         epoch.lr = float(run.optimizer.param_groups[0]["lr"])
-        epoch.losses[step] = train_step(run, epoch.order[step * run.batch_size : (step + 1) * run.batch_size])
+        epoch.losses[step] = train_step(run, *batch)
         if run.average is not None:
             run.average.update_parameters(model)
         if run.steps == "batch":
@@ -60,19 +62,18 @@ def train_epoch(run: Ingredients, epoch: Epoch, on_step: Callable[[Epoch], None]
     return epoch.mean_loss(run.batch_size)
 
 
-def train_step(run: Ingredients, batch: Tensor) -> Tensor:
-    """Take one optimizer step on these training images (B,) and return their mean loss, which stays on the device."""
+def train_step(run: Ingredients, images: Tensor, labels: Tensor) -> Tensor:
+    """Take one optimizer step on training images (B, C, H, W) and return their mean loss, which stays on the device."""
     total = torch.zeros((), device=run.data.mean.device)
     run.optimizer.zero_grad(set_to_none=True)
-    images, labels = run.data.train.take(batch)
     # On the whole batch, so that parts change neither the crops nor which images are mixed.
     images, mixes = augment(images, run.transforms, run.noise)
     wanted = targets(labels, mixes, run.classes)
     # In parts, for less memory; each is weighted by its share of the batch.
-    parts = parts_of(len(batch), run.accumulate)
+    parts = parts_of(len(labels), run.accumulate)
     for some, theirs in zip(images.tensor_split(parts), wanted.tensor_split(parts), strict=True):
         replayed = run.replay(some, theirs) if run.replay else None
-        total += descend(run, some, theirs, len(some) / len(batch)) if replayed is None else replayed
+        total += descend(run, some, theirs, len(some) / len(labels)) if replayed is None else replayed
     if run.clip_norm:
         clip_grad_norm_(run.model.parameters(), run.clip_norm)
     run.optimizer.step()
@@ -110,6 +111,22 @@ def normalised(images: Tensor, data: Data, layout: torch.memory_format = torch.c
     return images.sub(data.mean).div_(data.std).contiguous(memory_format=layout)
 
 
+def evaluated(images: Tensor, data: Data, layout: torch.memory_format = torch.channels_last) -> Tensor:
+    """Return uint8 images (B, C, H, W) as a model takes them in evaluation: the middle of the size it trains with."""
+    return normalised(in_floats(middle(images, data.side)), data, layout)
+
+
+def middle(images: Tensor, side: int) -> Tensor:
+    """Return the middle of images, of `side` pixels a side; 0 for whole images.
+
+    The same as that of torchvision.transforms.v2.functional.center_crop.
+    """
+    if not side:
+        return images
+    top, left = (round((length - side) / 2) for length in images.shape[-2:])
+    return images[..., top : top + side, left : left + side]
+
+
 def exact(logits: Tensor) -> Tensor:
     """Return logits in float32: half precision is too coarse for the logarithm of a sum."""
     return logits.float() if logits.dtype.itemsize < 4 else logits
@@ -124,7 +141,8 @@ def evaluation_batch(batch_size: int, accumulate: int, pixels: int) -> int:
     """Return how many images evaluation takes at a time: no more than a training step does at once, or FEW_PIXELS.
 
     So it takes no more memory either: a training step keeps the outputs of all layers, evaluation those of a few.
-    Decided by the recipe alone, since the same images in other batches give other last bits. pixels: of one image.
+    Decided by the recipe alone, since the same images in other batches give other last bits. pixels: of one image, as
+    the model computes on it.
     """
     return min(MOST_EVALUATED, max(at_once(batch_size, accumulate), FEW_PIXELS // pixels, 1))
 
@@ -142,11 +160,12 @@ def evaluate(
     """
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        size = evaluation_batch(run.batch_size, run.accumulate, images.images[0, 0].numel())
-        for rows in torch.arange(len(images), device=images.place).split(size):  # type: ignore[no-untyped-call]
+        pixels = run.data.pixels or images.images[0, 0].numel()
+        size = evaluation_batch(run.batch_size, run.accumulate, pixels)
+        rows = torch.arange(len(images), device=images.place).split(size)  # type: ignore[no-untyped-call]
+        for batch, labels in images.batches(rows):
             on_batch()
-            batch, labels = images.take(rows)
-            yield normalised(in_floats(batch), run.data, run.layout), labels
+            yield evaluated(batch, run.data, run.layout), labels
 
     try:
         model = run.model if run.average is None else run.average

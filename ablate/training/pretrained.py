@@ -18,7 +18,7 @@ from ..study.added import WEIGHTS_FILE
 from .checkpoint import unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ..study.spec import Choice
 
@@ -26,24 +26,24 @@ _INSIDE = ("average", "state_dict_ema", "model_ema", "state_dict", "model_state_
 """What files of weights call them where they hold more than these; averaged ones first, which are those measured."""
 
 
-def begin_with(model: nn.Module, choice: Choice, classes: int) -> None:
+def begin_with(model: nn.Module, choice: Choice, classes: int, call: Callable[[], object]) -> None:
     """Give a model the weights that its study asks for, and freeze what is to stay.
 
-    The layer that gives the logits keeps its first weights where the file has others for it, or none. Raises RunError
-    where the file is not what the run was planned with, or does not fit.
+    The layer that gives the logits keeps its first weights where the file has others for it, or none. call: calls the
+    model once. Raises RunError where the file is not what the run was planned with, or does not fit.
     """
     asked = choice.added.get("pretrained")
     if not asked:
         return
-    head = _head(model, classes)
+    heads = heads_of(model, classes, call)
     file = choice.added.get(WEIGHTS_FILE)
     if file is not None:  # none where the weights of a run that is done take their place
-        _load(model, Path(file), asked["weights"], choice.use, head)
+        _load(model, Path(file), asked["weights"], choice.use, heads)
     if asked["freeze"]:
-        freeze(model, head, asked["freeze"])
+        freeze(model, heads, asked["freeze"])
 
 
-def _load(model: nn.Module, file: Path, digest: str, use: str, head: str) -> None:
+def _load(model: nn.Module, file: Path, digest: str, use: str, heads: Sequence[str]) -> None:
     content = _read(file, digest)
     convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
     if convert is not None and use.startswith("timm:"):  # old names of tensors; positions for another size of images
@@ -54,7 +54,7 @@ def _load(model: nn.Module, file: Path, digest: str, use: str, head: str) -> Non
         given = _fitted(content.get(name), tensor)
         if given is not None:
             found[name] = given
-        elif not name.startswith(f"{head}.") and not name.endswith("num_batches_tracked"):
+        elif not _inside(name, heads) and not name.endswith("num_batches_tracked"):
             shape = tuple(content[name].shape) if name in content else "none"
             wrong.append(f"{name} {tuple(tensor.shape)}, in the file {shape}")
     if wrong:
@@ -122,29 +122,48 @@ def _fitted(given: Tensor | None, own: Tensor) -> Tensor | None:
     return None
 
 
-def _head(model: nn.Module, classes: int) -> str:
-    """Return the name of the layer that gives the logits: of timm's models what they say, else the last of its size."""
+def heads_of(model: nn.Module, classes: int, call: Callable[[], object]) -> list[str]:
+    """Return the names of the layers that give the logits: of timm's models what they say, of which some have two.
+
+    Of others it is the layer with so many outputs that is called last. call: calls the model once.
+    """
     said = getattr(model, "pretrained_cfg", None)
     classifier = said.get("classifier") if isinstance(said, dict) else None
-    if isinstance(classifier, str) and classifier:
-        return classifier
-    last = ""
-    for name, module in model.named_modules():
-        weight = getattr(module, "weight", None)
-        if isinstance(weight, nn.Parameter) and weight.ndim > 1 and weight.shape[0] == classes:
-            last = name
-    return last
+    if classifier:
+        return [classifier] if isinstance(classifier, str) else [*classifier]
+    called: list[str] = []
+
+    def noted(name: str) -> Any:
+        return lambda *_: called.append(name)
+
+    hooks = [
+        module.register_forward_hook(noted(name))
+        for name, module in model.named_modules()
+        if isinstance(weight := getattr(module, "weight", None), nn.Parameter)
+        and weight.ndim > 1
+        and weight.shape[0] == classes
+    ]
+    try:
+        call()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return called[-1:]
 
 
-def freeze(model: nn.Module, head: str, asked: bool | Iterable[str]) -> None:
+def _inside(name: str, modules: Iterable[str]) -> bool:
+    return any(name.startswith(f"{module}.") for module in modules)
+
+
+def freeze(model: nn.Module, heads: Sequence[str], asked: bool | Iterable[str]) -> None:
     """Keep parts of a model as they are: their weights, and batch statistics and dropout as in evaluation.
 
-    asked: names of modules or parameters, as `model.named_parameters()` has them; True for all but the head.
+    asked: names of modules or parameters, as `model.named_parameters()` has them; True for all but the heads.
     Raises RunError for a name that the model has not, and where nothing is left to train.
     """
     named = dict(model.named_parameters())
     if asked is True:
-        chosen = [name for name in named if not name.startswith(f"{head}.")]
+        chosen = [name for name in named if not _inside(name, heads)]
     else:
         chosen = []
         for part in asked if not isinstance(asked, bool) else ():

@@ -12,13 +12,14 @@ from ..components.schema import REQUIRED
 from ..data.images import Data, Images
 from ..study.probes import Probe
 from ..study.resolve import STAND_IN
+from ..study.seen import seen_shape, side_of
 from ..study.spec import Choice, RangeTest, with_lr
-from .augment import augment, in_floats
+from .augment import augment
 from .build import build, entries_of
 from .flops import forward_flops
 from .kernel_crop import dead_weights
 from .layout import layout_for
-from .loop import begin_epoch, normalised, train_epoch
+from .loop import begin_epoch, evaluated, train_epoch
 from .machine import pick_device
 from .python_state import tensor_bytes
 
@@ -57,9 +58,10 @@ def probe(spec: RunSpec, registry: Registry, machine: Machine, known: Known | No
     spec = replace(spec, seed=0, recipe=_steady(spec.recipe))
     images = _noise(spec, STEPS * BATCH, device)
     half = torch.full((1, spec.shape[0], 1, 1), 0.5, device=device)
-    tried = _Tried(spec, registry, Data(images, None, images, half, half), layout_for(machine.usual_layout))
+    data = Data(images, None, images, half, half, side_of(spec.recipe, registry))
+    tried = _Tried(spec, registry, data, layout_for(machine.usual_layout))
     run = tried.built(spec.recipe)
-    _, parameters = dead_weights(run.model, spec.shape)
+    _, parameters = dead_weights(run.model, seen_shape(spec, registry))
     flops = forward_flops(spec, registry)
     work = 3 * flops * STEPS * BATCH
     torch.set_num_threads(1 if work < LITTLE_FLOPS else machine.threads)
@@ -86,7 +88,7 @@ class _Tried:
         run = self.built(recipe)
         losses = begin_epoch(run)
         train_epoch(run, losses)
-        inputs = normalised(in_floats(self.data.train.images), run.data, run.layout)
+        inputs = evaluated(self.data.train.images, run.data, run.layout)
         digest = hashlib.sha256(tensor_bytes(losses.losses))
         for model in (run.model, *([run.average] if run.average else [])):
             # Not their names: a layer that does nothing may have given others a new one.

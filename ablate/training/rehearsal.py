@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import torch
 
 from ..data.images import Data, Images
 from ..study.plan import key_of
+from ..study.seen import pixels_of, seen_shape, side_of
 from ..study.splits import steps_per_epoch
 from .build import build, entries_of, try_augmentations
 from .checkpoint import state_bytes
@@ -55,7 +55,7 @@ def rehearse(spec: RunSpec, registry: Registry, machine: Machine, proven: dict[s
     device = pick_device(machine.device)
     torch.backends.cudnn.deterministic = True
     recipe = spec.recipe
-    data = _made_up(spec, device)
+    data = _made_up(spec, registry, device)
     usual = machine.usual_layout or _unfit(spec, registry, data, machine, {} if proven is None else proven)
 
     def made() -> Ingredients:
@@ -72,7 +72,7 @@ def rehearse(spec: RunSpec, registry: Registry, machine: Machine, proven: dict[s
     run = made()
     step(run, 1)
     evaluate(replace(run, batch_size=recipe.batch_size), data.test or data.train)
-    dead_weights(run.model, spec.shape)
+    dead_weights(run.model, seen_shape(spec, registry))
     taken = steps_per_epoch(len(data.train), run.batch_size)
     steps = recipe.epochs * steps_per_epoch(int(recipe.splits.train or len(data.train)), recipe.batch_size)
     warning = check_resuming(run, entries_of(spec, registry), made, step) if steps >= 2 * taken else ""
@@ -91,15 +91,16 @@ def _unfit(spec: RunSpec, registry: Registry, data: Data, machine: Machine, prov
     return proven[model]
 
 
-def _made_up(spec: RunSpec, device: torch.device) -> Data:
+def _made_up(spec: RunSpec, registry: Registry, device: torch.device) -> Data:
     """Return data of a run's form: a few images to train on, and one batch to evaluate."""
     recipe = spec.recipe
-    channels, *sides = spec.shape
-    size = evaluation_batch(recipe.batch_size, recipe.accumulate, math.prod(sides))
+    pixels = pixels_of(spec, registry)
+    size = evaluation_batch(recipe.batch_size, recipe.accumulate, pixels)
     evaluated = max(abs(int(recipe.splits.test or 0)), abs(int(recipe.splits.validation or 0)), 1)
-    half = torch.full((1, channels, 1, 1), 0.5, device=device)
+    half = torch.full((1, spec.shape.channels, 1, 1), 0.5, device=device)
     few = _images(min(REHEARSED, recipe.batch_size + 1), spec, device)
-    return Data(few, None, _images(min(size, evaluated), spec, device), half, half)
+    some = _images(min(size, evaluated), spec, device)
+    return Data(few, None, some, half, half, side_of(spec.recipe, registry), pixels)
 
 
 def _images(count: int, spec: RunSpec, device: torch.device) -> Images:

@@ -13,6 +13,7 @@ from packaging.version import Version
 
 from ..errors import DivergedError, StoppedError
 from ..paths import replays_dir, shipped
+from ..study.seen import seen_shape
 from ..study.spec import RangeTest, parts, with_lr
 from ..study.splits import steps_per_epoch
 from .build import build, check_augmentations, load
@@ -130,7 +131,7 @@ def train_run(spec: RunSpec, registry: Registry, machine: Machine, recorder: Rec
             run = made()
             trainer = _Trainer(run, recorder, kept, limits)
     # This runs the model, which may fail: better before the training than after it.
-    dead, parameters = dead_weights(run.model, spec.shape)
+    dead, parameters = dead_weights(run.model, seen_shape(spec, registry))
     graphs = {"cuda_graphs": run.replay is not None} if device.type == "cuda" else {}
     laid_out = {"usual_layout": usual} if usual else {}
     recorder.started({**environment(device, threads), **graphs, **laid_out}, trainer.records)

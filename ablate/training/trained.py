@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import InputError, did_you_mean, listing
-from .augment import in_floats
-from .build import average_of, build_model, cut, load_splits
+from ..study.seen import seen_shape
+from .build import average_of, build_model, load
 from .checkpoint import NoCheckpointError, restore_buffers, weights_digest
 from .isolation import isolated_torch
 from .layout import layout_for
-from .loop import evaluation_batch, loss_and_accuracy, normalised
+from .loop import evaluated, evaluation_batch, loss_and_accuracy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def trained_model(spec: RunSpec, registry: Registry, state: State, digest: str) 
     Raises NoCheckpointError where the checkpoint does not fit the model, or is not of the run's end.
     """
     with isolated_torch():
-        images = torch.zeros(2, *spec.shape)
+        images = torch.zeros(2, *seen_shape(spec, registry))
         model = build_model(spec, registry, images, layout_for(state.get("usual_layout", "")))
         average = average_of(model, spec.recipe.ema)
     try:
@@ -128,7 +128,7 @@ class EvaluationImages(Dataset[tuple[Tensor, Tensor]]):
 
     def _inputs(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         images, labels = self._split.take(rows)
-        return normalised(in_floats(images), self._data, self._layout), labels
+        return evaluated(images, self._data, self._layout), labels
 
 
 def _places(given: Places) -> slice | Tensor:
@@ -170,7 +170,7 @@ def evaluation_images(
     Raises InputError where the run has no such split, DataError where the dataset is not what the run was made with.
     """
     recipe = spec.recipe
-    data = cut(load_splits(spec, registry, data_dir), spec, torch.device("cpu"))
+    data = load(spec, registry, data_dir, torch.device("cpu"))
     parts: dict[str, Images | None] = {"train": data.train, "validation": data.validation, "test": data.test}
     found = parts.get(split)
     if found is None:
@@ -178,5 +178,5 @@ def evaluation_images(
         raise InputError(
             f"'{spec.variant}' has no split '{split}'{did_you_mean(split, there)}; it has {listing(there)}"
         )
-    size = evaluation_batch(recipe.batch_size, recipe.accumulate, found.images[0, 0].numel())
+    size = evaluation_batch(recipe.batch_size, recipe.accumulate, data.pixels)
     return EvaluationImages(recipe.precision, found, data, size, layout_for(usual_layout))
