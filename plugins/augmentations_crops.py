@@ -99,10 +99,15 @@ def one_by_one(images: Tensor, box: Box, height: int, width: int) -> Tensor:
     from torch.nn.functional import interpolate
 
     made = torch.empty(*images.shape[:2], height, width, dtype=torch.float32)
-    for image, one, *ends in zip(images, made, *(each.int().tolist() for each in box), strict=True):
-        top, left, tall, wide = ends
-        part = _floats(image[None, :, top : top + tall, left : left + wide])
-        one.copy_(interpolate(part, (height, width), mode="bilinear", align_corners=False, antialias=True)[0])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # several would wait for each other hundreds of times in a batch
+    try:
+        for image, one, *ends in zip(images, made, *(each.int().tolist() for each in box), strict=True):
+            top, left, tall, wide = ends
+            part = _floats(image[None, :, top : top + tall, left : left + wide])
+            one.copy_(interpolate(part, (height, width), mode="bilinear", align_corners=False, antialias=True)[0])
+    finally:
+        torch.set_num_threads(threads)
     return made.clamp_(0, 1)
 
 
