@@ -23,7 +23,7 @@ from ablate.data.images import Images, cut_data
 from ablate.host import free_bytes
 from ablate.store.store import Store
 from ablate.study.splits import Splits
-from tests.support import first_run, run_here
+from tests.support import ablate, first_run, run_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,6 +84,18 @@ def test_images_from_the_disk_give_the_same_bits_as_in_memory(
         shutil.rmtree("ablate-store")
     assert found[0]["weights"]
     assert found[0] == found[1]
+
+
+def test_a_plan_says_that_images_are_read_again_and_again(
+    folder: Path, write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_images(folder / "own", 300, 24)
+    study = write("studies/large.toml", STUDY)
+    assert "is read from the disk" not in ablate("plan", study).stdout
+    monkeypatch.setattr(ahead, "free_bytes", lambda: 500_000)
+    said = "259 kB of training images, more than 50% of the free memory (500 kB): each batch is read from the disk"
+    monkeypatch.setattr(ahead, "megabytes", lambda size: f"{size / 1e3:.0f} kB")
+    assert said in " ".join(ablate("plan", study).stdout.split())
 
 
 HOLDS = """

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..host import free_bytes
+from .progress import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +36,17 @@ def in_memory(size: int) -> bool:
     """
     free = free_bytes()
     return free is None or size <= MOST_OF_MEMORY * free
+
+
+def read_again(size: int) -> str:
+    """Say that so many bytes of images do not stay in memory; empty where they do."""
+    if in_memory(size):
+        return ""
+    free = megabytes(free_bytes() or 0)
+    return (
+        f"{megabytes(size)} of training images, more than {MOST_OF_MEMORY:.0%} of the free memory ({free}): each batch "
+        "is read from the disk, while the one before it is trained on"
+    )
 
 
 def ahead(work: Callable[[T], R], given: Iterable[T]) -> Iterator[R]:
