@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import pytest
 
 from ablate.execute.jobs import Event, Job, OnEvent, Stopping, never
 from ablate.launch.study import Options
@@ -22,32 +19,6 @@ if TYPE_CHECKING:
     from ablate.execute.jobs import Executor
 
 ROOT = Path(__file__).parent.parent
-
-
-def in_ci(*names: str) -> Callable[[type], type]:
-    """Return what leaves these of a class's inherited tests as they are, and marks all others as long.
-
-    A cluster's engine takes seconds for each run, and most of what the contract says is the same code on each.
-    """
-
-    def marked(cls: type) -> type:
-        for name in dir(cls):
-            if name.startswith("test_") and name not in names:
-                setattr(cls, name, pytest.mark.long(_copy(getattr(cls, name))))
-        return cls
-
-    return marked
-
-
-def _copy(function: Any) -> Any:
-    """Return a function of its own, whose marks are not those of the class that it is inherited from."""
-
-    @functools.wraps(function)
-    def called(*arguments: Any, **named: Any) -> Any:
-        return function(*arguments, **named)
-
-    called.pytestmark = [*getattr(function, "pytestmark", ())]  # type: ignore[attr-defined]
-    return called
 
 
 @dataclass

@@ -17,7 +17,6 @@ from ablate.execute.placement import Resources
 from ablate.host import cores
 from ablate.store.store import Store
 from ablate.testing.executor import Bench, ProcessExecutorContract
-from tests.clusters import in_ci
 from tests.support import options as options_of
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'ablate-studies[ray]'")
@@ -48,16 +47,6 @@ def cluster() -> Iterator[Cluster]:
         started.leave()
 
 
-@in_ci(
-    "test_what_can_never_be_had_is_refused_before_anything_is_submitted",
-    "test_a_run_has_the_same_bits_again_and_inline",
-    "test_a_run_that_raises_costs_only_itself",
-    "test_a_run_that_was_stopped_resumes_and_ends_with_the_same_bits",
-    "test_a_driver_that_is_killed_can_be_started_again",
-    "test_a_run_whose_process_dies_once_resumes",
-    "test_what_a_run_prints_goes_into_its_folder_and_not_to_the_driver",
-    "test_what_no_node_has_is_refused_with_what_nodes_have",
-)
 class TestRay(ProcessExecutorContract):
     at_a_time = 1
     epochs_until_heard = 200

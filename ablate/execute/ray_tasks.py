@@ -1,7 +1,8 @@
-"""What Ray's workers do: make one attempt, or the rehearsals of a study. A worker makes one of these and ends.
+"""What Ray's workers do: make one attempt, or the rehearsals of a study.
 
-`max_calls=1` stands in the decorator, since `.options(num_gpus=...)` does not imply it: what a run leaves in its
-worker, a GPU's memory above all, must not meet the next one. Ray tries nothing again: that is decided by the driver.
+A run has a process of its own, which ends with all that it holds, a GPU's memory above all. The worker itself loads
+nothing of a run, so that it can make the next attempt too, whose process its server, which has torch loaded by then,
+starts in a fraction of a second. Ray tries nothing again: that is decided by the driver.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import ray
 from ..errors import DeviceError
 from .rehearsals import rehearse
 from .relay import Errand, at_home, misplaced, own_version, relayed
-from .server import own_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,22 +23,21 @@ if TYPE_CHECKING:
     from .jobs import Job, RehearsalReport
 
 
-@ray.remote(max_calls=1, max_retries=0, num_returns="streaming")
+@ray.remote(max_calls=0, max_retries=0, num_returns="streaming")
 def attempt(errand: Errand, code: CodeSnapshot) -> Iterator[News]:
     """Make an attempt and yield its news. code: of the job's plugins, which Ray has once for all attempts."""
     yield from relayed(at_home(errand, code), _place(), own_version())
 
 
-@ray.remote(max_calls=1, max_retries=0)
+@ray.remote(max_calls=0, max_retries=0)
 def rehearsals(jobs: Sequence[Job], errand: Errand) -> RehearsalReport | DeviceError | str:
     """Rehearse jobs; return why that cannot be done here, if so."""
     if why := misplaced(errand, own_version()):
         return why
-    with own_server():
-        try:
-            return rehearse(jobs)
-        except DeviceError as error:
-            return error
+    try:
+        return rehearse(jobs)
+    except DeviceError as error:
+        return error
 
 
 def _place() -> str:

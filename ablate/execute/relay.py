@@ -20,7 +20,7 @@ from ..training.machine import software
 from .attempts import GOES_ON, News, Placed, WorkerExited
 from .jobs import Aborted, Failed, Stopped
 from .processes import LoggedJob, kill, make_logged_run, next_news
-from .server import own_server, start
+from .server import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -83,14 +83,13 @@ def relayed(
     except StoreError as error:
         yield Aborted(errand.job.spec, str(error))
         return
-    with own_server():
-        process, pipe = start(make_logged_run, LoggedJob(errand.job, log))
-        try:
-            yield from _news(errand, process, pipe, taken)
-        finally:
-            kill(process)
-            with contextlib.suppress(OSError):
-                pipe.close()
+    process, pipe = start(make_logged_run, LoggedJob(errand.job, log))
+    try:
+        yield from _news(errand, process, pipe, taken)
+    finally:
+        kill(process)
+        with contextlib.suppress(OSError):
+            pipe.close()
 
 
 def own_version() -> str:

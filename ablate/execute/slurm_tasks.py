@@ -39,8 +39,9 @@ def attempt(errand: Errand, code: Path, letters: Path) -> None:
     if os.environ.get("SLURM_RESTART_COUNT", "0") != "0":
         append(letters, WorkerExited("Slurm began its job once more, which is the command's to decide", taken=True))
         return
-    for news in relayed(at_home(errand, code_in(code)), _place(), own_version(), taken):
-        append(letters, news)
+    with own_server():
+        for news in relayed(at_home(errand, code_in(code)), _place(), own_version(), taken):
+            append(letters, news)
 
 
 def rehearsals(jobs: Sequence[Job], errand: Errand) -> RehearsalReport | DeviceError | str:
