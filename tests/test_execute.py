@@ -35,6 +35,7 @@ from ablate.execute.jobs import (
 from ablate.execute.local import LocalProcesses
 from ablate.execute.processes import died
 from ablate.execute.rehearsals import HUNG
+from ablate.execute.server import start
 from ablate.store.store import Store
 from ablate.study.spec import Limits
 from ablate.training.checkpoint import read_checkpoint, write_checkpoint
@@ -528,6 +529,23 @@ def test_sigterm_before_the_first_run_says_so(study: Path, write: Write) -> None
     _, told = running.communicate()
     assert running.returncode == 143
     assert told == "\nstopped; finished runs are stored; run the same command again to continue\n"
+
+
+def visible_gpus(_: None, pipe: Any) -> None:
+    pipe.send(os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def test_a_process_sees_the_gpus_of_its_starter_and_not_those_of_when_the_server_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for gpus in ("", "3", None):
+        if gpus is None:
+            monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        else:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+        process, pipe = start(visible_gpus, None)
+        assert pipe.recv() == gpus
+        process.join()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the fork server is Linux's")
