@@ -113,7 +113,7 @@ def _pace(one: Pace) -> str:
     times = f"; {one.times:.1f} times as long as {one.reference}" if one.times is not None else ""
     took = numbers.duration(one.seconds)
     ends = f" Its runs took {numbers.duration(one.low)} to {numbers.duration(one.high)}; {took} is their median."
-    return f"A run trains for {took}{each}{times}.{ends if one.uneven else ''}"
+    return f"A run {'trains for' if one.epochs else 'takes'} {took}{each}{times}.{ends if one.uneven else ''}"
 
 
 FILTERS = {function.__name__: function for function in (course_sentences,)}
