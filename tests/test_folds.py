@@ -492,3 +492,26 @@ def test_a_program_that_is_not_told_its_fold_is_refused(write: Write) -> None:
     assert "{fold} is in no placeholder" in ablate("plan", every).stderr
     none = write("studies/program.toml", COMMAND.replace("FOLD", "{fold}").replace("folds = 2", ""))
     assert "this one has none" in ablate("plan", none).stderr
+
+
+# Tables of other runs
+
+
+def test_a_table_with_a_column_of_folds_is_compared_as_folds_are() -> None:
+    samples = values(effect=0.008)
+    rows = [
+        {"variant": name, "repetition": seed // 5, "fold": seed % 5, "accuracy": value}
+        for name, of in samples.items()
+        for seed, value in of.items()
+    ]
+    found = library.compare(rows, reference="a")
+    (whole,) = compare_all(samples, [("b", "a")], How(METRICS["test/accuracy"], "corrected", folds=5))
+    assert (found.comparisons[0].method, found.comparisons[0].n) == ("corrected", 10)
+    assert found.comparisons[0].p == pytest.approx(whole.p)
+    assert "10 folds" in repr(found)
+    as_ours = [{"seed": 5 * row["repetition"] + row["fold"], "folds": 5, **row} for row in rows]
+    assert library.compare(as_ours, reference="a").comparisons[0].p == pytest.approx(whole.p)
+    with pytest.raises(InputError, match="folds share training images"):
+        library.compare(rows, reference="a", method="welch")
+    alone = [{**row, "fold": 0} for row in rows[::5]]  # one fold is none
+    assert library.compare(alone, reference="a", seed="repetition").comparisons[0].method != "corrected"

@@ -21,7 +21,7 @@ from ablate.report.document import document
 from ablate.report.table import table
 from ablate.stats.comparison import Comparison
 from ablate.stats.results import Results
-from ablate.study.comparisons import Comparing, Method
+from ablate.study.comparisons import Comparing, UsedMethod
 from ablate.study.spec import Choice, Recipe, Study, Variant
 from tests.support import whole
 from tests.worded import worded
@@ -189,7 +189,7 @@ def test_the_terms_are_method_risk_and_margin() -> None:
 
 
 def test_every_method_has_words() -> None:
-    assert set(verdict_text.METHODS) == set(get_args(Method))
+    assert set(verdict_text.METHODS) == set(get_args(UsedMethod))
 
 
 # --- one planted study in every form ----------------------------------------------------------------------------

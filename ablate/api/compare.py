@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from ..console.html import page_html, table_html
@@ -12,8 +12,8 @@ from ..report import verdict_text
 from ..report.comparison_page import Compared, render_compared
 from ..report.plain import comparison_facts
 from ..stats.family import How, compare_all
-from ..stats.tested import DEFAULT
-from ..study.comparisons import Method, UsedMethod
+from ..stats.tested import DEFAULT, SEED_BY_SEED
+from ..study.comparisons import Method
 from ..study.seeds import no_method
 from .notebook import Comparison
 from .run_tables import of_frame
@@ -82,10 +82,16 @@ def compare_table(table: RunTable, asked: Asked) -> Comparisons:
     runs = runs_of(table, asked.columns, asked.lower_is_better)
     reference, said = reference_of(runs, asked.reference)
     how = How(runs.metric, method_of(asked.method, runs.seeded), checked_margin(asked.margin, runs.metric))
+    if runs.folds:
+        if asked.method is not None:
+            raise table.error(f"{no_method(asked.method)}; or take column 'fold' out".replace("\n", "\n  "))
+        how = replace(how, method="corrected", folds=runs.folds)
     pairs = [(name, reference) for name in runs.samples if name != reference]
-    apart = without_common_seed(runs.samples, pairs) if how.method == "paired" else []
+    apart = without_common_seed(runs.samples, pairs) if how.method in SEED_BY_SEED else []
     if apart == pairs:
-        raise table.error(f"method 'paired': no variant has a seed in common with '{reference}'; take another method")
+        raise table.error(
+            f"method '{how.method}': no variant has a seed in common with '{reference}'; take another method"
+        )
     alone = (
         f"no seed in common with '{reference}', so not paired with it: {listing(quoted(one for one, _ in apart), 6)}"
     )
@@ -99,7 +105,7 @@ def without_common_seed(samples: Samples, pairs: Sequence[Pair]) -> list[Pair]:
     return [(ours, theirs) for ours, theirs in pairs if samples[ours].keys().isdisjoint(samples[theirs])]
 
 
-def method_of(named: str | None, seeded: bool = True) -> UsedMethod:
+def method_of(named: str | None, seeded: bool = True) -> Method:
     """Return the method of this name, by default the usual one. InputError for another, or one that takes seeds."""
     known: dict[str, Method] = {method: method for method in get_args(Method)}
     if named is None:

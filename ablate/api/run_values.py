@@ -14,6 +14,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, did_you_mean, listing, one_line, quoted
+from .run_folds import fold_columns, fold_numbers, folds_of
 from .run_metrics import is_accuracy, metric_of
 
 if TYPE_CHECKING:
@@ -45,13 +46,15 @@ class Runs:
     """The runs of a table.
 
     samples: each one's value, by variant and seed; without a column of seeds by the row it stands in, which no two
-    variants share. seeded: they have seeds. notes: what was decided without being told.
+    variants share. seeded: they have seeds. notes: what was decided without being told. folds: of cross-validation, of
+    which each seed is one; None without.
     """
 
     samples: Mapping[str, Mapping[int, float]]
     metric: Metric
     seeded: bool
     notes: tuple[str, ...]
+    folds: int | None = None
 
 
 def runs_of(table: RunTable, named: Columns, lower_is_better: bool | None = None) -> Runs:
@@ -64,7 +67,11 @@ def runs_of(table: RunTable, named: Columns, lower_is_better: bool | None = None
     assert columns.metric is not None
     variants = _variants(table, columns.variant)
     values = _values(table, columns.metric)
-    seeds = _seeds(table, columns.seed) if columns.seed else range(len(values))
+    seeds: Sequence[int] = _seeds(table, columns.seed) if columns.seed else range(len(values))
+    in_folds = {what: _seeds(table, name) for what, name in fold_columns(table).items()}
+    if folds := folds_of(in_folds):
+        seeds = fold_numbers(variants, seeds if columns.seed else None, in_folds)
+        notes.append(f"column 'fold' says that runs are of {folds}-fold cross-validation: they are compared as folds")
     first: dict[tuple[str, int], int] = {}
     samples: dict[str, dict[int, float]] = {}
     for row, (variant, seed, value) in enumerate(zip(variants, seeds, values, strict=True)):
@@ -77,7 +84,7 @@ def runs_of(table: RunTable, named: Columns, lower_is_better: bool | None = None
         first[variant, seed] = row
         samples.setdefault(variant, {})[seed] = value
     metric, said = metric_of(table, columns.metric, values, lower_is_better)
-    return Runs(samples, metric, columns.seed is not None, (*notes, *said))
+    return Runs(samples, metric, columns.seed is not None or folds is not None, (*notes, *said), folds)
 
 
 # --- which column is what ----------------------------------------------------------------------------------------
@@ -95,6 +102,7 @@ def _chosen(table: RunTable, named: Columns) -> tuple[Columns, list[str]]:
     if len(set(given)) < len(given):
         raise table.error(f"one column cannot be two things: {listing(quoted(given))}")
     notes, found = [], named
+    given += fold_columns(table).values()
     free = [name for name in table.columns if name not in given and not re.fullmatch(r"Unnamed: \d+", name)]
     numeric = {name for name in free if all(map(_number_or_nothing, table.column(name)))}
     if found.seed is None and len(by_name := [name for name in free if name.casefold() == "seed"]) == 1:
@@ -113,9 +121,9 @@ def _chosen(table: RunTable, named: Columns) -> tuple[Columns, list[str]]:
         rest = named_so if len(named_so) == 1 else [name for name in rest if name in numeric]
         found = replace(found, metric=_only(table, "metric", rest))
         notes.append(f"compared on column '{found.metric}'")
-    if found.seed is None:
+    if found.seed is None and not fold_columns(table):
         notes.append("no column is named for seeds: runs are not paired")
-    elif named.seed is None:
+    elif found.seed is not None and named.seed is None:
         notes.append(f"seeds are those of column '{found.seed}'")
     return found, notes
 

@@ -17,14 +17,14 @@ from .multiplicity import dunnett, holm
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..study.comparisons import UsedMethod
+    from ..study.comparisons import Method, UsedMethod
 
 Samples = Mapping[str, Mapping[int, float]]
 """The value of each run, by variant and seed."""
 Pair = tuple[str, str]
 """Candidate and reference, by name."""
 CONFIDENCE = 0.95
-DEFAULT: UsedMethod = "shrinkage"
+DEFAULT: Method = "shrinkage"
 """What compares where nobody names a method."""
 SEED_BY_SEED: tuple[UsedMethod, ...] = ("paired", "corrected")
 """The methods that compare the differences of the seeds that both sides have."""
