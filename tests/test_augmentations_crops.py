@@ -44,7 +44,7 @@ def test_pixels_are_those_of_torchvision(way: str, size: tuple[int, int]) -> Non
     found = CROPS[way](NOISE, boxes, *size)
     ends = zip(*(each.int().tolist() for each in boxes), strict=True)
     wanted = [
-        reference.resized_crop(image, *box, list(size), antialias=True)  # type: ignore[arg-type]
+        reference.resized_crop(image, *box, list(size), antialias=True)
         for image, box in zip(in_floats(NOISE), ends, strict=True)
     ]
     torch.testing.assert_close(found, torch.stack(wanted), rtol=0, atol=1e-5)

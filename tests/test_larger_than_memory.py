@@ -169,7 +169,12 @@ def test_images_for_another_device_are_copied_in_parts(monkeypatch: pytest.Monke
     monkeypatch.setattr(parts, "PART_BYTES", 7 * images[0].nbytes)
     taken: list[int] = []
     take = np.take
-    monkeypatch.setattr(np, "take", lambda a, rows, axis: (taken.append(len(rows)), take(a, rows, axis=axis))[1])
+
+    def noted(images: Any, rows: Any, axis: int) -> Any:
+        taken.append(len(rows))
+        return take(images, rows, axis=axis)
+
+    monkeypatch.setattr(np, "take", noted)
     made = cut_data(
         {"train": Split(images, np.arange(50) % 2)}, Splits(40), torch.device("meta"), ([0.5] * 3, [1.0] * 3)
     )

@@ -26,7 +26,8 @@ MOST_OF_MEMORY = 0.5
 free, and the model and other runs need the rest."""
 AHEAD = 2
 """How many batches are gathered before they are asked for."""
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def in_memory(size: int) -> bool:

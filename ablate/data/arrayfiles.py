@@ -190,7 +190,9 @@ class _Arrays:
 
     def _unpacked(self, archive: np.lib.npyio.NpzFile, name: str) -> Array:
         """Return an array of an archive: in memory, or mapped where it does not fit there."""
-        sizes = {each.filename: each.file_size for each in archive.zip.infolist()}
+        packed = archive.zip
+        assert packed is not None  # it is open
+        sizes = {each.filename: each.file_size for each in packed.infolist()}
         member = f"{name}.npy"
         if in_memory(sizes.get(member, 0)):
             found: Array = archive[name]
@@ -200,7 +202,7 @@ class _Arrays:
             room = f"{megabytes(free)} free in {place}" if place else "no folder for it can be written"
             need = f"{printable(name)} takes {megabytes(sizes[member])}, more than memory can keep"
             raise DataError(f"{self.head}: {need}, and there is {room}\n  free some space, or {ANOTHER_FOLDER}")
-        return unpacked(archive.zip, member, place)
+        return unpacked(packed, member, place)
 
     @property
     def _places(self) -> list[Path]:

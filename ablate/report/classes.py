@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ..data.kept_images import Images
     from ..stats.comparison import Comparison
     from ..stats.results import Results
 
-    Pictures = Callable[[str, str, Any], NDArray[np.uint8] | None]
+    Pictures = Callable[[str, str, Any], Images | NDArray[np.uint8] | None]
     """Takes a run's key, a split and its labels: its images (N, C, H, W), or None where they are absent."""
 
 Side = Literal["gained", "lost"]
