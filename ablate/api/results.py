@@ -174,7 +174,8 @@ class StudyResults:
     def predictions(self, variant: str, seed: int | None = None, split: str = "test") -> Predicted:
         """Return what a run predicted when it was evaluated last: `logits` (N, classes) float16, and `labels` (N,).
 
-        Each row of logits is less its largest. The images are those of `data(variant, split)`, in its order.
+        Each row of logits is less its largest. The images are those of `data(variant, split)`, in its order; of
+        cross-validation those of the same seed, and `rows` says which of the images that are cut into folds they are.
         seed: without it, the first one that is stored. split: "test" or "validation".
         Raises InputError where the run is not stored, and where its predictions were not kept or cannot be read.
         """
@@ -275,15 +276,18 @@ class StudyResults:
         with alone():
             return self._stored(variant, seed).model()
 
-    def data(self, variant: str, split: str = "test", folder: str | Path | None = None) -> EvaluationImages:
+    def data(
+        self, variant: str, split: str = "test", folder: str | Path | None = None, seed: int | None = None
+    ) -> EvaluationImages:
         """Return a split of a variant's data, "train", "validation" or "test", as its runs evaluate it.
 
+        seed: of cross-validation, whose seeds are folds with images of their own; without it, the first one stored.
         folder: of datasets; without it `ABLATE_DATA_DIR`, else the user's cache.
         Raises InputError where there is no split of this name or no stored run, DataError where the data is gone or
         has changed.
         """
         with alone():
-            return self._stored(variant, None).images(split, data_dir(given_folder(folder, "folder")))
+            return self._stored(variant, seed).images(split, data_dir(given_folder(folder, "folder")))
 
     def _stored(self, variant: str, seed: int | None) -> StoredRun:
         """Return a stored run, by default the first one. Raises InputError where it is not stored."""
