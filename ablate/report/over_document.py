@@ -33,7 +33,7 @@ def over_document(made: OverReport) -> dict[str, Any]:
         "datasets": plain(made.datasets),
         "variants": [_row_facts(row) for row in made.rows],
         "comparisons": [comparison_over_facts(one, made.names) for one in made.comparisons],
-        "ranks": {**plain(made.ranks), "fewest": FEWEST_FOR_RANKS} if made.ranks else None,
+        "ranks": plain(made.ranks) if made.ranks else None,
         "interquartile_means": plain(made.iqms) if made.iqms else None,
         "fewest_datasets": {"ranks": FEWEST_FOR_RANKS, "interquartile_means": FEWEST_FOR_IQM},
         "commands": list(made.commands),

@@ -145,7 +145,7 @@ def over_terms(made: OverReport) -> str:
         return (
             f"Values of {made.metric.label} on different datasets are on no common scale, so none are averaged: what "
             f"counts is on how many datasets a variant is better, by the sign test. {risk}."
-            if made.means or any(one.p_signs is not None for one in made.comparisons)
+            if any(one.p_signs is not None for one in made.comparisons)
             else f"Values of {made.metric.label} on different datasets are on no common scale, so none are averaged, "
             f"and with fewer than {FEWEST_FOR_RANKS} datasets no count of them can be below {ALPHA:g}."
         )
@@ -164,16 +164,16 @@ def over_terms(made: OverReport) -> str:
 def open_lines(made: OverReport) -> list[str]:
     """Say what keeps the answer from being whole."""
     lines = []
-    few = [part.dataset for part in made.datasets if part.study]
+    run = sum(bool(part.study) for part in made.datasets)
     if made.missing:
         lines.append(f"Not run yet: {listing(made.missing, MOST_NAMED)}.")
     unfinished = [f"{part.dataset} ({part.done} of {part.planned})" for part in made.datasets
                   if part.study and part.done < part.planned]  # fmt: skip
     if unfinished:
         lines.append(f"Runs done of those planned: {listing(unfinished, MOST_NAMED)}.")
-    if 2 <= len(few) <= 3 and made.one_scale and not made.pilot:
+    if 2 <= run <= 3 and made.one_scale and not made.pilot:
         lines.append(
-            f"{counted(len(few), 'dataset')} are a small sample of datasets: an interval over them is wide, and holds "
+            f"{counted(run, 'dataset')} are a small sample of datasets: an interval over them is wide, and holds "
             "as far as differences on other datasets are spread as a normal distribution would have it."
         )
     return lines
@@ -191,7 +191,8 @@ def why_no_ranks(made: OverReport) -> str:
             f"{FEWEST_FOR_RANKS}."
         )
     if len(made.rows) < 3:
-        return "Of two variants the signed-rank test says what average ranks would."
+        test = "signed-rank" if made.one_scale else "sign"
+        return f"Of two variants the {test} test says what average ranks would."
     return f"There are no average ranks: fewer than {FEWEST_FOR_RANKS} datasets have a result of every variant."
 
 

@@ -53,20 +53,19 @@ class StudyOver:
 def find_over(store: Store, named: str, pilot: bool | None) -> StudyOver | None:
     """Return the study over datasets of this name or file, as far as it was run; None where there is none.
 
-    pilot: None for results, or for a pilot where there are none. Where an ordinary study has the name or the file too,
-    that which was run last is meant.
+    pilot: the pilot, in place of results. Where an ordinary study has the name or the file too, that which was run last
+    is meant.
     """
-    for home in (store.pilot,) if pilot else (store,):
-        records, wanted = list_studies(home), Path(named).resolve()
-        parts = [one for one in records if one.over and (one.over == named or one.path == wanted)]
-        if not parts:
-            continue
-        newest = max(parts, key=lambda one: one.time)
-        with contextlib.suppress(InputError):
-            if find_study(home, named, pilot=False)[1].time > newest.time:
-                continue
-        return _whole(home, newest, records)
-    return None
+    home = store.pilot if pilot else store
+    records, wanted = list_studies(home), Path(named).resolve()
+    parts = [one for one in records if one.over and (one.over == named or one.path == wanted)]
+    if not parts:
+        return None
+    newest = max(parts, key=lambda one: one.time)
+    with contextlib.suppress(InputError):
+        if find_study(home, named, pilot=False)[1].time > newest.time:
+            return None
+    return _whole(home, newest, records)
 
 
 def over_of(home: Store, part: StudyRecord) -> StudyOver:
