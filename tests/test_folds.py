@@ -521,7 +521,7 @@ def test_a_program_that_is_not_told_its_fold_is_refused(write: Write) -> None:
 
 def test_a_table_with_a_column_of_folds_is_compared_as_folds_are() -> None:
     samples = values(effect=0.008)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"variant": name, "repetition": seed // 5, "fold": seed % 5, "accuracy": value}
         for name, of in samples.items()
         for seed, value in of.items()

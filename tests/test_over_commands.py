@@ -193,6 +193,8 @@ def test_with_enough_datasets_there_are_ranks_and_interquartile_means_and_always
     assert 'id="figure-ranks"' in page
     assert "<script" not in page
     assert "figures/ranks.pdf" in tex
+    told = (Path(__file__).parents[1] / "docs/datasets.md").read_text()
+    assert [key for key in found.document() if f"`{key}`" not in told] == []
 
 
 def test_a_dataset_that_was_not_run_is_said_and_the_others_are_compared(write: Write) -> None:

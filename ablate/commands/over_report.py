@@ -15,9 +15,10 @@ from ..launch.last import changed_since
 from ..launch.over import study_meant
 from ..paths import expanded, shown
 from ..report.folders import folder_of
-from ..report.over_datasets import check_formats, render_over
+from ..report.over_datasets import FILES, render_over
 from ..report.over_document import comparison_over_facts
 from ..report.over_text import open_lines, over_sentence, over_sentences, over_terms, why_no_ranks
+from ..report.pages import check_formats
 from ..store.over import StudyOver, over_of
 from ..store.store import Store
 from ..store.studies import load_study
@@ -135,7 +136,7 @@ def write_over_report(found: GatheredOver, form: Form) -> list[Path]:
 def over_report(study: StudyOver, options: ReportOptions) -> int:
     """Write the report of each dataset and the page over all of them, name the files, and return the exit code."""
     form = options.form
-    check_formats(form.formats)
+    check_formats(form.formats, FILES)
     if form.templates or form.figures:
         raise InputError(
             "--template and --figures are for one dataset of a study over several\n"

@@ -120,7 +120,7 @@ def _made(report: Report, chosen: ChosenFigure, own: OwnFigures, usual: bool) ->
         return [ReportFigure(name, title, absent=f"{checked.problems[0][1]} ({entry.place})", failed=True)]
     if chosen.use in ours:
         drawings = drawings_of(entry.build(report, settings=checked.settings))
-        return [_of_ours(name, one, usual) for one in drawings if not usual or (isinstance(one, Ready) and one.wanted)]
+        return [of_ours(name, one, usual) for one in drawings if not usual or (isinstance(one, Ready) and one.wanted)]
     try:
         with guarded(entry):  # what it changes is a copy, and no fact of the rest of the report
             drawings = drawings_of(entry.build(copy.deepcopy(report), settings=checked.settings))
@@ -130,7 +130,8 @@ def _made(report: Report, chosen: ChosenFigure, own: OwnFigures, usual: bool) ->
         return [ReportFigure(name, title).broken(error)]
 
 
-def _of_ours(name: str, one: Drawing, usual: bool) -> ReportFigure:
+def of_ours(name: str, one: Drawing, usual: bool) -> ReportFigure:
+    """Return a figure that ships. name: where it has none. usual: it stands in the part that it belongs to."""
     if not isinstance(one, Ready):
         return ReportFigure(name, one.title, absent=one.absent)
     part = one.part if usual else "curves"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, get_args
 
@@ -213,10 +214,11 @@ def ranks_text(made: OverReport) -> str:
     what = (
         f"; further apart than that: {listing(pairs, MOST_NAMED)}" if pairs else "; no two are further apart than that"
     )
+    f = "∞" if math.isinf(found.f) else f"{found.f:.2f}"
     return (
         f"Average ranks over {len(found.datasets)} datasets, 1 the best: {told}. Friedman’s test in the form of Iman "
         f"and Davenport {'finds' if differ else 'does not find'} that variants rank differently (F({found.df[0]}, "
-        f"{found.df[1]}) = {found.f:.2f}, {verdict_text.p(found.p)}). Nemenyi’s critical difference is "
+        f"{found.df[1]}) = {f}, {verdict_text.p(found.p)}). Nemenyi’s critical difference is "
         f"{found.critical_difference:.2f}{what}."
     )
 

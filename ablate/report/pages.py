@@ -13,7 +13,7 @@ import jinja2
 from jinja2.exceptions import SecurityError
 
 from .. import paths
-from ..errors import InputError, did_you_mean
+from ..errors import InputError, did_you_mean, listing
 from ..files import is_temporary, only_writer, replace_files
 from . import (
     claim_text,
@@ -34,7 +34,7 @@ from .forms import FORMS, form_of
 from .sandbox import Sandbox, undefined, unknown_filter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 PARTS = ("figures", "parts")
 """Folders of a report for what its documents take in."""
@@ -178,6 +178,22 @@ FILTERS: dict[str, Callable[..., object]] = {
     "label": escapes.latex_label,
 }
 """What templates write facts with, beside Jinja's own filters."""
+
+
+def check_formats(formats: Sequence[str], accepted: Iterable[str], wrong: str = "unknown report format") -> None:
+    """Raise InputError, with all that is accepted, unless every format is one and there is any.
+
+    wrong: what is said before the name of one that is none.
+    """
+    accepted = [*accepted]
+    said = [
+        f"{wrong} '{escapes.visible(name)}'{did_you_mean(name, accepted)}"
+        for name in dict.fromkeys(formats)
+        if name not in accepted
+    ]
+    if said or not formats:
+        said = said or ["no report format is named"]
+        raise InputError("\n".join([*said, f"  accepted: {listing(accepted)}; with commas between them for several"]))
 
 
 def check_folder(folder: Path) -> None:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
+BIBLIOGRAPHY = "references.bib"
+"""What stands beside a report that cites."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """A work to cite. key: of its BibTeX entry, bibtex: the whole entry. what: which part of the study it is for."""
@@ -40,7 +44,8 @@ class Entry:
         """Return the work as one item of a list of references in LaTeX."""
         told = self.fields
         place = next(
-            (told[name] for name in ("journal", "booktitle", "institution", "howpublished") if name in told), ""
+            (told[name] for name in ("journal", "booktitle", "institution", "school", "howpublished") if name in told),
+            "",
         )
         where = [f"\\emph{{{place}}}" if "journal" in told or "booktitle" in told else place]
         if "volume" in told:
@@ -182,7 +187,7 @@ ENTRIES: Mapping[str, tuple[str, Entry]] = {
     )),
     "nemenyi": ("Nemenyi's critical difference", _entry(
         "phdthesis", "nemenyi1963distribution", title="Distribution-free Multiple Comparisons", author="Nemenyi, Peter",
-        institution="Princeton University", year="1963",
+        school="Princeton University", year="1963",
     )),
     "iqm": ("interquartile means", _entry(
         "inproceedings", "agarwal2021deep",

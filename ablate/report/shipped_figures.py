@@ -44,7 +44,8 @@ class Ready(Drawing):
         """Accept it as it is."""
 
 
-def _ready(data: Any, make: Callable[[Any], Figure], part: str, *, wanted: bool = True, absent: str = "") -> Ready:
+def ready(data: Any, make: Callable[[Any], Figure], part: str, *, wanted: bool = True, absent: str = "") -> Ready:
+    """Return numbers with what draws them. absent: why nothing is drawn, where the numbers do not say it."""
     said = {name: getattr(data, name) for name in ("name", "title", "caption", "alt")}
     return Ready(**said, data=data, make=make, part=part, wanted=wanted, absent=absent or data.absent)
 
@@ -58,7 +59,7 @@ def differences(report: Report, *, most: Count = MOST_ROWS) -> Drawing:
     from .figures_differences import difference_data, draw_differences
 
     data = difference_data(report, most)
-    return _ready(data, draw_differences, "differences", wanted=bool(report.comparisons))
+    return ready(data, draw_differences, "differences", wanted=bool(report.comparisons))
 
 
 @figure("waterfall")
@@ -66,7 +67,7 @@ def waterfall(report: Report) -> Drawing:
     """Show a ladder from its baseline to its last step: what each step adds or takes."""
     from .figures_waterfall import draw_waterfall, waterfall_data
 
-    return _ready(waterfall_data(report), draw_waterfall, "differences", wanted=bool(report.ladder))
+    return ready(waterfall_data(report), draw_waterfall, "differences", wanted=bool(report.ladder))
 
 
 @figure("loss")
@@ -74,7 +75,7 @@ def loss(report: Report) -> Drawing:
     """Show training and test loss by epoch."""
     from .figures_curves import draw_loss, loss_data
 
-    return _ready(loss_data(report), draw_loss, "curves", wanted=report.images)
+    return ready(loss_data(report), draw_loss, "curves", wanted=report.images)
 
 
 @figure("accuracy")
@@ -82,7 +83,7 @@ def accuracy(report: Report) -> Drawing:
     """Show test accuracy by epoch, the learning rate beneath it."""
     from .figures_curves import accuracy_data, draw_accuracy
 
-    return _ready(accuracy_data(report), draw_accuracy, "curves", wanted=report.images)
+    return ready(accuracy_data(report), draw_accuracy, "curves", wanted=report.images)
 
 
 @figure("metric")
@@ -91,7 +92,7 @@ def metric(report: Report) -> Drawing:
     from .figures_curves import draw_metric, metric_data
 
     data = metric_data(report)
-    return _ready(data, draw_metric, "curves", wanted=not report.images and not data.absent)
+    return ready(data, draw_metric, "curves", wanted=not report.images and not data.absent)
 
 
 @figure("lr-find")
@@ -101,7 +102,7 @@ def lr_find(report: Report) -> Drawing:
 
     data = find_data([history.variant for history in report.histories], report.tested)
     absent = "" if report.tested else "No run found its own learning rate."
-    return _ready(data, draw_find, "curves", wanted=bool(report.tested), absent=absent)
+    return ready(data, draw_find, "curves", wanted=bool(report.tested), absent=absent)
 
 
 @figure("curves")
@@ -109,7 +110,7 @@ def curves(report: Report) -> tuple[Drawing, ...]:
     """Show loss and accuracy of each variant over the one that it changes, of 2 to 12 variants."""
     from .figures_variant import draw_variant, section_curves
 
-    made = tuple(_ready(data, draw_variant, f"variant:{data.anchor}") for data in section_curves(report))
+    made = tuple(ready(data, draw_variant, f"variant:{data.anchor}") for data in section_curves(report))
     return made or _nothing("Curves of each variant", "They are drawn of 2 to 12 variants that have results.")
 
 
@@ -119,7 +120,7 @@ def cost(report: Report, *, by: Literal["time", "parameters", "both"] = "both") 
     from .figures_cost import cost_data, draw_cost
 
     data = cost_data(report, by)
-    return _ready(data, draw_cost, "cost", wanted=not data.absent)
+    return ready(data, draw_cost, "cost", wanted=not data.absent)
 
 
 @figure("classes")
@@ -133,7 +134,7 @@ def classes(report: Report, *, candidate: str = "", reference: str = "", most: C
     from .figures_classes import class_data, draw_classes
 
     data = class_data(report, candidate, reference, most)
-    return _ready(data, draw_classes, "classes", wanted=not data.absent)
+    return ready(data, draw_classes, "classes", wanted=not data.absent)
 
 
 @figure("tuning")
@@ -141,7 +142,7 @@ def tuning(report: Report) -> tuple[Drawing, ...]:
     """Show what tuning brought, where it looked, and the best trade-offs."""
     from .figures_tuning import draw_tuning, tuning_figures
 
-    made = tuple(_ready(data, draw_tuning, "tuning") for data in tuning_figures(report))
+    made = tuple(ready(data, draw_tuning, "tuning") for data in tuning_figures(report))
     return made or _nothing("Tuning", "Nothing was tuned.")
 
 

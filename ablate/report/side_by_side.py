@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import numbers
-from ..errors import InputError, counted, did_you_mean, listing
-from . import escapes, verdict_text
+from ..errors import counted, listing
+from . import pages, verdict_text
 from .conclusion_text import answer_open, answer_sentences
 from .facts import for_templates
 from .pages import Templates, write_files
@@ -218,10 +218,7 @@ def _side_facts(side: Side) -> dict[str, Any]:
 
 def check_formats(formats: Sequence[str]) -> None:
     """Raise InputError, with what is accepted, unless every format is one of two sides and there is any."""
-    wrong = [name for name in formats if name not in FILES]
-    if wrong or not formats:
-        said = f"two sides have no format '{escapes.visible(wrong[0])}'{did_you_mean(wrong[0], FILES)}" if wrong else ""
-        raise InputError(f"{said or 'no report format is named'}\n  accepted: {listing(FILES)}")
+    pages.check_formats(formats, FILES, "two sides have no format")
 
 
 def render_sides(made: SideBySide, formats: Sequence[str], folder: str | Path) -> list[Path]:
