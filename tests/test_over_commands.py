@@ -13,13 +13,15 @@ import pytest
 
 import ablate as library
 from ablate.api.over import gather_over
+from ablate.commands.over_datasets import in_turn
 from ablate.commands.over_report import write_over_report
 from ablate.commands.report_files import Form
+from ablate.console.text import say_json
 from ablate.report.over_datasets import render_over
 from ablate.store.over import StudyOver, find_over
 from ablate.store.store import Store
 from tests.conftest import TINY
-from tests.over import planted_over, text
+from tests.over import REST, planted_over, text
 from tests.support import ablate, contents
 
 if TYPE_CHECKING:
@@ -72,18 +74,45 @@ def test_running_trains_each_dataset_once_and_ends_with_the_verdicts_over_all(wr
 
 
 @pytest.mark.slow
-def test_a_dataset_that_fails_stops_no_other_and_is_named(write: Write) -> None:
-    # Only the larger dataset lets the model be built: found where its turn comes, the other is trained all the same.
+def test_a_network_that_cannot_take_one_dataset_is_found_before_anything_is_trained(write: Write) -> None:
     write("plugins/tiny.py", TINY + FUSSY)
     content = text(2, seeds=1).replace('use = "simple-cnn", width = 4, hidden = 8', 'use = "fussy"')
-    content = content.replace('{ use = "tiny", name = "d0", images = 64 }', '{ use = "large" }')
+    content = content.replace('{ use = "tiny", name = "d1", images = 80 }', '{ use = "large" }')
     study = write("over.toml", content)
     done = ablate("run", study, "--jobs", "1", "--device", "cpu", "--no-report")
     assert done.exit_code == 2
     assert "over.toml (large): " in done.stderr
     assert "takes images of 8 pixels" in done.stderr
-    assert library.results("over-d1").runs["state"].eq("stored").all()
-    assert "not done: large" in done.stderr
+    assert "over-d0: " not in done.stderr
+    done = ablate("run", study, "--jobs", "1", "--device", "cpu", "--no-report", "--dataset", "d0")
+    assert done.exit_code == 0, done.stderr
+    assert library.results("over-d0").runs["state"].eq("stored").all()
+
+
+def test_a_dataset_that_fails_stops_no_other_and_a_signal_stops_all(capsys: pytest.CaptureFixture[str]) -> None:
+    ends: dict[str, int | library.AblateError] = {
+        "a": 1,
+        "b": library.InputError("b is gone"),
+        "c": 0,
+        "d": 130,
+        "e": 0,
+    }
+    began = []
+
+    def act(name: str) -> int:
+        began.append(name)
+        end = ends[name]
+        if isinstance(end, library.AblateError):
+            raise end
+        say_json({"of": name})
+        return end
+
+    code, documents = in_turn(["a", "b", "c"], act, json=True)
+    assert (code, began) == (1, ["a", "b", "c"])
+    assert documents == {"a": {"of": "a"}, "b": {"error": "b is gone"}, "c": {"of": "c"}}
+    assert "not done: b (1 of 3 datasets)" in capsys.readouterr().err
+    assert in_turn(["c", "d", "e"], act, json=True)[0] == 130
+    assert began[-1] == "d"
 
 
 FUSSY = '''
@@ -246,10 +275,9 @@ def test_names_that_would_do_harm_are_escaped_in_every_form(over: Path, attacks:
 
 @pytest.mark.slow
 def test_digits_and_cifar100_are_one_study(write: Write, cifar100: Path) -> None:
-    content = text(2, seeds=2).partition("]\n")[2]
     head = '[study]\nname = "two"\nseeds = 2\ndatasets = [{ use = "digits", train = 400, test = 200 }, '
     head += '{ use = "cifar100", train = 400, test = 200 }]\n'
-    study = write("two.toml", head + content)
+    study = write("two.toml", head + REST)
     done = ablate("run", study, "--device", "cpu", "--data-dir", cifar100)
     assert done.exit_code == 0, done.stderr
     found = library.over_datasets("two")

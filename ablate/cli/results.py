@@ -76,8 +76,12 @@ def report(
     kinds = [part.strip() for part in formats.split(",") if part.strip()]
     pilots = True if pilot else None
     if study is not None and other is not None:
-        if pilot or watch or templates or figures or dataset:
-            raise InputError("--pilot, --watch, --template, --figures and --dataset are for one study")
+        if pilot or watch or templates or figures:
+            raise InputError("--pilot, --watch, --template and --figures are for one study")
+        if dataset:
+            raise InputError(
+                "--dataset is for one study; a dataset of a study over several has a name, as NAME-DATASET"
+            )
         from ..api.compare import Asked
         from ..commands.report_sides import SidesOptions, report_sides
 

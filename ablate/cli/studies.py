@@ -227,9 +227,10 @@ def lr_find(
 ) -> int:
     """Find a learning rate by a range test of each variant: curves, suggestions; train nothing."""
     from ..commands.lr_find import LrFindOptions, find_rates
-    from ..commands.over_datasets import on_each
+    from ..commands.over_datasets import on_each, out_of
 
     given = {name: value for name, value in (("low", low), ("high", high), ("steps", steps)) if value is not None}
     options = options_of(study, changes_of(set_, f"{seed},"), only, device, store, data_dir)
-    how = LrFindOptions(given, out, json)
-    return on_each(options, dataset, lambda one: find_rates(one, how), json=json)
+    return on_each(
+        options, dataset, lambda one: find_rates(one, LrFindOptions(given, out_of(one, out), json)), json=json
+    )

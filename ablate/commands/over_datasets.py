@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..console import text
 from ..errors import AblateError, StudyError, counted, listing
-from ..study.over import WHERE
+from ..store.studies import file_name
+from ..study.over import WHERE, part_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from ..launch.study import Options
 
@@ -66,8 +68,14 @@ def on_each(
         return code
     more = after([name for name in names if "error" not in documents.get(name, {})]) if after else None
     if json:
-        text.say_json({"datasets": documents, **({"over all": more} if more is not None else {})})
+        study = on(options, names[0]).read().study.name.removesuffix(part_name("", names[0]))
+        text.say_json({"study": study, "datasets": documents, **({"over all": more} if more is not None else {})})
     return code
+
+
+def out_of(options: Options, out: Path | None) -> Path | None:
+    """Return the folder that a command writes to: of a study over datasets, one of its own for each of them."""
+    return out / file_name(options.changes.dataset) if out and options.changes.dataset else out
 
 
 def on(options: Options, dataset: str) -> Options:

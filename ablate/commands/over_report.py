@@ -91,7 +91,8 @@ def say_over(made: OverReport) -> None:
         text.say("a pilot, whose numbers mean nothing: so nothing is compared")
         return
     lines = verdict_lines(made.means, noun="dataset") if made.means else map(over_sentence, made.comparisons)
-    for line in (*lines, *paragraph(over_terms(made)), *paragraph(why_no_ranks(made))):
+    ranks = paragraph(why_no_ranks(made)) if len(known) > 1 else []
+    for line in (*lines, *paragraph(over_terms(made)), *ranks):
         text.say(line)
     for line in open_lines(made):
         text.note(line)
