@@ -150,6 +150,8 @@ def read_document(content: bytes | str) -> Report:
         raise UnreadableError("", f"is not UTF-8 text: {error}") from error
     except ValueError as error:  # of the parser, or of a number of thousands of digits
         raise UnreadableError("", f"is not JSON: {error}") from error
+    if isinstance(found, dict) and found.get("kind") == "over datasets":
+        raise UnreadableError("kind", "is of a study over several datasets, whose other forms are made from its store")
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise UnreadableError("format", f"is not {FORMAT!r}: this is something else")
     version = found.get("version")

@@ -118,12 +118,12 @@ def _counts(one: OverDatasets) -> str:
 
 def over_sentence(one: OverDatasets) -> str:
     """Say what a comparison comes to over all datasets, with what it rests on."""
-    among = verdict_text.among(one.mean) if one.mean else ""
+    among = f" over {one.family} comparisons" if one.family > 1 else ""
     if one.mean is not None:
         said = [verdict_text.sentence(one.mean, "dataset")]
         said += [] if one.p_ranks is None else [f"By signed ranks, {verdict_text.p(one.p_ranks)}{among}."]
     elif one.datasets:
-        p = "" if one.p_signs is None else f" (sign test, {verdict_text.p(one.p_signs)})"
+        p = "" if one.p_signs is None else f" (sign test, {verdict_text.p(one.p_signs)}{among})"
         verdict = "" if one.verdict == "not decided" else f"{one.candidate} {one.verdict}: "
         better = f"{one.candidate} is better than {one.reference} on {one.better} of"
         said = [f"{verdict}{better} {counted(len(one.datasets), 'dataset')}, worse on {one.worse}{p}."]

@@ -44,8 +44,8 @@ class OverDatasets:
     on: by dataset, of those where the study plans it. mean: the mean difference over the datasets on which both sides
     have a result, whose `seeds` are their places among the study's and whose `n` is how many they are; without a mean
     where the metric has no common scale. better, worse, same: on how many datasets the candidate is.
-    p_signs, p_ranks: of the sign test and of the signed-rank test over datasets, adjusted over the comparisons; None
-    below FEWEST_FOR_RANKS datasets, and of ranks without a common scale.
+    p_signs, p_ranks: of the sign test and of the signed-rank test over datasets, adjusted over `family` comparisons;
+    None below FEWEST_FOR_RANKS datasets, and of ranks without a common scale.
     verdict: by the mean's interval and p; without a common scale by the sign test.
     """
 
@@ -61,6 +61,7 @@ class OverDatasets:
     p_signs: float | None
     p_ranks: float | None
     verdict: Verdict
+    family: int = 1
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -118,14 +119,14 @@ class Over:
         signs = dict(zip(kinds, holm([_signs(self._gains(on[pair])) for pair in kinds]), strict=True))
         of_ranks = [_ranks(self._gains(on[pair])) if self.one_scale else None for pair in kinds]
         ranks = dict(zip(kinds, holm(of_ranks), strict=True))
-        found = []
+        found, family = [], max(1, sum(p is not None for p in signs.values()))
         for pair, kind in kinds.items():
             gains, mean = self._gains(on[pair]), means[pair]
             said = mean.verdict if mean else _by_signs(gains, signs[pair])
             better, worse = int((gains > 0).sum()), int((gains < 0).sum())
             counts = (better, worse, len(gains) - better - worse)
             found.append(
-                OverDatasets(*pair, kind, on[pair], self.metric, *counts, mean, signs[pair], ranks[pair], said)
+                OverDatasets(*pair, kind, on[pair], self.metric, *counts, mean, signs[pair], ranks[pair], said, family)
             )
         return tuple(found)
 
