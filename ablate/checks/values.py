@@ -180,5 +180,8 @@ def _by_seed(results: Results, variant: str, name: str) -> dict[int, float]:
 
 
 def _images_of(variant: Variant, results: Results) -> int:
-    """Return how many images the variant is compared on, 0 where that is not known."""
-    return variant.data.sizes.get(results.study.compared.split or "test", 0) if variant.data else 0
+    """Return how many images the variant is compared on, with folds on all of them; 0 where that is not known."""
+    split = results.study.compared.split or "test"
+    if variant.data and variant.data.folds and split == "test":
+        return variant.data.folds.images
+    return variant.data.sizes.get(split, 0) if variant.data else 0
