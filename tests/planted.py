@@ -51,7 +51,8 @@ def planted(study: Study, draw: Draw) -> Results:
         for seed in study.seeds:
             history = draw(variant.name, seed, variant.recipe.epochs)
             about = {"variant": variant.name, "seed": seed}
-            runs.append({**about, "key": f"{variant.name} {seed}", "state": "stored", "reason": "", **_last(history)})
+            runs.append({**about, "key": f"{study.name} {variant.name} {seed}", "state": "stored", "reason": ""})
+            runs[-1] |= _last(history)
             epochs += [{**about, **one} for one in _records(history)]
     return Results(study, framed(runs, list(RUN_COLUMNS)), framed(epochs, EPOCH_COLUMNS))
 

@@ -185,8 +185,8 @@ def test_more_folds_than_there_is_to_cut_are_refused(labels: Any, groups: Any, f
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ("folds = 1", "1 is not an integer of at least 2"),
-        ('folds = "five"', '"five" is not an integer of at least 2'),
+        ("folds = 1", "1 is not an integer from 2 to 1000"),
+        ('folds = "five"', '"five" is not an integer from 2 to 1000'),
         (
             "folds = 3\nseeds = 4",
             "4 seeds are no whole repetitions of 3 folds: each seed is one fold accepts seeds = 3",
@@ -197,7 +197,8 @@ def test_more_folds_than_there_is_to_cut_are_refused(labels: Any, groups: Any, f
         ),
         ("folds = 3\nseeds = { min = 3, max = 9 }", "folds share training data"),
         ("folds = 3\nmetric = 'validation/accuracy'", "compare on a test metric"),
-        ("folds = 3000", "3000 seeds are too many"),
+        ("folds = 3\nseeds = []", "no seed is named"),
+        ("folds = 1000000000000000000", "is not an integer from 2 to 1000"),
         ("folds = 200", "more than the 139 images of class 8"),
     ],
 )
@@ -537,3 +538,30 @@ def test_a_table_with_a_column_of_folds_is_compared_as_folds_are() -> None:
         library.compare(rows, reference="a", method="welch")
     alone = [{**row, "fold": 0} for row in rows[::5]]  # one fold is none
     assert library.compare(alone, reference="a", seed="repetition").comparisons[0].method != "corrected"
+
+
+def test_runs_of_a_table_are_paired_by_their_fold_and_not_by_a_seed_that_names_others() -> None:
+    samples = values(effect=0.008)
+    (whole,) = compare_all(samples, [("b", "a")], How(METRICS["test/accuracy"], "corrected", folds=5))
+    rows = [
+        {"variant": name, "seed": seed if name == "a" else (seed + 1) % 10, "fold": seed % 5, "accuracy": value}
+        for name, of in samples.items()
+        for seed, value in of.items()
+    ]
+    named = [{**row, "repetition": place % 10 // 5} for place, row in enumerate(rows)]
+    assert library.compare(named, reference="a").comparisons[0].p == pytest.approx(whole.p)
+    with pytest.raises(InputError, match="no variant has a fold in common with 'a'"):
+        library.compare(rows, reference="a")
+
+
+@pytest.mark.parametrize(
+    ("folds", "text"), [([5, 5, 5, 50], "says 50 here and 5 before"), ([2] * 4, "'fold' names 4 different ones")]
+)
+def test_a_table_that_contradicts_itself_on_folds_is_refused(folds: list[int], text: str) -> None:
+    rows = [
+        {"variant": name, "fold": fold, "folds": folds[fold], "accuracy": 0.5 + 0.01 * fold}
+        for name in "ab"
+        for fold in range(4)
+    ]
+    with pytest.raises(InputError, match=text):
+        library.compare(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -195,3 +196,14 @@ def test_friedmans_test_of_few_datasets_calls_no_more_than_it_may() -> None:
 def test_studies_on_different_metrics_are_refused() -> None:
     with pytest.raises(InputError, match="different metrics: test/accuracy, test/loss"):
         over({"a": studied(2).first, "b": studied(2, metric="test/loss").first})
+
+
+def test_runs_that_stand_for_two_datasets_and_another_direction_are_refused() -> None:
+    found = studied(2)
+    with pytest.raises(InputError, match="'again' and 'd0' are the same runs"):
+        over({**found.parts, "again": found.parts["d0"]})
+    losses = studied(2, metric="test/loss")
+    turned = replace(METRICS["test/loss"], quantity=replace(METRICS["test/loss"].quantity, higher_is_better=True))
+    other = replace(losses.parts["d1"], study=replace(losses.parts["d1"].study, reported=(turned,)))
+    with pytest.raises(InputError, match="test/loss is not the same metric in these studies"):
+        over({"d0": losses.first, "d1": other})

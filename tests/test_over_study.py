@@ -88,6 +88,7 @@ def test_a_study_over_datasets_is_none_by_itself_and_says_how_to_take_one(over: 
         ("[]", "no dataset: it takes two or more"),
         ('"digits"', "is no list of datasets"),
         ('["tiny", { use = "tiny", images = 32 }]', "there are two datasets 'tiny'"),
+        ('["tiny", { use = "tiny", name = "again" }]', "'again' is the same data as 'tiny': it would count twice"),
         ('["tiny", { images = 32 }]', "'use' is missing"),
         ('["tiny", { use = "tiny", name = "a/b" }]', '"a/b" cannot name a dataset'),
         ('["tiny", { use = 3 }]', "'use' is 3"),

@@ -88,6 +88,11 @@ def compare_table(table: RunTable, asked: Asked) -> Comparisons:
         how = replace(how, method="corrected", folds=runs.folds)
     pairs = [(name, reference) for name in runs.samples if name != reference]
     apart = without_common_seed(runs.samples, pairs) if how.method in SEED_BY_SEED else []
+    if apart == pairs and runs.folds:
+        raise table.error(
+            f"no variant has a fold in common with '{reference}': folds are of one repetition where its number is the "
+            "same\n  it stands in column 'repetition', or else in that of the seeds"
+        )
     if apart == pairs:
         raise table.error(
             f"method '{how.method}': no variant has a seed in common with '{reference}'; take another method"

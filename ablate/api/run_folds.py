@@ -19,23 +19,35 @@ def fold_columns(table: RunTable) -> dict[str, str]:
     return found if "fold" in found else {}
 
 
-def folds_of(values: dict[str, list[int]]) -> int | None:
+def folds_of(table: RunTable, values: dict[str, list[int]]) -> int | None:
     """Return how many folds there are: as the table says, else as many as are named; None for fewer than two.
 
-    values: of each column on folds, by what it says.
+    values: of each column on folds, by what it says. Raises InputError, with the row, where the table contradicts
+    itself: how many folds there are decides how sure a difference is.
     """
-    many = max(values["folds"], default=0) if "folds" in values else len(set(values.get("fold", [])))
-    return many if many > 1 else None
+    named = len(set(values.get("fold", [])))
+    said = values.get("folds") or [named]
+    for row, many in enumerate(said):
+        if many != said[0]:
+            raise table.error(
+                f"column 'folds' says {many} here and {said[0]} before: folds of one size are compared", row
+            )
+    if said[0] < named:
+        raise table.error(f"column 'folds' says {said[0]}, and column 'fold' names {named} different ones")
+    return said[0] if said[0] > 1 else None
 
 
 def fold_numbers(variants: Sequence[str], seeds: Sequence[int] | None, values: dict[str, list[int]]) -> list[int]:
     """Return a number of each run that all variants have for the same fold of the same repetition.
 
-    seeds: of the runs, which are these numbers where no variant has one twice; else they say the repetition.
+    Where no column says which repetition a run is of, its seed does; a seed that names one fold is the number itself.
     """
-    if seeds is not None and len(set(zip(variants, seeds, strict=True))) == len(variants):
+    folds = values["fold"]
+    repetitions = values.get("repetition")
+    named = list(zip(repetitions or seeds or [0] * len(folds), folds, strict=True))
+    if seeds and repetitions and len(set(zip(variants, named, strict=True))) < len(named):
+        named = list(zip(zip(repetitions, seeds, strict=True), folds, strict=True))  # several seeds of each fold
+    if seeds and len(set(zip(seeds, named, strict=True))) == len(set(seeds)) == len(set(named)):
         return list(seeds)
-    first = seeds or values.get("repetition") or [0] * len(variants)
-    named = list(zip(first, values["fold"], strict=True))
     numbers = {one: number for number, one in enumerate(sorted(set(named)))}
     return [numbers[one] for one in named]

@@ -68,8 +68,8 @@ def runs_of(table: RunTable, named: Columns, lower_is_better: bool | None = None
     variants = _variants(table, columns.variant)
     values = _values(table, columns.metric)
     seeds: Sequence[int] = _seeds(table, columns.seed) if columns.seed else range(len(values))
-    in_folds = {what: _seeds(table, name) for what, name in fold_columns(table).items()}
-    if folds := folds_of(in_folds):
+    in_folds = {what: _whole(table, name, "number of a fold") for what, name in fold_columns(table).items()}
+    if folds := folds_of(table, in_folds):
         seeds = fold_numbers(variants, seeds if columns.seed else None, in_folds)
         notes.append(f"column 'fold' says that runs are of {folds}-fold cross-validation: they are compared as folds")
     first: dict[tuple[str, int], int] = {}
@@ -184,16 +184,16 @@ def _values(table: RunTable, column: str) -> list[float]:
 
 
 def _seeds(table: RunTable, column: str) -> list[int]:
+    return _whole(table, column, "seed", "\n  where runs have no numbered seeds, name no column for them")
+
+
+def _whole(table: RunTable, column: str, what: str, otherwise: str = "") -> list[int]:
     found = []
     for row, value in enumerate(table.column(column)):
         number = _as_whole(value)
         if number is None:
             shown = "nothing" if _is_missing(value) else f"'{one_line(str(value).strip(), 40)}'"
-            raise table.error(
-                f"column '{column}' has {shown} where a seed belongs, a whole number\n"
-                "  where runs have no numbered seeds, name no column for them",
-                row,
-            )
+            raise table.error(f"column '{column}' has {shown} where a {what} belongs, a whole number{otherwise}", row)
         found.append(number)
     return found
 

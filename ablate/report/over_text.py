@@ -152,6 +152,8 @@ def over_terms(made: OverReport) -> str:
         )
     tested = [one for one in made.means if one.p is not None]
     if not tested:
+        if any(one.n > 1 for one in made.means):
+            return "Differences that are the same on every dataset give no interval over datasets."
         return "One dataset gives no interval over datasets."
     within = f" An interval within ±{verdict_text.margin(tested[0])} means no practical difference." * bool(
         tested[0].margin

@@ -145,7 +145,7 @@ class Over:
         """Return the average ranks of the variants; None where there are too few datasets or variants for them."""
         ranked = [name for name in self.variants if self.means[name]]
         common = [d for d in self.parts if all(d in self.means[name] for name in ranked)]
-        if self.first.study.pilot or len(ranked) < 3 or len(common) < FEWEST_FOR_RANKS:
+        if self._pilot or len(ranked) < 3 or len(common) < FEWEST_FOR_RANKS:
             return None
         values = np.array([[self.means[name][d] for name in ranked] for d in common])
         return rank(values, tuple(ranked), tuple(common), self.metric.higher_is_better)
@@ -157,7 +157,7 @@ class Over:
         Of the variants that have FEWEST_RUNS runs on each of the same datasets; none of folds, whose runs share images,
         so that drawing them anew says too little of how much they vary.
         """
-        if self.first.study.pilot or self.first.study.folds or not self.one_scale:
+        if self._pilot or any(one.study.folds for one in self.parts.values()) or not self.one_scale:
             return {}
         samples = {d: results.samples(self.metric) for d, results in self.parts.items()}
         runs = {
@@ -169,6 +169,11 @@ class Over:
         if len(common) < FEWEST_FOR_IQM:
             return {}
         return {name: iqm([of[d] for d in common], self.metric.bounds) for name, of in shown.items()}
+
+    @property
+    def _pilot(self) -> bool:
+        """Tell whether any of the results are a pilot's."""
+        return any(results.study.pilot for results in self.parts.values())
 
     def _on(self, pair: tuple[str, str]) -> dict[str, Comparison]:
         """Return a comparison on each dataset where the study plans it."""
@@ -204,14 +209,31 @@ class Over:
 def over(parts: Mapping[str, Results], datasets: Sequence[str] = ()) -> Over:
     """Return results on several datasets as one. datasets: all that the study has, where some were not run.
 
-    Raises InputError where they are not compared on the same metric, or where there are none.
+    Raises InputError where they are not compared on the same metric, where two are the same runs, or where there are
+    none.
     """
     if not parts:
         raise InputError("there are no results to compare over datasets")
     compared = {results.study.metric: None for results in parts.values()}
     if len(compared) > 1:
         raise InputError(f"these studies are compared on different metrics: {listing(compared)}; name one for all")
+    if len({(one.higher_is_better, one.bounds) for one in (results.study.compared for results in parts.values())}) > 1:
+        raise InputError(
+            f"{listing(compared)} is not the same metric in these studies: give it one direction and one unit in all"
+        )
+    _check_apart(parts)
     return Over(parts, tuple(datasets) or tuple(parts))
+
+
+def _check_apart(parts: Mapping[str, Results]) -> None:
+    """Raise InputError where runs stand for two datasets: each would count as one of the sample."""
+    dataset_of: dict[str, str] = {}
+    for name, results in parts.items():
+        for key in results.runs["key"]:
+            if (other := dataset_of.setdefault(key, name)) != name:
+                raise InputError(
+                    f"'{name}' and '{other}' are the same runs, and so no two datasets\n  leave one of them out"
+                )
 
 
 def _signs(gains: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float | None:

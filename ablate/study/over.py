@@ -88,6 +88,9 @@ def _parts(report: Report, given: Any, images: bool) -> dict[str, tuple[int, Map
         name, table, text = _part(one, images)
         if not text and name in found:
             text = f"there are two datasets '{name}'\ntell them apart: {{ {_first(images)}, name = \"{name}-2\" }}"
+        twin = next((other for other, (_, there) in found.items() if there == table), None)
+        if not text and twin is not None:
+            text = f"'{name}' is the same data as '{twin}': it would count twice\nleave one of them out"
         if text:
             report((*PLACE, index), f"{WHERE}[{index}]", text)
             wrong = True

@@ -69,7 +69,7 @@ def read_fold_seeds(report: Report, table: StudyTable, instead: Sequence[int] = 
         named = f"seed {lacking[0]}, fold {lacking[0] % folds} of repetition {lacking[0] // folds}, is missing"
         report(PLACE, WHERE, f"{text}{'' if last else f', and {named}'}\naccepts {near if last else whole}")
         return tuple(range(folds))
-    return seeds
+    return seeds or tuple(range(folds))
 
 
 def whole_repetitions(seeds: Sequence[int], folds: int) -> tuple[int, ...]:
