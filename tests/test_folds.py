@@ -39,6 +39,7 @@ from ablate.tune.space import tasks
 from tests.support import Draws, KilledError, ablate, options, planned, run_here
 
 if TYPE_CHECKING:
+    from ablate.study.comparisons import UsedMethod
     from tests.conftest import Write
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -274,7 +275,9 @@ def test_differences_of_folds_have_the_corrected_t_of_nadeau_and_bengio() -> Non
 
 def test_the_corrected_test_keeps_its_word_where_the_ordinary_one_is_far_too_sure() -> None:
     """Real cross-validation, five times over, of the nearest mean on two blocks of features that are equally good."""
-    draw, alarms, studies = np.random.default_rng(0), {None: 0, 5: 0}, 100
+    draw, studies = np.random.default_rng(0), 100
+    alarms: dict[int | None, int] = {None: 0, 5: 0}
+    ways: tuple[tuple[int | None, UsedMethod], ...] = ((None, "paired"), (5, "corrected"))
     for _ in range(studies):
         labels = draw.integers(0, 2, 120)
         blocks = draw.normal(size=(2, 120, 3)) + 0.6 * labels[:, None]
@@ -285,7 +288,7 @@ def test_the_corrected_test_keeps_its_word_where_the_ordinary_one_is_far_too_sur
                 means = [x[~tested & (labels == label)].mean(0) for label in (0, 1)]
                 nearer = ((x - means[1]) ** 2).sum(1) < ((x - means[0]) ** 2).sum(1)
                 samples[name][turn] = float((nearer == labels)[tested].mean())
-        for folds, method in ((None, "paired"), (5, "corrected")):
+        for folds, method in ways:
             (one,) = compare_all(samples, [("b", "a")], How(METRICS["test/accuracy"], method, folds=folds))
             alarms[folds] += one.p is not None and one.p < 0.05
     assert alarms[5] <= 0.07 * studies

@@ -175,7 +175,7 @@ def test_names_are_text_on_the_page_of_two_sides(study: Path, write: Write) -> N
     [
         (("before", "before"), "before: stands on both sides; name two"),
         (("before", "after", "--format", "tex"), "two sides have no format 'tex'"),
-        (("before", "after", "--watch"), "--pilot, --watch, --template, --figures and --dataset are for one study"),
+        (("before", "after", "--watch"), "--pilot, --watch, --template and --figures are for one study"),
         (("before", "after", "--study", "tinny"), "no study called 'tinny' has been run in this store"),
         (("before", "runs.csv"), "runs.csv: is no study"),
         (("before", "nothing"), "nothing: no study of this name or file has been run"),
