@@ -64,8 +64,8 @@ def drawn(place: int, effects: Mapping[str, float] = EFFECTS, spread: float = 0.
     return draw
 
 
-def planted_over(study: Path, leave: Sequence[str] = ()) -> None:
-    """Store a result for every run on every dataset of a study but those that are left out."""
-    for place, (name, loaded) in enumerate(library.load_datasets(study, device="cpu").items()):
+def planted_over(study: Path, leave: Sequence[str] = (), pilot: bool = False) -> None:
+    """Store a result for every run on every dataset of a study, or of its pilot, but those that are left out."""
+    for place, (name, loaded) in enumerate(library.load_datasets(study, device="cpu", pilot=pilot).items()):
         if name not in leave:
             plant(loaded, drawn(place))

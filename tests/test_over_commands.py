@@ -163,6 +163,13 @@ def test_the_last_study_is_all_datasets_of_its_file(over: Path) -> None:
     assert ablate("status", over).stdout.count("── d") == 3
 
 
+def test_a_dataset_of_the_pilot_that_was_run_last_is_found(write: Write) -> None:
+    write("plugins/tiny.py", TINY)
+    planted_over(write("over.toml", text(2, seeds=1)), pilot=True)
+    assert "d1" in said("status", "over", "--dataset", "d1")["study"]
+    assert said("verdict", "--dataset", "d1")["study"] == "over-d1"
+
+
 def test_another_metric_is_compared_over_all_too(over: Path) -> None:
     done = ablate("verdict", over, "--metric", "test/loss")
     assert "good is better than baseline on 3 of 3 datasets, worse on 0." in done.stdout

@@ -357,7 +357,8 @@ def test_a_study_of_a_script_runs_and_an_edit_of_the_script_makes_its_runs_new(s
 
 
 def test_what_env_holds_counts_for_the_key_and_is_shown_nowhere(shell_study: Path) -> None:
-    text = shell_study.read_text().replace("lr = 0.05 }", 'env = { TOKEN = "s3cret-one", QUIET = "1" }, lr = 0.05 }')
+    text = shell_study.read_text().replace("[study]\n", "[study]\nfigures = []\n")
+    text = text.replace("lr = 0.05 }", 'env = { TOKEN = "s3cret-one", QUIET = "1" }, lr = 0.05 }')
     shell_study.write_text(text + '[[variant]]\nname = "other"\nset = { "task.env.TOKEN" = "s3cret-two" }\n')
     keys = {spec.variant: spec.key for spec in planned(shell_study)[0] if spec.seed == 0}
     assert len(set(keys.values())) == 3

@@ -208,7 +208,7 @@ def test_a_task_runs_from_its_study_to_the_verdicts(made: Path) -> None:
 
 
 def test_a_report_speaks_of_the_task_and_not_of_images(made: Path) -> None:
-    done = ablate("report", "fits", "--out", "told", "--format", "html,md,tex,json,csv")
+    done = ablate("report", "fits", "--out", "told", "--format", "md,json,csv")
     assert done.exit_code == 0, done.output
     page = (made / "told" / "report.md").read_text()
     for part in ("| Variant | Task |", "Test error", "Further metrics", "Test share (%)", "rate 0.1 ", "task: rate"):
@@ -805,6 +805,7 @@ def test_the_study_of_forests_runs(folder: Path) -> None:
     assert list(data["variants"][0]["seeds"]) == ["0", "1"]  # though the task logs nothing of its test rows
 
 
+@pytest.mark.slow
 def test_texts_tell_their_package_and_classes_have_names(folder: Path) -> None:
     short = [f"baseline.task.{one}" for one in ("width=32", "lr=0.03", "epochs=3")]
     options = [part for one in short for part in ("--set", one)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def fold_numbers(variants: Sequence[str], seeds: Sequence[int] | None, values: d
     """
     folds = values["fold"]
     repetitions = values.get("repetition")
-    named = list(zip(repetitions or seeds or [0] * len(folds), folds, strict=True))
+    named: list[tuple[Any, int]] = list(zip(repetitions or seeds or [0] * len(folds), folds, strict=True))
     if seeds and repetitions and len(set(zip(variants, named, strict=True))) < len(named):
         named = list(zip(zip(repetitions, seeds, strict=True), folds, strict=True))  # several seeds of each fold
     if seeds and len(set(zip(seeds, named, strict=True))) == len(set(seeds)) == len(set(named)):

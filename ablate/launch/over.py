@@ -35,5 +35,5 @@ def study_meant(
         return home, record
     over = over.narrowed(datasets)
     if len(datasets) == 1:
-        return find_study(store, over.name, pilot, datasets[0])
+        return find_study(over.home, over.name, False, datasets[0])
     return over
