@@ -22,7 +22,8 @@ from ablate.stats.over_datasets import FEWEST_FOR_RANKS
 from ablate.store.over import StudyOver, find_over
 from ablate.store.store import Store
 from tests.conftest import TINY
-from tests.over import REST, planted_over, text
+from tests.over import REST, drawn, planted_over, text
+from tests.planted import plant
 from tests.support import ablate, contents
 
 if TYPE_CHECKING:
@@ -168,6 +169,14 @@ def test_a_dataset_of_the_pilot_that_was_run_last_is_found(write: Write) -> None
     planted_over(write("over.toml", text(2, seeds=1)), pilot=True)
     assert "d1" in said("status", "over", "--dataset", "d1")["study"]
     assert said("verdict", "--dataset", "d1")["study"] == "over-d1"
+
+
+def test_an_edit_that_one_dataset_was_run_with_is_told(over: Path) -> None:
+    line = "baseline (epochs 2 on d1, and elsewhere 1)"
+    assert line not in ablate("verdict", over).stderr
+    plant(library.load_study(over, dataset="d1", settings={"baseline.epochs": 2}, device="cpu"), drawn(1))
+    assert line in ablate("verdict", over).stderr
+    assert line in said("verdict", over)["over all"]["open"][0]
 
 
 def test_another_metric_is_compared_over_all_too(over: Path) -> None:

@@ -207,3 +207,16 @@ def test_runs_that_stand_for_two_datasets_and_another_direction_are_refused() ->
     other = replace(losses.parts["d1"], study=replace(losses.parts["d1"].study, reported=(turned,)))
     with pytest.raises(InputError, match="test/loss is not the same metric in these studies"):
         over({"d0": losses.first, "d1": other})
+
+
+def test_variants_that_train_otherwise_on_some_dataset_are_told() -> None:
+    found = studied(3)
+    assert found.unlike == ()
+    later = found.parts["d2"]
+    longer = replace(later.study.variants[0], recipe=replace(later.study.variants[0].recipe, epochs=9))
+    edited = replace(later, study=replace(later.study, variants=(longer, *later.study.variants[1:])))
+    (one,) = over({**found.parts, "d2": edited}).unlike
+    assert (one.variant, one.factor, one.usual, one.others) == ("baseline", "epochs", "1", {"9": ("d2",)})
+    in_folds = replace(later.study, variants=tuple(
+        replace(each, recipe=each.recipe.in_folds(3)) for each in later.study.variants))  # fmt: skip
+    assert {each.factor for each in over({**found.parts, "d2": replace(later, study=in_folds)}).unlike} == {"folds"}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..stats.comparison import Comparison
     from ..stats.estimates import Estimate
     from ..stats.iqm import IqmEstimate
-    from ..stats.over_datasets import Over, OverDatasets
+    from ..stats.over_datasets import Over, OverDatasets, Unlike
     from ..stats.ranks import Ranks
     from .content import Records
 
@@ -74,7 +74,8 @@ class OverReport:
 
     datasets: one each, in the order of the study, also of those that were not run. one_scale: values of the metric on
     different datasets can be averaged. ranks: None where there are too few datasets or variants; iqms alike, by
-    variant. folds: runs are those of cross-validation. commands: what makes its runs and the report again, as typed.
+    variant. folds: runs are those of cross-validation. unlike: in which variants are not the same on all datasets.
+    commands: what makes its runs and the report again, as typed.
     """
 
     name: str
@@ -92,6 +93,7 @@ class OverReport:
     iqms: Mapping[str, IqmEstimate]
     references: tuple[Reference, ...]
     folds: bool = False
+    unlike: tuple[Unlike, ...] = ()
     commands: tuple[str, ...] = ()
 
     @property
@@ -135,6 +137,7 @@ def over_report(name: str, found: Over, records: Mapping[str, Records], commands
         iqms=found.iqms,
         references=references([*dict.fromkeys(used), *_cited(found)]),
         folds=bool(study.folds),
+        unlike=found.unlike,
         commands=commands,
     )
 

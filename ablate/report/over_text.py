@@ -170,6 +170,16 @@ def open_lines(made: OverReport) -> list[str]:
     run = sum(bool(part.study) for part in made.datasets)
     if made.missing:
         lines.append(f"Not run yet: {listing(made.missing, MOST_NAMED)}.")
+    if made.unlike:
+        other = [
+            f"{one.variant} ({one.factor} {value} on {listing(on, MOST_NAMED)}, and elsewhere {one.usual})"
+            for one in made.unlike
+            for value, on in one.others.items()
+        ]
+        lines.append(
+            "Variants of one name do not train alike on all datasets, so what is said over all is of different things: "
+            f"{listing(other, MOST_NAMED)}. Run all datasets as the file is now, or take some with --dataset."
+        )
     unfinished = [f"{part.dataset} ({part.done} of {part.planned})" for part in made.datasets
                   if part.study and part.done < part.planned]  # fmt: skip
     if unfinished:

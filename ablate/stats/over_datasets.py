@@ -17,6 +17,7 @@ import numpy as np
 from scipy.special import betainc
 
 from ..errors import InputError, listing
+from ..study.differences import differences
 from .comparison import ALPHA, Comparison, verdict
 from .family import How, compare_all
 from .iqm import FEWEST_RUNS, IqmEstimate, iqm
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from ..metrics import Metric
     from ..study.comparisons import ComparisonKind
+    from ..study.spec import Recipe
     from .comparison import Verdict
     from .results import Results
 
@@ -72,6 +74,19 @@ class OverDatasets:
     def without(self) -> tuple[str, ...]:
         """Return the datasets on which a side has none."""
         return tuple(name for name, one in self.on.items() if not math.isfinite(one.mean))
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """A part of a variant's recipe that is not the same on all datasets, in words.
+
+    usual: what it is on the first one. others: the datasets on which it is another, by what it is there.
+    """
+
+    variant: str
+    factor: str
+    usual: str
+    others: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,6 +189,30 @@ class Over:
     def _pilot(self) -> bool:
         """Tell whether any of the results are a pilot's."""
         return any(results.study.pilot for results in self.parts.values())
+
+    @cached_property
+    def unlike(self) -> tuple[Unlike, ...]:
+        """Return what variants of one name train otherwise on some dataset than on the first, as after an edit.
+
+        The settings of other tasks than image classification are left out: some of them are the dataset.
+        """
+        recipes: dict[str, dict[str, Recipe]] = {name: {} for name in self.variants}
+        for dataset, results in self.parts.items():
+            for variant in results.study.variants:
+                recipes[variant.name][dataset] = variant.recipe
+        found: dict[tuple[str, str, str], dict[str, list[str]]] = {}
+        for name, of in recipes.items():
+            first, *others = of
+            for other in others:
+                folds = [str(recipe.splits.folds or "none") for recipe in (of[first], of[other])]
+                cut = [("folds", *folds)] if folds[0] != folds[1] else []
+                for factor, before, after in [*differences(of[first], of[other]), *cut]:
+                    if factor.partition(".")[0] not in ("dataset", "task"):
+                        found.setdefault((name, factor, before), {}).setdefault(after, []).append(other)
+        return tuple(
+            Unlike(name, factor, before, {value: tuple(on) for value, on in others.items()})
+            for (name, factor, before), others in found.items()
+        )
 
     def _on(self, pair: tuple[str, str]) -> dict[str, Comparison]:
         """Return a comparison on each dataset where the study plans it."""
