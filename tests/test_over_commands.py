@@ -229,6 +229,7 @@ def test_with_enough_datasets_there_are_ranks_and_interquartile_means(enough: Pa
     assert set(found.interquartile_means) == {"baseline", "good", "bad", "mixed"}
     assert found.comparison("good").p_ranks == pytest.approx(3 * 2 / 2**FEWEST_FOR_RANKS)
     assert "critical difference" in file.read_text()
+    assert "signed ranks, adjusted over 3 comparisons, is 0.094 at best: it takes 7 to decide" in unmarked(file)
     assert Path("out/figures/ranks.svg").is_file()
     told = (Path(__file__).parents[1] / "docs/datasets.md").read_text()
     assert [key for key in found.document() if f"`{key}`" not in told] == []

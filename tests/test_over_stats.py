@@ -14,7 +14,7 @@ from ablate.errors import InputError
 from ablate.metrics import METRICS
 from ablate.stats import iqm, ranks
 from ablate.stats.family import How, compare_all
-from ablate.stats.over_datasets import FEWEST_FOR_RANKS, Over, over
+from ablate.stats.over_datasets import FEWEST_FOR_RANKS, Over, fewest_for_ranks, over
 from ablate.stats.results import Results
 from ablate.study.toml import Changes, parse_study
 from tests.over import drawn, text
@@ -91,7 +91,9 @@ def test_ranks_are_given_from_the_number_of_datasets_at_which_they_can_decide() 
     assert few.ranks is None
     assert {(one.p_signs, one.p_ranks) for one in few.comparisons} == {(None, None)}
     assert enough.ranks is not None
-    assert 2 / 2 ** (FEWEST_FOR_RANKS - 1) > 0.05 > 2 / 2**FEWEST_FOR_RANKS
+    for comparisons in (1, 2, 3, 4, 10):
+        least = fewest_for_ranks(comparisons)
+        assert comparisons * 2 / 2 ** (least - 1) >= 0.05 > comparisons * 2 / 2**least
     assert enough.comparisons[0].p_ranks == pytest.approx(3 * 2 / 2**FEWEST_FOR_RANKS)
 
 

@@ -11,7 +11,7 @@ from ..errors import counted, listing
 from ..numbers import NBSP
 from ..stats.comparison import ALPHA, Verdict
 from ..stats.iqm import DRAWS, FEWEST_RUNS
-from ..stats.over_datasets import FEWEST_FOR_IQM, FEWEST_FOR_RANKS
+from ..stats.over_datasets import FEWEST_FOR_IQM, FEWEST_FOR_RANKS, fewest_for_ranks
 from . import verdict_text
 
 if TYPE_CHECKING:
@@ -124,9 +124,9 @@ def over_sentence(one: OverDatasets) -> str:
         said += [] if one.p_ranks is None else [f"By signed ranks, {verdict_text.p(one.p_ranks)}{among}."]
     elif one.datasets:
         p = "" if one.p_signs is None else f" (sign test, {verdict_text.p(one.p_signs)}{among})"
-        verdict = "" if one.verdict == "not decided" else f"{one.candidate} {one.verdict}: "
-        better = f"{one.candidate} is better than {one.reference} on {one.better} of"
-        said = [f"{verdict}{better} {counted(len(one.datasets), 'dataset')}, worse on {one.worse}{p}."]
+        told = f"{one.candidate} is" if one.verdict == "not decided" else f"{one.candidate} {one.verdict}:"
+        better = f"better than {one.reference} on {one.better} of {counted(len(one.datasets), 'dataset')}"
+        said = [f"{told} {better}, worse on {one.worse}{p}."]
     else:
         return f"{one.candidate} cannot be compared with {one.reference} yet: no dataset has a result for both."
     signs = {of.verdict for of in one.on.values()}
@@ -145,7 +145,7 @@ def over_terms(made: OverReport) -> str:
     if not made.one_scale:
         return (
             f"Values of {made.metric.label} on different datasets are on no common scale, so none are averaged: what "
-            f"counts is on how many datasets a variant is better, by the sign test. {risk}."
+            f"counts is on how many datasets a variant is better, by the sign test. {risk}.{_out_of_reach(made)}"
             if any(one.p_signs is not None for one in made.comparisons)
             else f"Values of {made.metric.label} on different datasets are on no common scale, so none are averaged, "
             f"and with fewer than {FEWEST_FOR_RANKS} datasets no count of them can be below {ALPHA:g}."
@@ -161,6 +161,20 @@ def over_terms(made: OverReport) -> str:
     return (
         f"Over all, a difference is the mean of those on each dataset, every dataset of one weight; its 95{NBSP}% t "
         f"interval is from how much they differ between datasets, and so is of datasets like these. {risk}.{within}"
+        f"{_out_of_reach(made)}"
+    )
+
+
+def _out_of_reach(made: OverReport) -> str:
+    """Say where p of ranks and signs, adjusted over all comparisons, cannot decide any of them."""
+    family = max(one.family for one in made.comparisons)
+    most = max(len(one.datasets) for one in made.comparisons)
+    least = fewest_for_ranks(family)
+    if not FEWEST_FOR_RANKS <= most < least:
+        return ""
+    return (
+        f" With {most} datasets p of {'signed ranks' if made.one_scale else 'signs'}, adjusted over {family} "
+        f"comparisons, is {family * 2 / 2**most:.2g} at best: it takes {least} to decide anything by it."
     )
 
 

@@ -33,10 +33,20 @@ if TYPE_CHECKING:
     from .comparison import Verdict
     from .results import Results
 
-FEWEST_FOR_RANKS = 6
-"""From so many datasets on tests of ranks and signs can be below 0.05: where all n agree, p is 2 / 2^n, 0.0625 of 5."""
 FEWEST_FOR_IQM = 5
 """From so many datasets on a mean without the lower and the upper quarter of runs leaves more than one dataset out."""
+
+
+def fewest_for_ranks(comparisons: int) -> int:
+    """Return from how many datasets on p of ranks and signs can be below ALPHA, adjusted over so many comparisons.
+
+    Where all n datasets agree, p alone is 2 / 2^n: 0.0625 of five.
+    """
+    return math.floor(math.log2(2 * comparisons / ALPHA)) + 1
+
+
+FEWEST_FOR_RANKS = fewest_for_ranks(1)
+"""From so many datasets on there are ranks: a comparison alone can be decided by them."""
 
 
 @dataclass(frozen=True)
