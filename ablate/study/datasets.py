@@ -32,6 +32,7 @@ class Datasets:
         self._reading, self._registry, self._data_dir = reading, registry, data_dir
         self._facts: dict[str, DataFacts | None] = {}
         self._cuts: dict[tuple[str, Splits], Cut] = {}
+        self._cut_in_turn: dict[tuple[str, Splits], dict[int, Splits]] = {}  # with groups, a cut takes a while
 
     def described(self, variant: Variant) -> Variant:
         """Return a variant with its data's facts and its splits counted; as it was where its dataset has a problem."""
@@ -60,7 +61,10 @@ class Datasets:
         if splits.test is not None:
             text = f"test = {splits.test:g} stands beside folds, which say themselves what is tested: each a fold"
             raise InputError(f"{text}\ntake one of the two out")
-        return {turn: self._counted(facts, replace(splits, turn=turn)) for turn in {0, *self._reading.study.seeds}}
+        named, turns = (facts.fingerprint, splits), {0, *self._reading.study.seeds}
+        if named not in self._cut_in_turn:
+            self._cut_in_turn[named] = {turn: self._counted(facts, replace(splits, turn=turn)) for turn in turns}
+        return self._cut_in_turn[named]
 
     def _counted(self, facts: DataFacts, splits: Splits) -> Splits:
         """Return splits as counted, of a pilot at most so many images."""
