@@ -127,8 +127,8 @@ EVERY = [
     "1",
     "5",
     "hostile",
-    "tuned",
-    "factors",
+    pytest.param("tuned", marks=pytest.mark.slow),
+    pytest.param("factors", marks=pytest.mark.long),
     pytest.param("30", marks=pytest.mark.slow),
     pytest.param("200", marks=pytest.mark.long),
 ]

@@ -366,7 +366,12 @@ def test_every_problem_of_a_file_is_in_one_message(study: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["--help"], ["status"], ["report"], ["components"], ["plan", "studies/tiny.toml"], ["check"]]
+    "command",
+    [
+        ["report"],
+        ["plan", "studies/tiny.toml"],
+        *(pytest.param(one, marks=pytest.mark.long) for one in (["--help"], ["status"], ["components"], ["check"])),
+    ],
 )
 def test_these_commands_import_no_torch(study: Path, command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     run_inline(study, capsys)
@@ -398,6 +403,7 @@ def test_help_imports_neither_pandas_nor_pydantic(folder: Path) -> None:
 # Plugins from installed packages
 
 
+@pytest.mark.long
 def test_a_component_of_an_installed_package_works_in_a_study(study: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     package = site / "extra"

@@ -446,6 +446,7 @@ def test_without_a_usual_name_the_first_variant_is_the_reference() -> None:
     assert (found.comparisons[0].reference, "compared with 'x', the first variant" in found.notes) == ("x", True)
 
 
+@pytest.mark.long
 def test_a_million_rows_are_read(frame: pd.DataFrame) -> None:
     table = of_frame(frame)
     rows = [(arm, seed + 3 * more, acc) for more in range(30_000) for arm, seed, acc in ROWS]

@@ -146,7 +146,9 @@ def loud():
 '''
 
 
-@pytest.mark.parametrize("command", [["plan"], ["run", "--jobs", "1"], ["components"]])
+@pytest.mark.parametrize(
+    "command", [pytest.param(["plan"], marks=pytest.mark.long), ["run", "--jobs", "1"], ["components"]]
+)
 def test_what_components_print_is_apart_from_a_commands_result(study: Path, write: Write, command: list[str]) -> None:
     write("plugins/loud.py", LOUD)
     name, *options = command

@@ -402,6 +402,7 @@ def test_csv_is_not_made_of_a_document(text: str, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.long
 def test_the_command_makes_the_other_forms_of_a_file_where_there_is_no_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -230,7 +230,10 @@ def in_a_process(folder: Path, code: str, **environment: str) -> subprocess.Comp
     return subprocess.run(command, cwd=folder, env=usual | environment, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("backend", ["module://not_installed.backend_inline", "Qt4Agg", "TkAgg"])
+@pytest.mark.parametrize(
+    "backend",
+    ["module://not_installed.backend_inline", *(pytest.param(b, marks=pytest.mark.long) for b in ("Qt4Agg", "TkAgg"))],
+)
 def test_figures_are_the_same_whatever_backend_style_and_folder_the_user_has(backend: str, tmp_path: Path) -> None:
     (tmp_path / "matplotlibrc").write_text("backend: none\nlines.linewidth: 9\nno colon\nnot.a.key: 1\n")
     (tmp_path / "taken").write_text("")

@@ -119,7 +119,10 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("variants", "seeds", "style", "how"), CASES)
+@pytest.mark.parametrize(
+    ("variants", "seeds", "style", "how"),
+    [pytest.param(*case, marks=pytest.mark.long if case[0] >= 12 else ()) for case in CASES],
+)
 def test_no_text_of_any_figure_stands_on_another_or_leaves_the_canvas(
     variants: int, seeds: int, style: Style, how: dict[str, bool]
 ) -> None:
@@ -344,6 +347,7 @@ def test_a_figure_has_the_same_bytes_each_time_in_every_style(kind: str) -> None
         assert not any(word in files[0] for word in (b"CreationDate", b"dc:date", b"matplotlib.org"))
 
 
+@pytest.mark.long
 def test_figures_are_written_in_each_width_of_a_style_as_svg_pdf_and_png() -> None:
     made = study(2, 2)
     files = figure_files(made, Path("to"), "paper")

@@ -262,6 +262,7 @@ def test_8_that_one_phase_looks_for_its_rate_and_the_one_before_does_not_is_said
 # All of them, where a user looks first.
 
 
+@pytest.mark.long
 def test_the_terminal_names_the_doubts_of_the_study(store: Path) -> None:
     said = plain(typed("check", STUDY, "--store", store).output)
     before = "several-factors", "rate-rises-again", "no-validation", "unequal-epochs", "claim-against-reported"

@@ -334,6 +334,7 @@ def test_another_signal_does_what_the_caller_has_it_do(study: Path) -> None:
     assert heard == [signal.SIGTERM]
 
 
+@pytest.mark.long
 def test_a_script_without_a_main_guard_runs_a_study(short: Path) -> None:
     """Its processes are not made of the script, which would run it again in each."""
     script = f"import ablate\nprint(list(ablate.run({str(short)!r}, jobs=2).runs['state']))\n"

@@ -86,7 +86,9 @@ def test_an_interrupted_run_goes_on_with_the_rate_that_is_in_its_folder(finding:
     assert (now.st_ino, now.st_mtime_ns) == (kept.st_ino, kept.st_mtime_ns)
 
 
-@pytest.mark.parametrize("damage", ["", "{}", '{"body": {"lr": 1}}'])
+@pytest.mark.parametrize(
+    "damage", ["", *(pytest.param(d, marks=pytest.mark.long) for d in ("{}", '{"body": {"lr": 1}}'))]
+)
 def test_a_record_that_does_not_read_is_found_again(finding: Path, damage: str) -> None:
     run_here(finding)
     place = folders(finding)["flipped", 0]

@@ -49,7 +49,7 @@ def test_a_check_fails_where_the_component_would_end_the_process(write: Write, r
     assert done.stdout.splitlines()[-1] == "1 passed, 11 failed, 1 skipped"
 
 
-@RAISED
+@pytest.mark.parametrize("raised", ["SystemExit(0)", pytest.param("KeyboardInterrupt", marks=pytest.mark.long)])
 def test_so_does_a_test_of_a_contract_class(write: Write, folder: Path, raised: str) -> None:
     write("mine/ends.py", ENDS.format(raised))
     write("test_mine.py", CONTRACT)

@@ -541,6 +541,7 @@ def test_a_study_without_results_is_reported_without_figures(tmp_path: Path) -> 
         assert "No run has a result yet" in page.read_text()
 
 
+@pytest.mark.long
 def test_the_same_records_give_the_same_files(tmp_path: Path) -> None:
     from tests.support import contents  # not for those that import this module to see that it needs no torch
 

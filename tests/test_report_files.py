@@ -62,7 +62,7 @@ def report(folder: Path, content: bytes) -> dict[Path, bytes]:
     return {folder / name: content for name in ("report.html", "report.md", "figures/one.svg", "figures/two.svg")}
 
 
-@pytest.mark.parametrize("move", [1, 2, 3, 4])
+@pytest.mark.parametrize("move", [1, 3, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 4))])
 def test_a_report_whose_writing_is_killed_has_files_missing_and_the_next_one_is_whole(
     tmp_path: Path, move: int
 ) -> None:

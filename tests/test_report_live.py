@@ -232,7 +232,7 @@ made(Path("studies/tiny.toml"), Hangs({}), RunReport(live=True))
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGKILL])
 def test_an_end_during_live_loses_nothing_and_leaves_nobody_behind(study: Path, number: signal.Signals) -> None:
     path = os.pathsep.join([str(Path(__file__).parent.parent), *sys.path])
     driver = subprocess.Popen([sys.executable, "-c", DRIVER], env={**os.environ, "PYTHONPATH": path})

@@ -214,7 +214,13 @@ def test_the_library_sets_results_side_by_side(study: Path) -> None:
     assert json.loads(files[1].read_text()) == {name: found[name] for name in json.loads(files[1].read_text())}
 
 
-@pytest.mark.parametrize("typed", [["report", "--help"], ["report", "before", "after"], ["report", "tiny", "--watch"]])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["report", "before", "after"],
+        *(pytest.param(t, marks=pytest.mark.long) for t in (["report", "--help"], ["report", "tiny", "--watch"])),
+    ],
+)
 def test_reports_need_no_torch(study: Path, typed: list[str]) -> None:
     for store in ("before", "after", "ablate-store"):
         drawn(study, store)

@@ -699,7 +699,7 @@ def test_one_objective_has_no_trade_offs() -> None:
     assert [data.name for data in figures_tuning.tuning_figures(report(made))] == ["tuning-budget", "tuning-settings"]
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("count", [1, 5, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 3, 4))])
 def test_one_to_five_variants_can_be_drawn(count: int) -> None:
     names = tuple(f"$x_{i}$ 模型 {'long ' * 9}" for i in range(count))
     found = [searched(name, place, trials=12) for place, name in enumerate(names)]
@@ -846,11 +846,13 @@ def shapes(text: str) -> tuple[object, object]:
         return tags.seen, [(t.type, t.tag) for t in every if t.type not in {"text", "text_special"}]
 
 
+@pytest.mark.long
 def test_hostile_text_of_tuning_adds_nothing_but_text_to_any_page(attack: str) -> None:
     with pd.option_context("mode.string_storage", "python"):  # as in `planted.framed`
         assert shapes(attack) == shapes("harmless")
 
 
+@pytest.mark.long
 def test_a_report_on_tuning_needs_no_torch_and_no_optuna() -> None:
     script = "\n".join(
         [

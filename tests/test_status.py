@@ -227,7 +227,7 @@ def test_an_edit_of_a_component_is_reported_where_nothing_is_imported(study: Pat
     assert said not in ablate("status").stderr
 
 
-@pytest.mark.parametrize("before", [1, None])
+@pytest.mark.parametrize("before", [1, pytest.param(None, marks=pytest.mark.long)])
 def test_results_of_a_version_that_computed_them_differently_are_reported_as_such(
     study: Path, before: int | None
 ) -> None:

@@ -29,14 +29,14 @@ def shell(command: str, **environment: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("command", "code", "text"),
     [
-        ("components >&-", 0, ""),
-        ("components 2>&-", 0, "simple-cnn"),
+        pytest.param("components >&-", 0, "", marks=pytest.mark.long),
+        pytest.param("components 2>&-", 0, "simple-cnn", marks=pytest.mark.long),
         ("components >&- 2>&- <&-", 0, ""),
-        ("status nosuch 2>&-", 2, ""),
+        pytest.param("status nosuch 2>&-", 2, "", marks=pytest.mark.long),
         ("status nosuch 2>/dev/full", 2, ""),
         ("components >/dev/full", 1, "error: standard output: No space left on device\n"),
         ("--help >/dev/full", 1, "error: standard output: No space left on device\n"),
-        ("components | true", 141, ""),
+        pytest.param("components | true", 141, "", marks=pytest.mark.long),
         ("components --json | head -n 1", 141, "{"),
     ],
 )
@@ -51,6 +51,7 @@ def test_a_stream_that_takes_nothing_ends_in_no_traceback(folder: Path, command:
     assert text in told if text else not told
 
 
+@pytest.mark.long
 def test_runs_go_on_where_the_streams_are_closed_and_nothing_is_written_into_a_file_instead(study: Path) -> None:
     code, told = shell(f"{ABLATE} run {study} --device cpu --jobs 1 --set baseline.epochs=1 2>&- >&-")
     assert (code, told) == (0, "")

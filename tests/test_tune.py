@@ -458,6 +458,7 @@ def test_where_the_own_settings_are_best_nothing_is_added(study: Path) -> None:
     assert chosen.changes.tuned == ()
 
 
+@pytest.mark.long
 def test_run_compares_with_a_reference_whose_own_settings_are_best_as_the_report_does(study: Path) -> None:
     slow = '[[variant]]\nname = "slow"\nfrom = "baseline"\nset = { optimizer = { use = "adam", lr = 1e-9 } }\n'
     study.write_text(study.read_text() + slow)

@@ -55,6 +55,7 @@ def plain(text: str) -> str:
     return " ".join(text.replace("\xa0", " ").split())
 
 
+@pytest.mark.long
 def test_verdict_run_and_report_say_the_same_of_real_runs(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     told = ablate("verdict", digits)
