@@ -97,7 +97,7 @@ class TestRay(ProcessExecutorContract):
 def test_ray_started_by_a_command_leaves_no_token_and_keeps_standard_output_clean(study: Path, tmp_path: Path) -> None:
     """Beside it runs another Ray, that of this module, which it has nothing to do with."""
     home = tmp_path / "home"
-    command = [sys.executable, "-m", "ablate", "run", str(study), "--executor", "ray", "--address", "local", "--json"]
+    command = [sys.executable, "-m", "ablate", "run", str(study), "--executor", "ray", "--json"]
     command += ["--seeds", "1", "--device", "cpu", "--set", "baseline.epochs=1", "--no-report"]
     environment = {**os.environ, "HOME": str(home)}
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_ADDRESS"):

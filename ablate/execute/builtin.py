@@ -49,7 +49,7 @@ def ray_executor(
     """Make runs on a Ray cluster, one task each.
 
     address: HOST:PORT of its head, "local" for one that is started here and ends with the command; without one Ray's
-    own rule: RAY_ADDRESS, a cluster that runs on this machine, or else one of its own.
+    own rule: RAY_ADDRESS, a cluster that `ray start` has made on this machine, or else one of its own.
     gpus_per_run: a part of one, as 0.25, lets several runs share it; None for one where the device is a GPU.
     resources: others that each run takes, by Ray's names. grows: the cluster adds nodes when they are needed.
 

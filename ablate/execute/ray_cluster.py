@@ -26,7 +26,6 @@ STORE_BYTES = 80 * 2**20
 """Of Ray's object store on a machine where we start Ray: plugins and news go through it, never data."""
 _CLIENT = "ray://"
 _TOKENS = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-_GONE = "Could not find any running Ray instance"
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,8 @@ class Cluster:
         if ray.is_initialized():
             return
         address = self.address or os.environ.get("RAY_ADDRESS", "") or "auto"
+        if address == "auto":
+            address = _made_by_ray_start() or "local"
         if address.startswith(_CLIENT):
             raise InputError(
                 f"Ray at {address}: ablate does not go through Ray Client\n"
@@ -78,26 +79,17 @@ class Cluster:
             )
         with _own_handlers():
             try:
-                if address != "local" and self._found(address):
-                    return
-                self._start()
+                if address == "local":
+                    self._start()
+                else:
+                    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+                    self._joined = True
             except Exception as error:
                 self.leave()
                 # A Ray that does not start in time raises a bare Exception.
                 known = (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError)
                 kind = InputError if isinstance(error, known) and address != "local" else AblateError
                 raise kind(_refusal(address, error)) from error
-
-    def _found(self, address: str) -> bool:
-        """Join the cluster at an address; return False where none was named, and none is there."""
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except ConnectionError as error:
-            if address == "auto" and _GONE in str(error):
-                return False
-            raise
-        self._joined = True
-        return True
 
     def _start(self) -> None:
         """Start Ray on this machine.
@@ -166,9 +158,20 @@ def _shown(has: Mapping[str, float]) -> str:
     )
 
 
+def _made_by_ray_start() -> str:
+    """Return the address of the cluster that `ray start` made or joined on this machine, "" without one.
+
+    Ray's "auto" takes any Ray on the machine, and so another command's own one, which lets in nobody else. There is no
+    public way to what Ray does without an address.
+    """
+    from ray._private import services
+
+    return services.find_bootstrap_address(None) or ""
+
+
 def _refusal(address: str, error: Exception) -> str:
     """Say why a cluster cannot be joined."""
-    where = "on this machine" if address in ("auto", "local") else f"at {address}"
+    where = "on this machine" if address == "local" else f"at {address}"
     text = one_line(str(error), 300)
     lines = [f"--executor ray: Ray {where} cannot be used: {text}"]
     if "timed out" in text:
