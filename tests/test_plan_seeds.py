@@ -103,6 +103,16 @@ def test_results_of_other_studies_on_the_same_dataset_say_it_better_than_a_guess
     assert reach(new)["source"] == "6 other stored runs on this dataset"
 
 
+def test_results_of_folds_do_not_say_how_much_seeds_differ(three: Path, write: Callable[[str, str], Path]) -> None:
+    text = three.read_text()
+    three.write_text(text.replace("seeds = 3", "folds = 3"))
+    drawn(three)
+    new = write("studies/other.toml", text.replace('name = "tiny"', 'name = "other"'))
+    assert reach(new)["spread"] is None
+    new.write_text(new.read_text() + "[compare]\nspread = 0.01\n")
+    assert reach(new)["source"] == "the study's own guess"
+
+
 def test_a_growing_study_is_told_for_its_fewest_and_its_most_seeds(three: Path) -> None:
     text = three.read_text().replace("seeds = 3", "seeds = { min = 3, max = 9 }")
     three.write_text(text + "[compare]\nspread = 0.01\n")

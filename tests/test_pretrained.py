@@ -140,7 +140,7 @@ def test_parts_are_frozen_by_name(study: Path) -> None:
             "the weights of .*a.pt do not fit timm:test_resnet: .* tensors are others",
         ),
         ([1, 2], '"../a.pt"', "a.pt: holds no weights by name; save them with torch.save"),
-        (b"no weights", '"../a.pt"', "a.pt: cannot be read as weights: "),
+        (b"no weights", '"../a.pt"', "a.pt: cannot be read as weights: it was not written by torch, or holds more"),
         (b"ablate checkpoint\n" + b"0" * 99, '"../a.pt"', "cannot be read as weights: its checksum does not match"),
         (TIMM, '{ file = "../a.pt", freeze = ["layr1"] }', "freeze: the model has no 'layr1'; did you mean 'layer1'"),
         (

@@ -286,6 +286,8 @@ def test_what_the_run_raises_ends_the_program(run: FakeRun, tmp_path: Path) -> N
         (["sh"], {"lr": 1}, r"setting 'lr' is in no placeholder, and would change nothing\nwrite \{lr\} where"),
         (["sh", "{seed}"], {"seed": 1}, r"'seed' is what each run gives"),
         (["./gone"], {}, r"gone: there is no such program; it is looked for beside the study"),
+        (["{python}", "trian.py"], {}, r"trian.py: no such file; .*beside the study; did you mean 'train.py'\?"),
+        (["{python}", "{a}.py"], {"a": "gone"}, r"gone.py: no such file; it is looked for beside the study$"),
         (["./data.txt"], {}, r"data.txt: is not executable\nchmod \+x"),
         (["data.txt"], {}, r"no program 'data.txt' on the PATH\nthe file beside the study is written './data.txt'"),
         (["no-such-program"], {}, r"no program 'no-such-program' on the PATH$"),
@@ -297,6 +299,7 @@ def test_what_cannot_work_is_told_before_anything_runs(
     tmp_path: Path, command: list[str], settings: dict[str, Any], text: str
 ) -> None:
     (tmp_path / "data.txt").write_text("")
+    (tmp_path / "train.py").write_text("")
     with pytest.raises(InputError, match=text):
         check_program(tmp_path, command, settings)
 

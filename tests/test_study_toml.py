@@ -409,7 +409,7 @@ def test_dots_in_texts_nest_nothing() -> None:
         (
             'model = { use = "cnn", width = 8 }',
             'model = "cnn"',
-            'line 7 baseline: model "cnn" is not a table { use = ... }',
+            'line 7 baseline: model "cnn" is not a table { use = ... } write model = { use = "cnn" }',
         ),
         ("= [{ use", "= [3, { use", "baseline: augmentation 3 is not a list of tables { use = ... }"),
         ('{ use = "flip" }', '{ us = "flip" }', "line 8 baseline: augmentation[1].use 'use' is missing"),

@@ -76,6 +76,8 @@ def test_a_line_of_what_is_not_decided_says_what_would_decide_it() -> None:
     many = dataclasses.replace(UNDECIDED, further_seeds=101)
     assert line(many)[4] == "more than 100 more seeds would be enough to tell 0.30 points from zero"
     assert line(dataclasses.replace(UNDECIDED, further_seeds=None))[4] == ""
+    never = dataclasses.replace(UNDECIDED, further_seeds=0)
+    assert line(never)[4].startswith("if folds go on differing as much, no number of repetitions would be enough")
 
 
 def test_seeds_for_a_difference_within_the_margin_are_those_that_tell_the_margin_from_none() -> None:

@@ -84,12 +84,20 @@ def _of_folds(home: Store, metric: str, plan: Plan) -> Spread | None:
 
 
 def _others(home: Store, study: Study, own: Container[str]) -> dict[str, Hashable]:
-    """Return the runs of other studies on one of the same datasets, those that were run last first."""
+    """Return the runs of other studies on one of the same datasets, those that were run last first.
+
+    Runs of cross-validation are none: they differ by what each fold tests, too.
+    """
     datasets, found = {variant.recipe.dataset.use for variant in study.variants}, dict[str, "Hashable"]()
     for record in sorted(list_studies(home), key=lambda record: record.time, reverse=True):
-        near = {d for d, recipe in record.recipes.items() if _dataset(recipe) in datasets}
+        near = {d for d, recipe in record.recipes.items() if _dataset(recipe) in datasets and not _folds(recipe)}
         found |= {row.key: (record.name, row.digest) for row in record.rows if row.digest in near}
     return {key: of for key, of in found.items() if key not in own}
+
+
+def _folds(recipe: object) -> bool:
+    part = recipe.get("splits") if isinstance(recipe, Mapping) else None
+    return isinstance(part, dict) and bool(part.get("folds"))
 
 
 def _dataset(recipe: object) -> object:

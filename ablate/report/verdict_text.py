@@ -206,7 +206,8 @@ def _more(found: Comparison, noun: Noun) -> str:
     some = within or float(bare(found).replace(numbers.MINUS, "-")) != 0
     if not found.further_seeds:
         what = f"tell {size} from zero" if some else "decide it"
-        return f"no number of repetitions would be enough to {what}: they share the images"
+        never = f"no number of repetitions would be enough to {what}: they share the images"
+        return f"if folds go on differing as much, {never}"
     many = f"more than {MOST_FURTHER}" if found.further_seeds > MOST_FURTHER else f"about {found.further_seeds}"
     seeds = f"{many} more {noun}{'s' * (found.further_seeds != 1)}"
     return f"{seeds} would {f'be enough to tell {size} from zero' if some else 'decide it'}"

@@ -65,7 +65,8 @@ def read_fold_seeds(report: Report, table: StudyTable, instead: Sequence[int] = 
         fewer, more = (folds * (len(seeds) // folds), folds * (len(seeds) // folds + 1))
         near = " or ".join(f"seeds = {count}" for count in (fewer, more) if count)
         whole = f"seeds = {list(whole_repetitions(seeds, folds))}" if len(seeds) <= MOST_LISTED else near
-        text = f"{len(seeds)} seeds are no whole repetitions of {folds} folds: each seed is one fold"
+        count = "1 seed is" if len(seeds) == 1 else f"{len(seeds)} seeds are"
+        text = f"{count} no whole repetitions of {folds} folds: each seed is one fold"
         named = f"seed {lacking[0]}, fold {lacking[0] % folds} of repetition {lacking[0] // folds}, is missing"
         report(PLACE, WHERE, f"{text}{'' if last else f', and {named}'}\naccepts {near if last else whole}")
         return tuple(range(folds))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,8 @@ def _read(file: Path, digest: str) -> Mapping[str, Tensor]:
         content = None if changed else _loaded(file)
     except Exception as error:
         first = str(error).partition("\n")[0]
+        if isinstance(error, pickle.UnpicklingError):  # torch then advises to execute what is in the file
+            first = "it was not written by torch, or holds more than tensors"
         raise RunError(
             f"{file}: cannot be read as weights: {first}; torch.save(model.state_dict(), FILE) saves those of a model"
         ) from error

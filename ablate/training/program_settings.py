@@ -56,6 +56,7 @@ def check_program(
     _check_texts([*(_text(name, value) for name, value in settings.items()), *command], env)
     known = {**settings, "study_dir": folder}
     program = _found(command[0], folder, _path(env, folder, known))
+    _check_script(command, folder, known)
     parts = [Path(filled(part, known)) for part in command if {*_names(part)} <= {*known}]
     own = [part for part in parts if _is_file(folder / part)]
     covered = [*own, *map(Path, sources)]
@@ -107,6 +108,17 @@ def _found(program: str, folder: Path, path: str | None) -> Path:
     beside = f"\nthe file beside the study is written './{program}'" if (folder / program).is_file() else ""
     which = "the PATH" if path == _path({}, folder, {}) else "the PATH that env gives"
     raise InputError(f"command: there is no program '{one_line(program, 80)}' on {which}{beside}")
+
+
+def _check_script(command: Sequence[str], folder: Path, known: Mapping[str, Any]) -> None:
+    """Raise InputError where Python is to run a script that is not there."""
+    if command[0] != "{python}" or len(command) == 1 or not {*_names(command[1])} <= {*known}:
+        return
+    script = Path(filled(command[1], known))
+    if script.suffix == ".py" and not _is_file(folder / script):
+        there = [place.name for place in (folder / script).parent.glob("*.py")]
+        close = did_you_mean(script.name, there)
+        raise InputError(f"command: {shown(script)}: no such file; it is looked for beside the study{close}")
 
 
 def _names(text: str) -> list[str]:
