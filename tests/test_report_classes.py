@@ -38,7 +38,7 @@ LABELS = np.repeat(np.arange(4), 25)
 def results(found: Mapping[str, list[NDArray[Any]]], names: tuple[str, ...] = ()) -> Results:
     """A study whose runs took the images for these classes, by variant and seed."""
     made = study_of({name: [float((one == LABELS).mean()) for one in of] for name, of in found.items()})
-    keyed = {f"{name} {seed}": one for name, of in found.items() for seed, one in enumerate(of)}
+    keyed = {f"{made.study.name} {name} {seed}": one for name, of in found.items() for seed, one in enumerate(of)}
 
     def load(key: str) -> dict[str, Predicted]:
         logits = np.full((len(LABELS), 4), -5, np.float16)
