@@ -590,6 +590,17 @@ def test_a_metric_that_the_study_compares_and_no_run_gives_is_told(write: Write)
     assert 'name another: metric = "test/error"' in done.output
 
 
+def test_stored_runs_that_do_not_report_what_the_study_now_compares_are_told_before_anything_else(write: Write) -> None:
+    study = misbehaving(write, "another")
+    assert ablate("run", study, "--executor", "inline", "--no-report").exit_code == 0
+    study.write_text(study.read_text().replace("test/error", "test/f9"))
+    for command in (["plan"], ["run", "--no-report"]):
+        done = ablate(*command, study)
+        assert done.exit_code == 2
+        assert 'metric = "test/f9": baseline, seed 0, is stored and did not report it; did you mean ' in done.stderr
+        assert "it reported test/error, test/f1" in " ".join(done.stderr.split())
+
+
 ACCURACY = """
 from ablate import Run, task
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..components.setting_text import value_text
+from ..errors import InputError, did_you_mean, listing
+from ..paths import shown
 from ..study.plan import PlannedRun, plan_runs
 from .asked import asked_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ..stats.looks import Look
     from ..study.spec import RunSpec
@@ -52,4 +55,21 @@ def plan(study: LoadedStudy) -> Plan:
     now = [spec for spec in study.asked if (spec.variant, spec.seed) in wanted]
     still = {name for pair in looks[-1].undecided for name in pair} if looks else set()
     later = [spec for spec in study.asked if spec.variant in still and (spec.variant, spec.seed) not in wanted]
-    return Plan(tuple(plan_runs(now, home.state, before)), looks, tuple(later))
+    planned = plan_runs(now, home.state, before)
+    _check_reported(study, planned)
+    return Plan(tuple(planned), looks, tuple(later))
+
+
+def _check_reported(study: LoadedStudy, planned: Sequence[PlannedRun]) -> None:
+    """Raise InputError where a stored run of a task has no value to compare: it would look as if it had failed."""
+    wanted = "" if study.study.images else study.study.metric
+    stored = {run.spec.variant: run.spec for run in planned if run.state == "stored" and wanted}
+    for spec in stored.values():
+        found = [name for name in study.home.run(spec.key).result() or {} if "/" in name]
+        if found and wanted not in found:
+            raise InputError(
+                f"{shown(study.options.study)}: metric = {value_text(wanted)}: {spec.variant}, seed {spec.seed}, is "
+                f"stored and did not report it{did_you_mean(wanted, found)}\n"
+                f"  it reported {listing(found, 20)}; compare one of these, or have the task report more: "
+                "that changes its source, and runs are made again"
+            )
