@@ -151,7 +151,7 @@ def test_runs_share_a_gpu_where_the_user_says_so(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("given", "jobs"), [((), None), (("--jobs", "0"), 0), (("--jobs", "3"), 3)])
-@pytest.mark.parametrize(("command", "spine"), [("run", "run.run_study"), ("tune", "tune.tune_study")])
+@pytest.mark.parametrize(("command", "spine"), [("run", "run_over.run_study"), ("tune", "tune.tune_study")])
 def test_nought_jobs_asks_for_as_many_as_fit(
     study: Path, monkeypatch: pytest.MonkeyPatch, command: str, spine: str, given: tuple[str, ...], jobs: int | None
 ) -> None:

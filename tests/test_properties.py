@@ -179,7 +179,8 @@ def choices(kind: Kind) -> st.SearchStrategy[Document]:
     found = []
     for entry in registry().entries(kind):
         if kind != "dataset" or entry.name == "digits":
-            made = {s.name: values(s) for s in entry.settings}
+            # What changes the size of images has to fit them: digits are 8 pixels a side.
+            made = {s.name: st.just(8) if s.name == entry.side else values(s) for s in entry.settings}
             required = {s.name: made.pop(s.name) for s in entry.settings if s.default is REQUIRED}
             found.append(st.fixed_dictionaries({"use": st.just(entry.name), **required}, optional=made))
     return st.one_of(found)
