@@ -147,7 +147,7 @@ def test_a_pilot_and_costs_that_are_the_same_have_no_front() -> None:
 def test_provenance_has_the_key_and_the_state_of_every_run() -> None:
     made = report(Records(phases(), sources=(("plugins/mine.py", "abc"),), git="commit 123")).provenance
     assert made
-    assert (len(made.runs), made.runs[0].key, made.runs[0].state) == (15, "Phase 1 0", "stored")
+    assert (len(made.runs), made.runs[0].key, made.runs[0].state) == (15, "cifar100-phases Phase 1 0", "stored")
     assert (made.sources, made.git) == ((("plugins/mine.py", "abc"),), "commit 123")
 
 

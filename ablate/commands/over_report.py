@@ -24,7 +24,7 @@ from ..store.store import Store
 from ..store.studies import load_study
 from .open_page import open_page
 from .over_datasets import in_turn
-from .report import write_report
+from .report import check_wanted, write_report
 from .report_files import Form, gathered, write
 from .verdict import compared_otherwise, show_verdicts
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 def report_meant(options: ReportOptions) -> int:
     """Write the report that is meant, of an ordinary study or of one over datasets, and return the exit code."""
+    check_wanted(options)
     meant = None if options.file else study_meant(
         Store(options.store), options.study, "ablate report", options.pilot, options.datasets
     )  # fmt: skip
