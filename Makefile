@@ -1,5 +1,5 @@
 # make demo        a study on real digits, from nothing to a report
-# make test        the quick tests: 10 to 15 minutes on two cores
+# make test        the quick tests: about 10 minutes on two cores
 # make test-slow   the other tests
 # make check       what CI runs: these tests, ruff, mypy
 # make test-long   tests for a release: simulations, hundreds of variants, what no run writes
